@@ -1,0 +1,594 @@
+//! Chunks: how many deliveries go into one transaction, and what that transaction writes.
+//!
+//! A chunk's commit carries the lane's checkpoint, the ledger rows, the counter deltas and the
+//! quarantined records together, so a crash between any two calls leaves the counts as they were
+//! before the chunk or after it. Planning is pure: given what was loaded, it leaves nothing to
+//! choose at execution.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::change::{Change, Passed, RowIdentity, RowKey, TableEvent, TableName};
+use crate::counting::{self, Cells, Contributions};
+use crate::group::Cell;
+use crate::lane::{LaneId, LaneState, SequenceNumber};
+use crate::ledger::{self, LedgerRow, Transition};
+use crate::logic::{Catalog, LogicId, LogicVersion};
+use crate::order::{Floor, Micros};
+use crate::placement::Placement;
+
+/// Most actions of one `TransactWriteItems`.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+pub const ACTIONS_MAX: usize = 100;
+/// Most distinct rows of a chunk: leaves room for the checkpoint and a handful of counter items
+/// within [`ACTIONS_MAX`], and fits one `BatchGetItem` of 100 keys.
+pub const ROWS_MAX: usize = 94;
+/// Most bytes of one transaction. DynamoDB's limit is 4 MB; the rest is for attribute names and
+/// expressions.
+pub const BYTES_MAX: usize = 3_500_000;
+
+/// One stream record, decoded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Delivery {
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+    /// When Kinesis took it, microseconds since the epoch.
+    pub arrived_at: Micros,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a stream record turned out to be.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Content {
+    /// Row changes.
+    Changes(Vec<Change>),
+    /// Something that happened to tables as a whole, with the record as it came.
+    Tables(Vec<TableEvent>, Vec<u8>),
+    /// Nothing to count.
+    Passed(Passed),
+    /// A record that cannot be understood.
+    Poison(Poison),
+}
+
+/// A record that cannot be counted: kept whole, with its reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Poison {
+    /// A short, stable name of what is wrong.
+    pub reason: String,
+    /// One sentence for a person.
+    pub detail: String,
+    /// The table, where the record got that far.
+    pub table: Option<TableName>,
+    /// The record's bytes as they came.
+    pub raw: Vec<u8>,
+    /// The record's partition key: Debezium's key travels there.
+    pub partition_key: Option<String>,
+}
+
+/// A quarantined record: what the commit stores of a [`Poison`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quarantined {
+    /// The lane it came by.
+    pub lane: LaneId,
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+    /// When Kinesis took it.
+    pub arrived_at: Micros,
+    /// The record and what is wrong with it.
+    pub poison: Poison,
+    /// The logic versions whose counts it makes uncertain.
+    pub affects: Vec<LogicId>,
+}
+
+/// A control record, kept.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Control {
+    /// The lane it came by.
+    pub lane: LaneId,
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+    /// What it says.
+    pub event: TableEvent,
+    /// The record as it came.
+    pub raw: Vec<u8>,
+}
+
+/// A write of one ledger row, conditional on what was read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RowWrite {
+    /// The row.
+    pub key: RowKey,
+    /// The revision read; `None` where there was no row.
+    pub expected_revision: Option<u64>,
+    /// The row to be; `None` to forget it.
+    pub row: Option<LedgerRow>,
+}
+
+/// Deltas added to one counter item of the committing lane.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CellMove {
+    /// Whose cells.
+    pub logic: LogicId,
+    /// Which of the lane's counter items.
+    pub bucket: u32,
+    /// By how much each cell moves; never empty, never zero.
+    pub cells: Cells,
+}
+
+/// How a lane advances: from what was read to what is taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LaneAdvance {
+    /// The state read; the commit fails unless it still stands.
+    pub from: LaneState,
+    /// The state to be.
+    pub to: LaneState,
+}
+
+/// One transaction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Commit {
+    /// The lane whose counter items move.
+    pub lane: LaneId,
+    /// The checkpoint; `None` for commits that come from no stream.
+    pub advance: Option<LaneAdvance>,
+    /// Ledger rows.
+    pub rows: Vec<RowWrite>,
+    /// Counter deltas.
+    pub moves: Vec<CellMove>,
+    /// Records put aside.
+    pub quarantined: Vec<Quarantined>,
+    /// A quarantined record that this commit takes out of quarantine; the commit fails where it
+    /// is no longer there.
+    pub released: Option<(LaneId, SequenceNumber)>,
+    /// Control records kept.
+    pub controls: Vec<Control>,
+}
+
+impl Commit {
+    /// A commit of nothing.
+    #[must_use]
+    pub fn empty(lane: LaneId) -> Self {
+        Self {
+            lane,
+            advance: None,
+            rows: Vec::new(),
+            moves: Vec::new(),
+            quarantined: Vec::new(),
+            released: None,
+            controls: Vec::new(),
+        }
+    }
+
+    /// How many actions the transaction has.
+    #[must_use]
+    pub fn actions(&self) -> usize {
+        usize::from(self.advance.is_some())
+            + usize::from(self.released.is_some())
+            + self.rows.len()
+            + self.moves.len()
+            + self.quarantined.len()
+            + self.controls.len()
+    }
+}
+
+/// What became of the records of a chunk or batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Records looked at.
+    pub read: u64,
+    /// Records whose changes are in the counts because of this delivery.
+    pub applied: u64,
+    /// Records that were in the counts already.
+    pub duplicates: u64,
+    /// Records overtaken by a newer change of the same row.
+    pub late: u64,
+    /// Records that carry nothing to count: tombstones, control records, tables nobody counts.
+    pub passed: u64,
+    /// Records put aside.
+    pub quarantined: u64,
+    /// Records that could not be ordered against what their row holds.
+    pub ambiguous: u64,
+}
+
+impl Tally {
+    /// Adds another tally to this one.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.applied += other.applied;
+        self.duplicates += other.duplicates;
+        self.late += other.late;
+        self.passed += other.passed;
+        self.quarantined += other.quarantined;
+        self.ambiguous += other.ambiguous;
+    }
+}
+
+/// What planning needs to know besides rows and deliveries.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The live counting logic.
+    pub catalog: &'a Catalog,
+    /// When each table was last emptied.
+    pub floors: &'a BTreeMap<TableName, Floor>,
+    /// When a tombstone written now may be forgotten, microseconds since the epoch.
+    pub tombstone_expires_at: Micros,
+}
+
+impl<'a> Facts<'a> {
+    fn logic_of(&self, table: &TableName) -> impl Iterator<Item = &'a LogicVersion> + Clone + use<'a> {
+        self.catalog.of_table(table).iter().map(AsRef::as_ref)
+    }
+
+    fn is_below_floor(&self, change: &Change) -> bool {
+        self.floors.get(&change.row.table).is_some_and(|floor| floor.covers(&change.version, change.at))
+    }
+
+    fn affected_by(&self, poison: &Poison) -> Vec<LogicId> {
+        let ids = |logic: &mut dyn Iterator<Item = &LogicVersion>| logic.map(|one| one.id.clone()).collect();
+        match &poison.table {
+            Some(table) => ids(&mut self.logic_of(table)),
+            // It could have been a change of any table.
+            None => ids(&mut self.catalog.all().map(AsRef::as_ref)),
+        }
+    }
+}
+
+/// A planned chunk.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Chunk {
+    /// The transaction.
+    pub commit: Commit,
+    /// How many of the deliveries it takes.
+    pub consumed: usize,
+    /// What becomes of them.
+    pub tally: Tally,
+    /// Roughly how many bytes the transaction has.
+    pub bytes: usize,
+}
+
+/// The rows that deliveries touch and somebody counts, of as many leading deliveries as one
+/// chunk may take; with the number of those deliveries.
+#[must_use]
+pub fn rows_needed(deliveries: &[Delivery], catalog: &Catalog) -> (BTreeSet<RowKey>, usize) {
+    let mut rows = BTreeSet::new();
+    for (taken, delivery) in deliveries.iter().enumerate() {
+        let mut touched: Vec<&RowKey> = Vec::new();
+        if let Content::Changes(changes) = &delivery.content {
+            let counted = changes.iter().filter(|change| !catalog.of_table(&change.row.table).is_empty());
+            touched.extend(counted.map(|change| &change.row).filter(|row| !rows.contains(*row)));
+        }
+        if taken > 0 && rows.len() + touched.len() > ROWS_MAX {
+            return (rows, taken);
+        }
+        rows.extend(touched.into_iter().cloned());
+    }
+    (rows, deliveries.len())
+}
+
+/// Most live logic versions of one table. A single change may touch every one of them, and its
+/// transaction must still hold the checkpoint, two rows and a quarantine entry.
+pub const LOGIC_PER_TABLE_MAX: usize = 96;
+
+/// How counts are kept exact.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
+    /// By a ledger row for each source row; `loaded` holds every row of [`rows_needed`] that
+    /// exists.
+    Ledger {
+        /// The rows as read.
+        loaded: &'a BTreeMap<RowKey, LedgerRow>,
+    },
+    /// By the checkpoint alone: the source delivers each change once, in order, with both
+    /// images.
+    Lane,
+}
+
+/// Plans a chunk: as many of the deliveries as fit one transaction, at least one.
+///
+/// `placement` only gives hints, so it needs no undoing when the commit fails.
+#[must_use]
+pub fn plan(
+    mode: Mode<'_>,
+    deliveries: &[Delivery],
+    lane: &LaneId,
+    state: &LaneState,
+    facts: &Facts<'_>,
+    placement: &mut Placement,
+) -> Chunk {
+    let mut taken = deliveries.len();
+    loop {
+        let window = deliveries.get(..taken).unwrap_or(deliveries);
+        let mut chunk = plan_window(mode, window, lane, state, facts, placement);
+        if chunk.commit.actions() <= ACTIONS_MAX && chunk.bytes <= BYTES_MAX {
+            return chunk;
+        }
+        if taken <= 1 {
+            merge_buckets(&mut chunk.commit.moves);
+            return chunk;
+        }
+        taken = taken.div_ceil(2);
+    }
+}
+
+/// Puts all cells of a logic version into one counter item: any item of the lane will do, and a
+/// single change must fit one transaction however many counts it touches.
+fn merge_buckets(moves: &mut Vec<CellMove>) {
+    moves.dedup_by(|next, first| {
+        let same = next.logic == first.logic;
+        if same {
+            first.cells.append(&mut next.cells);
+        }
+        same
+    });
+}
+
+fn plan_window(
+    mode: Mode<'_>,
+    window: &[Delivery],
+    lane: &LaneId,
+    state: &LaneState,
+    facts: &Facts<'_>,
+    placement: &mut Placement,
+) -> Chunk {
+    let mut draft = Draft {
+        lane,
+        facts,
+        mode,
+        placement,
+        rows: BTreeMap::new(),
+        sum: Contributions::new(),
+        commit: Commit::empty(lane.clone()),
+        tally: Tally::default(),
+        bytes: 0,
+    };
+    let mut to = state.clone();
+    for delivery in window {
+        if to.sequence.as_ref().is_none_or(|taken| delivery.sequence > *taken) {
+            draft.take(delivery);
+            to.sequence = Some(delivery.sequence.clone());
+            to.records += 1;
+            to.at = to.at.max(delivery.arrived_at);
+        }
+    }
+    if to != *state {
+        draft.commit.advance = Some(LaneAdvance { from: state.clone(), to });
+    }
+    draft.finish(window.len())
+}
+
+/// A chunk in the making.
+struct Draft<'a> {
+    lane: &'a LaneId,
+    facts: &'a Facts<'a>,
+    mode: Mode<'a>,
+    placement: &'a mut Placement,
+    /// Rows as this chunk leaves them.
+    rows: BTreeMap<RowKey, LedgerRow>,
+    /// Net movement of every cell.
+    sum: Contributions,
+    commit: Commit,
+    tally: Tally,
+    bytes: usize,
+}
+
+/// What became of one change; a record is what became of its most telling change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    NotCounted,
+    Late,
+    Duplicate,
+    Applied,
+    Ambiguous,
+}
+
+impl Draft<'_> {
+    fn take(&mut self, delivery: &Delivery) {
+        self.tally.read += 1;
+        match &delivery.content {
+            Content::Passed(_) => self.tally.passed += 1,
+            Content::Tables(events, raw) => {
+                self.tally.passed += 1;
+                for event in events {
+                    self.bytes += raw.len();
+                    self.commit.controls.push(Control {
+                        lane: self.lane.clone(),
+                        sequence: delivery.sequence.clone(),
+                        event: event.clone(),
+                        raw: raw.clone(),
+                    });
+                }
+            }
+            Content::Poison(poison) => self.put_aside(delivery, poison.clone()),
+            Content::Changes(changes) => match self.changes(changes) {
+                Ok(Outcome::Applied) => self.tally.applied += 1,
+                Ok(Outcome::Duplicate) => self.tally.duplicates += 1,
+                Ok(Outcome::Late) => self.tally.late += 1,
+                Ok(Outcome::NotCounted) => self.tally.passed += 1,
+                Ok(Outcome::Ambiguous) => self.tally.ambiguous += 1,
+                Err(poison) => self.put_aside(delivery, poison),
+            },
+        }
+    }
+
+    fn put_aside(&mut self, delivery: &Delivery, poison: Poison) {
+        self.tally.quarantined += 1;
+        let affects = self.facts.affected_by(&poison);
+        for logic in &affects {
+            counting::add_cells(
+                self.sum.entry(logic.clone()).or_default(),
+                &Cells::from([(Cell::Uncertain, 1)]),
+                1,
+            );
+        }
+        self.commit.quarantined.push(Quarantined {
+            lane: self.lane.clone(),
+            sequence: delivery.sequence.clone(),
+            arrived_at: delivery.arrived_at,
+            poison,
+            affects,
+        });
+    }
+
+    /// Takes all changes of a record, or none of them.
+    fn changes(&mut self, changes: &[Change]) -> Result<Outcome, Poison> {
+        let mut outcome = Outcome::NotCounted;
+        let mut staged: Vec<(RowKey, LedgerRow)> = Vec::new();
+        let mut moved = Contributions::new();
+        for change in changes {
+            let became = if self.facts.catalog.of_table(&change.row.table).is_empty() {
+                Outcome::NotCounted
+            } else if self.facts.is_below_floor(change) {
+                Outcome::Late
+            } else {
+                match self.mode {
+                    Mode::Lane => self.lane_change(change, &mut moved)?,
+                    Mode::Ledger { loaded } => self.ledger_change(change, loaded, &mut staged, &mut moved)?,
+                }
+            };
+            outcome = outcome.max(became);
+        }
+        self.rows.extend(staged);
+        counting::add(&mut self.sum, &moved, 1);
+        Ok(outcome)
+    }
+
+    fn lane_change(&mut self, change: &Change, moved: &mut Contributions) -> Result<Outcome, Poison> {
+        for logic in self.facts.logic_of(&change.row.table) {
+            for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
+                let mut cells = counting::contribution(logic, image.as_ref()).map_err(|_| unavailable(change))?;
+                cap_groups(&mut cells, None, logic, self.placement);
+                counting::add_cells(moved.entry(logic.id.clone()).or_default(), &cells, sign);
+            }
+        }
+        moved.retain(|_, cells| !cells.is_empty());
+        Ok(Outcome::Applied)
+    }
+
+    fn ledger_change(
+        &mut self,
+        change: &Change,
+        loaded: &BTreeMap<RowKey, LedgerRow>,
+        staged: &mut Vec<(RowKey, LedgerRow)>,
+        moved: &mut Contributions,
+    ) -> Result<Outcome, Poison> {
+        let key = &change.row;
+        let logic = self.facts.logic_of(&key.table);
+        let before = staged
+            .iter()
+            .rev()
+            .find_map(|(staged_key, row)| (staged_key == key).then_some(row))
+            .or_else(|| self.rows.get(key))
+            .or_else(|| loaded.get(key))
+            // A row from before the table was emptied is no row.
+            .filter(|row| !self.facts.floors.get(&key.table).is_some_and(|floor| floor.covers(&row.version, row.at)));
+        let (mut row, outcome) = match &key.identity {
+            RowIdentity::Position(_) => match before {
+                Some(_) => return Ok(Outcome::Duplicate),
+                None => (
+                    ledger::delta_row(change, logic.clone()).map_err(|_| unavailable(change))?,
+                    Outcome::Applied,
+                ),
+            },
+            RowIdentity::Key(_) => {
+                match ledger::apply(before, change, logic.clone(), self.facts.tombstone_expires_at) {
+                    Err(_) => return Err(unavailable(change)),
+                    Ok(Transition::Duplicate) => return Ok(Outcome::Duplicate),
+                    Ok(Transition::Late) => return Ok(Outcome::Late),
+                    Ok(Transition::Applied(row)) => (row, Outcome::Applied),
+                    Ok(Transition::Ambiguous(row)) => (row, Outcome::Ambiguous),
+                }
+            }
+        };
+        // A stored row from before the table was emptied no longer counts as the row's state, but
+        // its contributions are still in the cells until this write or the sweep takes them out.
+        let previous = before.or_else(|| self.rows.get(key)).or_else(|| loaded.get(key));
+        for version in logic {
+            if let Some(cells) = row.contributions.get_mut(&version.id) {
+                let counted = previous.and_then(|row| row.contributions.get(&version.id));
+                cap_groups(cells, counted, version, self.placement);
+            }
+            for (contributions, sign) in [(Some(&row), 1), (previous, -1)] {
+                if let Some(cells) = contributions.and_then(|row| row.contributions.get(&version.id)) {
+                    counting::add_cells(moved.entry(version.id.clone()).or_default(), cells, sign);
+                }
+            }
+        }
+        moved.retain(|_, cells| !cells.is_empty());
+        staged.push((key.clone(), row));
+        Ok(outcome)
+    }
+
+    fn finish(mut self, consumed: usize) -> Chunk {
+        if let Mode::Ledger { loaded } = self.mode {
+            for (key, row) in self.rows {
+                self.bytes += row_weight(&key, &row);
+                let expected_revision = loaded.get(&key).map(|row| row.revision);
+                // Within the chunk the revision may have risen several times; one write, one step.
+                let revision = ledger::next_revision(expected_revision, &row.version);
+                self.commit.rows.push(RowWrite {
+                    key,
+                    expected_revision,
+                    row: Some(LedgerRow { revision, ..row }),
+                });
+            }
+        }
+        self.bytes += self.commit.quarantined.iter().map(|one| one.poison.raw.len() + 512).sum::<usize>();
+        self.commit.moves = moves(self.sum, self.placement);
+        Chunk { commit: self.commit, consumed, tally: self.tally, bytes: self.bytes }
+    }
+}
+
+/// Distributes the movement of cells over the lane's counter items; what nets to zero is not
+/// written.
+#[must_use]
+pub fn moves(sum: Contributions, placement: &mut Placement) -> Vec<CellMove> {
+    let mut moves = Vec::new();
+    for (logic, cells) in sum {
+        let mut by_bucket: BTreeMap<u32, Cells> = BTreeMap::new();
+        for (cell, n) in cells.into_iter().filter(|(_, n)| *n != 0) {
+            by_bucket.entry(placement.place(&logic, &cell)).or_default().insert(cell, n);
+        }
+        moves.extend(by_bucket.into_iter().map(|(bucket, cells)| CellMove { logic: logic.clone(), bucket, cells }));
+    }
+    moves
+}
+
+/// Moves a group beyond the definition's cap into the overflow cell, unless the row is counted
+/// in that group already.
+fn cap_groups(cells: &mut Cells, counted: Option<&Cells>, logic: &LogicVersion, placement: &mut Placement) {
+    let beyond = cells.keys().find(|cell| {
+        matches!(cell, Cell::Group(_))
+            && !counted.is_some_and(|counted| counted.contains_key(*cell))
+            && !placement.has_room(&logic.id, cell, logic.definition.groups_max)
+    });
+    if let Some(cell) = beyond.cloned()
+        && let Some(n) = cells.remove(&cell)
+    {
+        *cells.entry(Cell::Overflow).or_insert(0) += n;
+    } else {
+        // Take the place now, so that the groups of one chunk count against the cap as well.
+        cells.keys().filter(|cell| matches!(cell, Cell::Group(_))).for_each(|cell| {
+            placement.place(&logic.id, cell);
+        });
+    }
+}
+
+fn unavailable(change: &Change) -> Poison {
+    Poison {
+        reason: "value_unavailable".to_owned(),
+        detail: format!(
+            "a column that a count of `{}` reads was not sent, and the ledger does not know it from before",
+            change.row.table
+        ),
+        table: Some(change.row.table.clone()),
+        raw: Vec::new(),
+        partition_key: None,
+    }
+}
+
+/// Roughly how many bytes a row write adds to its transaction.
+fn row_weight(key: &RowKey, row: &LedgerRow) -> usize {
+    let cells: usize = row.contributions.values().map(|cells| 60 + cells.len() * 80).sum();
+    let remembered: usize = row.remembered.keys().map(|name| name.len() + 64).sum();
+    key.identity.as_str().len() + 200 + cells + remembered
+}

@@ -1,0 +1,113 @@
+//! Lanes: the writer of one shard of one stream, its checkpoint and its fence.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::order::Micros;
+
+/// A shard of a stream, as the writer of its own counter cells; `orders-cdc/shardId-000000000000`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LaneId(Arc<str>);
+
+impl LaneId {
+    /// The lane of a shard. Keyed by ids only: a shard's sequence range changes when it closes.
+    #[must_use]
+    pub fn of_shard(stream: &str, shard: &str) -> Self {
+        Self(format!("{stream}/{shard}").into())
+    }
+
+    /// The lane of commits that come from no stream: repairs, rechecks, replayed quarantine.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self("operator".into())
+    }
+
+    /// A lane by its stored name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LaneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A Kinesis sequence number: a decimal of up to 129 digits, ordered as a number.
+///
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Record.html>
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct SequenceNumber(Arc<str>);
+
+impl SequenceNumber {
+    /// Accepts decimal digits; leading zeros are dropped.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let well_formed = !text.is_empty() && text.len() <= 129 && text.bytes().all(|b| b.is_ascii_digit());
+        let significant = text.trim_start_matches('0');
+        well_formed.then(|| Self(if significant.is_empty() { "0" } else { significant }.into()))
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialOrd for SequenceNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SequenceNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl fmt::Display for SequenceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a lane has come.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LaneState {
+    /// The last record whose effect is in the counts.
+    pub sequence: Option<SequenceNumber>,
+    /// Rises when something every lane must know of has happened (a table was emptied): a
+    /// commit prepared before that fails, and the lane looks again.
+    pub fence: u64,
+    /// Records taken so far.
+    pub records: u64,
+    /// Source time of the newest record taken, microseconds since the epoch.
+    pub at: Micros,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_order_as_numbers_not_as_text() {
+        let n = SequenceNumber::parse;
+        assert!(n("9") < n("10"));
+        assert!(n("49590338271490256608559692538361571095921575989136588898") > n("5"));
+        assert_eq!(n("007"), n("7"));
+        for bad in ["", "x", "1.0", "-1"] {
+            assert_eq!(n(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Order versions: which of two changes to one row is the later one.
+//!
+//! A version is a byte string whose lexicographic order is the order of changes *to one row*.
+//! Nothing is ever concluded from versions of different rows: log positions of interleaved
+//! PostgreSQL transactions are not monotone in the stream, but per row they are, because a row
+//! lock is held until commit.
+
+use std::fmt;
+
+/// Time in microseconds since the Unix epoch.
+pub type Micros = i64;
+
+/// Clock skew that a timestamp of a single service may show, in microseconds. Two changes of
+/// one row that lie closer together than this are ordered by their images, not by their clocks.
+pub const CLOCK_SKEW_BOUND: Micros = 100_000;
+
+/// What the bytes of a version were made from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Basis {
+    /// A bulk load without a log position: older than every change.
+    Load,
+    /// A position in the source's log: exact.
+    Log,
+    /// A timestamp: exact only beyond [`CLOCK_SKEW_BOUND`].
+    Clock,
+}
+
+const LOAD: u8 = 1;
+const LOG: u8 = 2;
+const CLOCK: u8 = 3;
+
+/// Rank of a snapshot row at a log position.
+const RANK_SNAPSHOT: u8 = 1;
+/// Rank of a change at a log position: newer than a snapshot taken at that position.
+const RANK_CHANGE: u8 = 2;
+/// Rank of a floor at a log position: older than a snapshot at that position, because a
+/// snapshot announces the drop of each table it is about to re-read.
+const RANK_SNAPSHOT_FLOOR: u8 = 0;
+
+/// The place of a change among the changes of its row. Compare only versions of one table.
+///
+/// Layout: `epoch (2 bytes) | basis (1) | position (fixed length for each source) | rank (1)`.
+/// The operator raises the epoch when the source's log restarts (a failover without GTID).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderVersion(Box<[u8]>);
+
+/// Whether a log position belongs to a snapshot row or to a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogRank {
+    /// A row read by a snapshot that stands at the position.
+    Snapshot,
+    /// A change written at the position.
+    Change,
+    /// A table dropped by the snapshot that stands at the position.
+    SnapshotFloor,
+}
+
+impl LogRank {
+    fn byte(self) -> u8 {
+        match self {
+            Self::SnapshotFloor => RANK_SNAPSHOT_FLOOR,
+            Self::Snapshot => RANK_SNAPSHOT,
+            Self::Change => RANK_CHANGE,
+        }
+    }
+}
+
+impl OrderVersion {
+    fn build(epoch: u16, basis: u8, parts: &[&[u8]]) -> Self {
+        let mut bytes = Vec::with_capacity(24);
+        bytes.extend_from_slice(&epoch.to_be_bytes());
+        bytes.push(basis);
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Self(bytes.into())
+    }
+
+    /// A version from a timestamp.
+    #[must_use]
+    pub fn clock(epoch: u16, at: Micros) -> Self {
+        Self::build(epoch, CLOCK, &[&at.max(0).to_be_bytes()])
+    }
+
+    /// A version from a MySQL binary log position: file number, offset, row within the event.
+    #[must_use]
+    pub fn binlog(epoch: u16, file: u32, offset: u64, row: u32, rank: LogRank) -> Self {
+        Self::build(
+            epoch,
+            LOG,
+            &[&file.to_be_bytes(), &offset.to_be_bytes(), &row.to_be_bytes(), &[rank.byte()]],
+        )
+    }
+
+    /// A version from a write-ahead log sequence number, with a number that tells apart events
+    /// that share one (0 where there is none).
+    #[must_use]
+    pub fn lsn(epoch: u16, lsn: u64, sub: u32, rank: LogRank) -> Self {
+        Self::build(epoch, LOG, &[&lsn.to_be_bytes(), &sub.to_be_bytes(), &[rank.byte()]])
+    }
+
+    /// A version from a commit time, a transaction and a place within it, for logs whose
+    /// position text is not understood.
+    #[must_use]
+    pub fn commit(epoch: u16, at: Micros, transaction: u64, record: u64) -> Self {
+        Self::build(
+            epoch,
+            LOG,
+            &[&at.max(0).to_be_bytes(), &transaction.to_be_bytes(), &record.to_be_bytes()],
+        )
+    }
+
+    /// A version for a row of a bulk load: older than every change, newer than earlier loads.
+    #[must_use]
+    pub fn load(epoch: u16, at: Micros) -> Self {
+        Self::build(epoch, LOAD, &[&at.max(0).to_be_bytes()])
+    }
+
+    /// A version from stored bytes; `None` where they are no version.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        matches!(bytes.get(2), Some(&(LOAD | LOG | CLOCK))).then(|| Self(bytes.into()))
+    }
+
+    /// The bytes, as stored.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What the version was made from.
+    #[must_use]
+    pub fn basis(&self) -> Basis {
+        match self.0.get(2) {
+            Some(&LOAD) => Basis::Load,
+            Some(&CLOCK) => Basis::Clock,
+            _ => Basis::Log,
+        }
+    }
+
+    /// The timestamp of a clock version.
+    #[must_use]
+    pub fn clock_micros(&self) -> Option<Micros> {
+        if self.basis() != Basis::Clock {
+            return None;
+        }
+        let bytes: [u8; 8] = self.0.get(3..11)?.try_into().ok()?;
+        Some(Micros::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Debug for OrderVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}:", self.basis())?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The moment a table was emptied (truncated, dropped, or reloaded from scratch): changes at or
+/// below it say nothing about the table as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Floor {
+    /// By log position or clock, comparable with the versions of the table's rows.
+    Version(OrderVersion),
+    /// By time, for sources whose control records carry no log position.
+    Time(Micros),
+}
+
+impl Floor {
+    /// Whether a change of this version and time happened before the table was emptied.
+    #[must_use]
+    pub fn covers(&self, version: &OrderVersion, at: Micros) -> bool {
+        match self {
+            Self::Version(floor) => version <= floor,
+            Self::Time(floor) => at <= *floor,
+        }
+    }
+
+    /// The later of two floors of one table.
+    #[must_use]
+    pub fn later(self, other: Self) -> Self {
+        let keep_other = match (&self, &other) {
+            (Self::Version(a), Self::Version(b)) => b > a,
+            (Self::Time(a), Self::Time(b)) => b > a,
+            // A table does not change its kind of source; prefer the comparable one.
+            (Self::Time(_), Self::Version(_)) => true,
+            (Self::Version(_), Self::Time(_)) => false,
+        };
+        if keep_other { other } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_sort_as_their_source_wrote_them() {
+        let ordered = [
+            OrderVersion::load(0, 9),
+            OrderVersion::load(0, 10),
+            OrderVersion::binlog(0, 2, 500, 0, LogRank::Change),
+            OrderVersion::binlog(0, 3, 4, 0, LogRank::SnapshotFloor),
+            OrderVersion::binlog(0, 3, 4, 0, LogRank::Snapshot),
+            OrderVersion::binlog(0, 3, 4, 0, LogRank::Change),
+            OrderVersion::binlog(0, 3, 4, 1, LogRank::Change),
+            OrderVersion::binlog(0, 3, 40, 0, LogRank::Change),
+            OrderVersion::binlog(0, 10, 4, 0, LogRank::Change),
+            OrderVersion::clock(0, 5),
+            OrderVersion::clock(0, 6),
+            OrderVersion::binlog(1, 1, 4, 0, LogRank::Change),
+        ];
+        assert!(ordered.is_sorted());
+        assert_eq!(OrderVersion::clock(0, 77).clock_micros(), Some(77));
+        assert_eq!(OrderVersion::lsn(0, 77, 0, LogRank::Change).clock_micros(), None);
+    }
+
+    #[test]
+    fn a_floor_covers_what_was_written_before_it_and_nothing_later() {
+        let at = |offset| OrderVersion::binlog(0, 1, offset, 0, LogRank::Change);
+        let floor = Floor::Version(at(10));
+        assert!(floor.covers(&at(10), 0) && floor.covers(&at(9), 0) && !floor.covers(&at(11), 0));
+        assert_eq!(floor.clone().later(Floor::Version(at(12))), Floor::Version(at(12)));
+        assert_eq!(floor.clone().later(Floor::Version(at(1))), floor);
+        assert!(Floor::Time(5).covers(&at(99), 5) && !Floor::Time(5).covers(&at(1), 6));
+    }
+}

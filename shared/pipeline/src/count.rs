@@ -1,0 +1,401 @@
+//! The counting step: a batch of one shard's records in, counts committed, a report out.
+//!
+//! Load, decide, commit, chunk by chunk. Data errors never fail a batch: they are quarantined.
+//! Only a store that stays unavailable or the end of the time budget leaves records unapplied,
+//! and then the report says from which sequence number on, which is what Lambda is told.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use evercount_core::change::{Record, TableName};
+use evercount_core::chunk::{self, Chunk, Content, Delivery, Facts, Mode, Poison, Tally};
+use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
+use evercount_core::logic::Catalog;
+use evercount_core::order::{Floor, Micros};
+use evercount_core::placement::Placement;
+use evercount_wire::cdc::{Decoder, Envelope, Format};
+
+use crate::empty_table;
+use crate::ports::{Cost, Store, StoreError, TableFacts};
+
+/// Attempts at one chunk before the batch gives up and lets the records be delivered again. A
+/// conflict means somebody else moved on, so progress is being made; 20 in a row do not happen
+/// to two writers that back off.
+pub const ATTEMPTS_MAX: u32 = 20;
+
+/// Attempts at one chunk while the store is unavailable. The adapter has backed off and retried
+/// by then.
+pub const UNAVAILABLE_MAX: u32 = 3;
+
+/// How long a tombstone is kept, microseconds: the longest retention a stream can have here
+/// (seven days) and a day of lag.
+pub const TOMBSTONE_LIFE: Micros = 8 * 24 * 3_600 * 1_000_000;
+
+/// How to count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CountMode {
+    /// A ledger row for each source row: exact under duplicates and reordering.
+    Ledger,
+    /// Checkpoint and deltas only: exact for sources that are ordered and free of duplicates.
+    Lane,
+}
+
+/// Settings of a counter.
+#[derive(Clone, Copy, Debug)]
+pub struct CountOptions {
+    /// How to count.
+    pub mode: CountMode,
+    /// The format of the records; detected by content where it is `None`.
+    pub format: Option<Format>,
+    /// Raised by the operator when the source's log restarts.
+    pub epoch: u16,
+}
+
+/// One record of a shard, as the stream delivered it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamRecord {
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+    /// Its partition key.
+    pub partition_key: String,
+    /// When Kinesis took it, microseconds since the epoch.
+    pub arrived_at: Micros,
+    /// Its data, or why it could not be taken out of its envelope.
+    pub data: Result<Vec<u8>, String>,
+}
+
+/// What a counter keeps between batches of one lane: all of it can be loaded again.
+#[derive(Debug, Default)]
+pub struct Warm {
+    catalog: Option<Catalog>,
+    facts: Option<(u64, TableFacts)>,
+    placement: Placement,
+}
+
+/// What became of a batch.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct BatchReport {
+    /// What became of its records.
+    pub tally: Tally,
+    /// The first record that is not in the counts, where the batch was not finished.
+    pub first_unapplied: Option<SequenceNumber>,
+    /// Why it was not finished.
+    pub stopped_by: Option<Stop>,
+    /// What the commits cost.
+    pub cost: Cost,
+    /// Transactions committed.
+    pub commits: u64,
+}
+
+/// Why a batch was not finished.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The time budget ran out.
+    OutOfTime,
+    /// The store did not let it finish.
+    Store(StoreError),
+}
+
+/// Counts a batch of records of one shard, in shard order.
+///
+/// `now` is the time the batch arrived, microseconds since the epoch; `keep_going` says whether
+/// there is time for another chunk.
+pub async fn run<S: Store>(
+    store: &S,
+    warm: &mut Warm,
+    lane: &LaneId,
+    records: &[StreamRecord],
+    options: CountOptions,
+    now: Micros,
+    keep_going: impl Fn() -> bool + Send,
+) -> BatchReport {
+    let mut report = BatchReport::default();
+    let mut batch = Batch { store, warm, lane, options, now, report: &mut report };
+    if let Err((stop, first)) = batch.run(records, keep_going).await {
+        report.stopped_by = Some(stop);
+        report.first_unapplied = first;
+    }
+    report
+}
+
+struct Batch<'a, S> {
+    store: &'a S,
+    warm: &'a mut Warm,
+    lane: &'a LaneId,
+    options: CountOptions,
+    now: Micros,
+    report: &'a mut BatchReport,
+}
+
+type Stopped = (Stop, Option<SequenceNumber>);
+
+impl<S: Store> Batch<'_, S> {
+    async fn run(&mut self, records: &[StreamRecord], keep_going: impl Fn() -> bool + Send) -> Result<(), Stopped> {
+        let first = records.first().map(|record| record.sequence.clone());
+        let mut state = self.prepare().await.map_err(|error| (Stop::Store(error), first))?;
+        let deliveries = self.decode(records, &state);
+        let mut rest = deliveries.as_slice();
+        while let Some(next) = rest.first() {
+            if !keep_going() {
+                return Err((Stop::OutOfTime, Some(next.sequence.clone())));
+            }
+            let stopped = |error| (Stop::Store(error), Some(next.sequence.clone()));
+            let consumed = self.advance(rest, &mut state).await.map_err(stopped)?;
+            rest = rest.get(consumed..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Loads what deciding needs; most of it is warm.
+    async fn prepare(&mut self) -> Result<LaneState, StoreError> {
+        let known = self.warm.catalog.as_ref().map(|catalog| catalog.revision);
+        if let Some(catalog) = self.store.catalog(known).await? {
+            self.warm.catalog = Some(catalog);
+        }
+        self.lane_state().await
+    }
+
+    /// The lane's state, with table facts that are at least as new as its fence.
+    async fn lane_state(&mut self) -> Result<LaneState, StoreError> {
+        let mut state = self.store.lane(self.lane).await?;
+        if state == LaneState::default() {
+            self.store.register_lane(self.lane).await?;
+            // Whoever emptied a table before the lane was registered did not fence it.
+            self.warm.facts = None;
+        }
+        if self.warm.facts.as_ref().is_none_or(|(fence, _)| *fence != state.fence) {
+            // The fence is read before the facts: facts newer than it do no harm.
+            state = self.store.lane(self.lane).await?;
+            self.warm.facts = Some((state.fence, self.store.table_facts().await?));
+        }
+        Ok(state)
+    }
+
+    fn floors(&self) -> BTreeMap<TableName, Floor> {
+        self.warm.facts.as_ref().map(|(_, facts)| facts.floors.clone()).unwrap_or_default()
+    }
+
+    fn decode(&self, records: &[StreamRecord], state: &LaneState) -> Vec<Delivery> {
+        let mut decoder = Decoder::new(self.options.format, self.options.epoch);
+        let mut known: BTreeMap<TableName, Micros> = BTreeMap::new();
+        if let Some((_, facts)) = &self.warm.facts {
+            for (table, (at, shape)) in &facts.shapes {
+                decoder.learn(table.clone(), shape.clone());
+                known.insert(table.clone(), *at);
+            }
+        }
+        let is_new = |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
+        records
+            .iter()
+            .filter(is_new)
+            .map(|record| {
+                let content = decode_record(&decoder, record);
+                if let Content::Tables(events, _) = &content {
+                    for event in events {
+                        let is_newer = known.get(&event.table).is_none_or(|at| event.at >= *at);
+                        if let Some(shape) = event.shape.as_ref().filter(|_| is_newer) {
+                            decoder.learn(event.table.clone(), shape.clone());
+                            known.insert(event.table.clone(), event.at);
+                        }
+                    }
+                }
+                Delivery { sequence: record.sequence.clone(), arrived_at: record.arrived_at, content }
+            })
+            .collect()
+    }
+
+    /// Commits one chunk from the front of the deliveries; returns how many it took.
+    async fn advance(&mut self, deliveries: &[Delivery], state: &mut LaneState) -> Result<usize, StoreError> {
+        let (mut unavailable, mut window_max) = (0, deliveries.len());
+        for _ in 0..ATTEMPTS_MAX {
+            let mut window = deliveries.get(..window_max).unwrap_or(deliveries);
+            match self.first_table_change(window) {
+                Some(0) => match self.settle_tables(window).await {
+                    Ok(()) => {
+                        *state = self.lane_state().await?;
+                        window = window.get(..1).unwrap_or(window);
+                    }
+                    Err(StoreError::Unavailable(_)) if unavailable < UNAVAILABLE_MAX => {
+                        unavailable += 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+                Some(at) => window = window.get(..at).unwrap_or(window),
+                None => {}
+            }
+            match self.attempt(window, state).await {
+                Ok(consumed) => return Ok(consumed),
+                Err(StoreError::Conflict) => {}
+                Err(StoreError::Unavailable(_)) if unavailable < UNAVAILABLE_MAX => unavailable += 1,
+                // Find the record the store will not have, and put it aside alone.
+                Err(StoreError::Rejected(_)) if window.len() > 1 => window_max = window.len().div_ceil(2),
+                Err(StoreError::Rejected(why)) => return self.put_aside(window, state, why).await,
+                Err(error) => return Err(error),
+            }
+            *state = self.lane_state().await?;
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn attempt(&mut self, window: &[Delivery], state: &mut LaneState) -> Result<usize, StoreError> {
+        let catalog = self.warm.catalog.clone().unwrap_or_default();
+        self.place_known_cells(&catalog, window).await?;
+        let (needed, taken) = chunk::rows_needed(window, &catalog);
+        let window = window.get(..taken).unwrap_or(window);
+        let loaded = match self.options.mode {
+            CountMode::Ledger if !needed.is_empty() => self.store.rows(&needed).await?,
+            _ => BTreeMap::new(),
+        };
+        let mode = match self.options.mode {
+            CountMode::Ledger => Mode::Ledger { loaded: &loaded },
+            CountMode::Lane => Mode::Lane,
+        };
+        let floors = self.floors();
+        let facts = Facts {
+            catalog: &catalog,
+            floors: &floors,
+            tombstone_expires_at: self.now.saturating_add(TOMBSTONE_LIFE),
+        };
+        let chunk = chunk::plan(mode, window, self.lane, state, &facts, &mut self.warm.placement);
+        self.commit(chunk, state).await
+    }
+
+    async fn commit(&mut self, chunk: Chunk, state: &mut LaneState) -> Result<usize, StoreError> {
+        let Some(advance) = chunk.commit.advance.clone() else { return Ok(chunk.consumed) };
+        let committed = match self.store.commit(&chunk.commit).await {
+            Ok(cost) => Some(cost),
+            Err(error @ StoreError::Rejected(_)) => return Err(error),
+            Err(error) => {
+                // The reply may have been lost, not the commit: the checkpoint tells.
+                let stands = self.store.lane(self.lane).await?;
+                if stands != advance.to {
+                    return Err(error);
+                }
+                None
+            }
+        };
+        *state = advance.to;
+        self.report.tally.add(&chunk.tally);
+        self.report.commits += 1;
+        if let Some(cost) = committed {
+            self.report.cost.write_units += cost.write_units;
+            self.report.cost.read_units += cost.read_units;
+        }
+        Ok(chunk.consumed)
+    }
+
+    /// Where the first record stands that changes what is known of a table.
+    fn first_table_change(&self, window: &[Delivery]) -> Option<usize> {
+        window.iter().position(|delivery| match &delivery.content {
+            Content::Tables(events, _) => events.iter().any(|event| self.is_news(event)),
+            _ => false,
+        })
+    }
+
+    fn is_news(&self, event: &evercount_core::change::TableEvent) -> bool {
+        let Some((_, facts)) = &self.warm.facts else { return true };
+        let counted = self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
+        // A floor that is known already may have been raised by an attempt that died before its
+        // sweep was complete, so it is swept again.
+        let floor_news = event.floor.as_ref().is_some_and(|floor| {
+            counted
+                && facts.floors.get(&event.table).is_none_or(|known| known.clone().later(floor.clone()) == *floor)
+        });
+        let shape_news = event.shape.as_ref().is_some_and(|shape| {
+            facts.shapes.get(&event.table).is_none_or(|(at, known)| event.at >= *at && shape != known)
+        });
+        floor_news || shape_news
+    }
+
+    /// Makes what the first delivery says of tables known to every lane.
+    async fn settle_tables(&mut self, window: &[Delivery]) -> Result<(), StoreError> {
+        let Some(Content::Tables(events, _)) = window.first().map(|delivery| &delivery.content) else {
+            return Ok(());
+        };
+        for event in events.iter().filter(|event| self.is_news(event)).cloned().collect::<Vec<_>>() {
+            if let Some(shape) = &event.shape {
+                self.store.learn_shape(&event.table, event.at, shape).await?;
+            }
+            let counted = self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
+            if let Some(floor) = event.floor.as_ref().filter(|_| counted) {
+                let placement = &mut self.warm.placement;
+                empty_table::run(self.store, self.lane, placement, &event.table, floor).await?;
+            }
+        }
+        self.warm.facts = None;
+        Ok(())
+    }
+
+    /// Learns where this lane keeps its cells, once for each logic version it meets.
+    async fn place_known_cells(&mut self, catalog: &Catalog, window: &[Delivery]) -> Result<(), StoreError> {
+        let mut wanted: Vec<&TableName> = Vec::new();
+        for delivery in window {
+            if let Content::Changes(changes) = &delivery.content {
+                wanted.extend(changes.iter().map(|change| &change.row.table));
+                wanted.dedup();
+            }
+        }
+        for logic in wanted.into_iter().flat_map(|table| catalog.of_table(table)) {
+            if !self.warm.placement.knows(&logic.id) {
+                let stored = self.store.cells_of_lane(&logic.id, self.lane).await?;
+                self.warm.placement.start(&logic.id);
+                for (bucket, cells) in stored {
+                    cells.keys().for_each(|cell| self.warm.placement.learn(&logic.id, cell, bucket));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_aside(&mut self, window: &[Delivery], state: &mut LaneState, why: String) -> Result<usize, StoreError> {
+        let Some(delivery) = window.first() else { return Err(StoreError::Rejected(why)) };
+        let table = match &delivery.content {
+            Content::Changes(changes) => changes.first().map(|change| change.row.table.clone()),
+            // What cannot be stored as poison cannot be stored at all.
+            Content::Poison(_) => return Err(StoreError::Rejected(why)),
+            Content::Tables(..) | Content::Passed(_) => None,
+        };
+        let poison = Poison {
+            reason: "store_rejected".to_owned(),
+            detail: why,
+            table,
+            raw: Vec::new(),
+            partition_key: None,
+        };
+        let poisoned = Delivery { content: Content::Poison(poison), ..delivery.clone() };
+        self.attempt(&[poisoned], state).await
+    }
+}
+
+/// Decodes one record as a counter does. A decoder that panics is a bug, but not a reason to block a shard.
+pub fn decode_record(decoder: &Decoder, record: &StreamRecord) -> Content {
+    let poison = |reason: String, detail: String, table| {
+        Content::Poison(Poison {
+            reason,
+            detail,
+            table,
+            raw: record.data.clone().unwrap_or_default(),
+            partition_key: Some(record.partition_key.clone()),
+        })
+    };
+    let data = match &record.data {
+        Ok(data) => data,
+        Err(raw) => {
+            let mut content = poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
+            if let Content::Poison(poison) = &mut content {
+                poison.raw = raw.clone().into_bytes();
+            }
+            return content;
+        }
+    };
+    let envelope =
+        Envelope { data, partition_key: Some(&record.partition_key), arrival: Some(record.arrived_at) };
+    match catch_unwind(AssertUnwindSafe(|| decoder.decode(&envelope))) {
+        Ok(Ok(Record::Changes(changes))) => Content::Changes(changes),
+        Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.clone()),
+        Ok(Ok(Record::Passed(passed))) => Content::Passed(passed),
+        Ok(Err(bad)) => poison(bad.reason.to_string(), bad.detail, bad.table),
+        Err(_) => poison("decoder_panicked".to_owned(), "the decoder panicked on this record".to_owned(), None),
+    }
+}

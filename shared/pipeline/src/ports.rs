@@ -1,0 +1,170 @@
+//! What the steps need of the world: narrow store traits in the words of the flow.
+//!
+//! Methods are declared `-> impl Future + Send`, so that steps can be spawned; implementations
+//! still write `async fn`. Every write is conditional or idempotent: any of them may be repeated
+//! after a lost reply.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use evercount_core::change::{RowKey, TableName, TableShape};
+use evercount_core::chunk::{Commit, Quarantined};
+use evercount_core::counting::Cells;
+use evercount_core::definition::DefinitionName;
+use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
+use evercount_core::ledger::LedgerRow;
+use evercount_core::logic::{Catalog, LogicId, LogicVersion};
+use evercount_core::order::{Floor, Micros};
+use evercount_core::value::Item;
+
+/// Why a store call did not do what it was asked to.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something the write was conditional on has changed: load again and decide again.
+    #[error("the store changed since it was read")]
+    Conflict,
+    /// Throttled, timed out or unreachable. A write may or may not have happened.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The store refuses the request as it is; repeating it cannot help.
+    #[error("the store refuses the request: {0}")]
+    Rejected(String),
+}
+
+/// What a commit cost.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Cost {
+    /// Write units, as DynamoDB bills them.
+    pub write_units: f64,
+    /// Read units.
+    pub read_units: f64,
+}
+
+/// What the store knows of tables as a whole.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TableFacts {
+    /// When each table was last emptied.
+    pub floors: BTreeMap<TableName, Floor>,
+    /// What each source said last of its tables' columns, and when (microseconds since the
+    /// epoch).
+    pub shapes: BTreeMap<TableName, (Micros, TableShape)>,
+}
+
+/// Count definitions and their logic versions.
+pub trait CatalogStore: Sync {
+    /// The live logic; `None` where its revision is still `known`.
+    fn catalog(&self, known: Option<u64>) -> impl Future<Output = Result<Option<Catalog>, StoreError>> + Send;
+
+    /// Every logic version, live or not.
+    fn versions(&self) -> impl Future<Output = Result<Vec<LogicVersion>, StoreError>> + Send;
+
+    /// Stores a new logic version and raises the catalog's revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the version exists.
+    fn create_version(&self, version: &LogicVersion) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Replaces a logic version's state and coverage and raises the catalog's revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the stored one is not `from`.
+    fn update_version(
+        &self,
+        from: &LogicVersion,
+        to: &LogicVersion,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes all versions of a definition, their cells included. Returns whether there were any.
+    fn delete_definition(&self, name: &DefinitionName) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// Counts: lanes, ledger rows and cells.
+pub trait CountStore: Sync {
+    /// How far a lane has come (consistent read).
+    fn lane(&self, lane: &LaneId) -> impl Future<Output = Result<LaneState, StoreError>> + Send;
+
+    /// Enters a lane in the directory of lanes. A lane does so before its first commit, so that
+    /// whoever fences all lanes finds it.
+    fn register_lane(&self, lane: &LaneId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All lanes with their states (consistent read).
+    fn lanes(&self) -> impl Future<Output = Result<BTreeMap<LaneId, LaneState>, StoreError>> + Send;
+
+    /// Raises a lane's fence: its commits in flight will conflict.
+    fn fence(&self, lane: &LaneId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ledger rows by key; rows that do not exist are left out. May be stale: a commit is
+    /// conditional on what was read.
+    fn rows(&self, keys: &BTreeSet<RowKey>) -> impl Future<Output = Result<BTreeMap<RowKey, LedgerRow>, StoreError>> + Send;
+
+    /// A page of a table's ledger rows (consistent read), and where the next one starts.
+    fn rows_of_table(
+        &self,
+        table: &TableName,
+        after: Option<String>,
+    ) -> impl Future<Output = Result<(Vec<(RowKey, LedgerRow)>, Option<String>), StoreError>> + Send;
+
+    /// The cells that one lane keeps of a logic version, by counter item.
+    fn cells_of_lane(
+        &self,
+        logic: &LogicId,
+        lane: &LaneId,
+    ) -> impl Future<Output = Result<Vec<(u32, Cells)>, StoreError>> + Send;
+
+    /// All cells of a logic version, over all lanes, summed (consistent read).
+    fn cells(&self, logic: &LogicId) -> impl Future<Output = Result<Cells, StoreError>> + Send;
+
+    /// Executes a transaction: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where a condition does not hold.
+    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<Cost, StoreError>> + Send;
+}
+
+/// Tables as a whole: when they were emptied, what their columns are.
+pub trait TableStore: Sync {
+    /// Everything known (consistent read).
+    fn table_facts(&self) -> impl Future<Output = Result<TableFacts, StoreError>> + Send;
+
+    /// Raises a table's floor; a later floor stands.
+    fn raise_floor(&self, table: &TableName, floor: &Floor) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Stores what a source said of a table's columns; something said later stands.
+    fn learn_shape(
+        &self,
+        table: &TableName,
+        at: Micros,
+        shape: &TableShape,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Records put aside.
+pub trait QuarantineStore: Sync {
+    /// All of them, oldest first within a lane.
+    fn quarantined(&self) -> impl Future<Output = Result<Vec<Quarantined>, StoreError>> + Send;
+
+    /// One of them.
+    fn quarantined_record(
+        &self,
+        lane: &LaneId,
+        sequence: &SequenceNumber,
+    ) -> impl Future<Output = Result<Option<Quarantined>, StoreError>> + Send;
+}
+
+/// Everything a store offers.
+pub trait Store: CatalogStore + CountStore + TableStore + QuarantineStore {}
+
+impl<S: CatalogStore + CountStore + TableStore + QuarantineStore> Store for S {}
+
+/// The table that is counted, where Evercount can read it.
+pub trait SourceTable: Sync {
+    /// The current image of a row (consistent read); `None` where it does not exist.
+    fn row(&self, row: &RowKey) -> impl Future<Output = Result<Option<Item>, StoreError>> + Send;
+
+    /// A page of the table (consistent read), and where the next one starts.
+    fn scan(
+        &self,
+        table: &TableName,
+        after: Option<String>,
+    ) -> impl Future<Output = Result<(Vec<(RowKey, Item)>, Option<String>), StoreError>> + Send;
+}

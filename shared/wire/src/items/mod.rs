@@ -1,0 +1,144 @@
+//! The stored DynamoDB items: attribute names, key texts, and what a reader makes of each.
+//!
+//! Three tables. `ledger` (key `pk`) has one item for each source row. `counts` (`pk`, `sk`) has
+//! the counter items of each logic version and lane, and the lanes' checkpoints. `metadata`
+//! (`pk`, `sk`) has everything else. Items are plain core values; the adapter turns them into
+//! whatever its client speaks. They are made to be read in the DynamoDB console: real names, ISO
+//! times in UTC with microseconds, and a sentence of `summary` where a person will look.
+//!
+//! | item | table | `pk` | `sk` |
+//! |---|---|---|---|
+//! | ledger row | ledger | `<table>#<key>` or `<table>@<position>` | |
+//! | counter item | counts | `<logic id>` | `<lane>#<bucket>` |
+//! | lane checkpoint | counts | `lane#<lane>` | `checkpoint` |
+//! | catalog revision | metadata | `catalog` | `revision` |
+//! | logic version | metadata | `catalog` | `<logic id>` |
+//! | lane directory entry | metadata | `lanes` | `<lane>` |
+//! | table facts | metadata | `tables` | `<table>` |
+//! | quarantined record | metadata | `quarantine#<lane>` | `<digits><sequence>` |
+//! | control record | metadata | `control#<table>` | `<time>#<lane>#<sequence>` |
+//! | part of a large raw record | metadata | as its record | `<sk of its record>#part-0001` |
+//!
+//! Reading is strict about what is known (a missing or mistyped attribute is a named
+//! [`ItemError`]) and tolerant of what is not: attributes without a meaning here are ignored.
+//! Every item of `ledger` and `metadata` carries `format`, 1 for all shapes in this module.
+//! What meets what, while functions and stored data are of different ages:
+//!
+//! | reader or writer | data | outcome |
+//! |---|---|---|
+//! | old reader | of its own format, with attributes added since | read; the added attributes are ignored, so only what may be ignored is added within a format |
+//! | old reader | of a newer format | refused by its `format` ([`ItemError::NewerFormat`]), which the adapter reports as unavailable: records wait on the stream until the newer code is back, none is miscounted or put aside |
+//! | new reader | of an older format | read: a reader keeps reading every format since 1, and an attribute added later has a default here |
+//! | old writer | rewrites a ledger row with added attributes | they are lost, since a row is put whole; an attribute that must survive therefore needs a new format, which the old writer refuses when it reads the row |
+//! | old writer | updates a checkpoint, counter item, table facts or a logic version with added attributes | they stay: those are updated by attribute |
+//!
+//! Counter items and checkpoints carry no format: every attribute of a counter item is a cell,
+//! whose name says its kind, and a cell of an unknown kind is left out. Logic versions carry a
+//! format of their own inside `logic` ([`crate::logic`]), which is refused as a whole.
+
+mod catalog;
+mod columns;
+mod counts;
+mod fields;
+mod ledger;
+mod records;
+mod size;
+mod tables;
+
+#[cfg(test)]
+mod tests;
+
+use evercount_core::value::{Item, Value};
+
+pub use catalog::{catalog_revision, logic_item, logic_key, logic_version_from_item, revision_key};
+pub use counts::{
+    CounterItem, checkpoint_from_item, checkpoint_item, checkpoint_key, counter_from_item, counter_item,
+    counter_key, lane_prefix, logic_pk,
+};
+pub use fields::time_value;
+pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
+pub use records::{
+    ENTITY_QUARANTINED, RAW_INLINE_BYTES_MAX, StoredRecord, control_from_items, control_items, control_key,
+    part_key, part_prefix, quarantine_key, quarantined_from_items, quarantined_items, raw_parts,
+};
+pub use size::{ITEM_BYTES_MAX, read_units, size_bytes, write_units};
+pub use tables::{
+    TABLES_PK, TableFactsItem, lane_directory_pk, lane_entry_from_item, lane_entry_item,
+    table_facts_from_item, table_facts_item, table_facts_key,
+};
+
+/// The format of every ledger and metadata item written here.
+pub const FORMAT: u64 = 1;
+
+/// The partition key attribute of every table.
+pub const PK: &str = "pk";
+/// The sort key attribute of `counts` and `metadata`.
+pub const SK: &str = "sk";
+
+/// The key of an item in `counts` or `metadata`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ItemKey {
+    /// Its partition key.
+    pub pk: String,
+    /// Its sort key.
+    pub sk: String,
+}
+
+impl ItemKey {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// An item of nothing but the key.
+    #[must_use]
+    pub fn item(&self) -> Item {
+        [(PK.to_owned(), Value::String(self.pk.clone())), (SK.to_owned(), Value::String(self.sk.clone()))]
+            .into()
+    }
+}
+
+/// Why a stored item is not what it should be. It names attributes and never their values, so
+/// that no row's data ends up in a log.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ItemError {
+    /// A later release wrote it.
+    #[error("an item of format `{0}`, and this reader knows formats up to {FORMAT}")]
+    NewerFormat(String),
+    /// An attribute is not there.
+    #[error("attribute `{name}` is missing")]
+    Missing {
+        /// Which.
+        name: String,
+    },
+    /// An attribute has another type or form.
+    #[error("attribute `{name}` is not {expected}")]
+    Malformed {
+        /// Which.
+        name: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The key of the item and its attributes speak of different rows.
+    #[error("the key `{pk}` is not that of the item's attributes")]
+    KeyMismatch {
+        /// The partition key.
+        pk: String,
+    },
+    /// A part of a large raw record is not there.
+    #[error("part {part} of the raw record is missing")]
+    MissingPart {
+        /// Which, from 1.
+        part: usize,
+    },
+    /// The logic inside cannot be read.
+    #[error("attribute `logic`: {0}")]
+    Logic(#[from] crate::logic::LogicJsonError),
+}
+
+impl ItemError {
+    /// Whether a later release could read the item.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::NewerFormat(_) | Self::Logic(crate::logic::LogicJsonError::Format(_)))
+    }
+}

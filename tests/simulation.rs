@@ -1,0 +1,123 @@
+//! Runs the simulator: many seeds over production code, and each known-wrong design until it is
+//! caught.
+//!
+//! `EVERCOUNT_SIM_SEED=n cargo test -p evercount-tests --test simulation -- one_seed --nocapture`
+//! replays one seed and tells its story. `EVERCOUNT_SIM_SEEDS=n` sets how many seeds are run.
+
+#![expect(clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "a test may panic, and a simulation tells its story")]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use evercount_tests::simulation::controls::Control;
+use evercount_tests::simulation::plan::Plan;
+use evercount_tests::simulation::shrink::shrink;
+use evercount_tests::simulation::world::{self, Outcome};
+
+/// Seeds of an ordinary test run; CI runs 100,000.
+const SEEDS: u64 = 4_000;
+/// Changes the source makes in one seed.
+const WRITES: u32 = 300;
+/// Seeds within which a wrong design must be caught.
+const CONTROL_SEEDS: u64 = 200;
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn fail(seed: u64, plan: &Plan, outcome: Outcome) -> ! {
+    let shrunk = shrink(seed, plan, None, outcome);
+    eprintln!("seed {seed} breaks an invariant; shrunk to {:#?}", shrunk.plan);
+    for line in &shrunk.outcome.story {
+        eprintln!("  {line}");
+    }
+    eprintln!("replay: EVERCOUNT_SIM_SEED={seed} cargo test -p evercount-tests --test simulation -- one_seed --nocapture");
+    panic!("seed {seed}: {}", shrunk.outcome.violation.unwrap_or_default());
+}
+
+#[test]
+fn no_seed_breaks_an_invariant() {
+    let seeds = from_env("EVERCOUNT_SIM_SEEDS").unwrap_or(SEEDS);
+    let first = from_env("EVERCOUNT_SIM_FIRST").unwrap_or(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, delivered, commits) = (AtomicU64::new(first), AtomicU64::new(0), AtomicU64::new(0));
+    let strikes: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
+    let failed: Mutex<Option<(u64, Plan, Outcome)>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds || failed.lock().is_ok_and(|failed| failed.is_some()) {
+                        return;
+                    }
+                    let plan = Plan::of(seed, WRITES);
+                    let outcome = world::run(seed, &plan, None);
+                    if seed % 100 == 0 {
+                        let again = world::run(seed, &plan, None);
+                        assert_eq!(again.trace, outcome.trace, "seed {seed} tells two stories");
+                    }
+                    delivered.fetch_add(outcome.delivered, Ordering::Relaxed);
+                    commits.fetch_add(outcome.commits, Ordering::Relaxed);
+                    if let Ok(mut strikes) = strikes.lock() {
+                        outcome.strikes.iter().for_each(|(fault, n)| *strikes.entry(fault).or_insert(0) += n);
+                    }
+                    if outcome.violation.is_some()
+                        && let Ok(mut failed) = failed.lock()
+                    {
+                        *failed = Some((seed, plan, outcome));
+                    }
+                }
+            });
+        }
+    });
+    if let Some((seed, plan, outcome)) = failed.into_inner().ok().flatten() {
+        fail(seed, &plan, outcome);
+    }
+    println!("{seeds} seeds, {} delivered records, {} commits", delivered.into_inner(), commits.into_inner());
+    let strikes = strikes.into_inner().unwrap_or_default();
+    for (fault, n) in &strikes {
+        println!("  {fault}: {n}");
+    }
+    // "Sometimes" assertions: a fault that never strikes tests nothing.
+    let expected = seeds / 10;
+    let rare: Vec<_> = strikes.iter().filter(|(_, n)| **n < expected).collect();
+    assert!(strikes.len() >= 19, "only these faults struck: {:?}", strikes.keys());
+    assert!(rare.is_empty(), "these faults hardly struck: {rare:?}");
+}
+
+#[test]
+fn every_wrong_design_is_caught() {
+    for control in Control::ALL {
+        let caught = (0..CONTROL_SEEDS).find_map(|seed| {
+            let plan = Plan::of(seed, WRITES);
+            let violation = world::run(seed, &plan, Some(control)).violation?;
+            let right = world::run(seed, &plan, None).violation;
+            assert_eq!(right, None, "seed {seed} catches the right design too");
+            Some((seed, violation))
+        });
+        match caught {
+            Some((seed, violation)) => {
+                let short: String = violation.chars().take(100).collect();
+                println!("{control:?} is caught by seed {seed}: {short}");
+            }
+            None => panic!("{control:?} survives {CONTROL_SEEDS} seeds"),
+        }
+    }
+}
+
+#[test]
+fn one_seed() {
+    let Some(seed) = from_env("EVERCOUNT_SIM_SEED") else {
+        println!("skipped: EVERCOUNT_SIM_SEED names no seed");
+        return;
+    };
+    let plan = Plan::of(seed, WRITES);
+    println!("{plan:#?}");
+    let outcome = world::run(seed, &plan, None);
+    println!("{} delivered, {} commits, faults {:?}", outcome.delivered, outcome.commits, outcome.strikes);
+    if outcome.violation.is_some() {
+        fail(seed, &plan, outcome);
+    }
+}

@@ -1,0 +1,161 @@
+//! The contract of a store: rules that every implementation of [`evercount_pipeline::ports`] keeps. Each
+//! rule is a function that runs against a fresh store and panics where the store breaks it, so
+//! the in-memory store that the simulation runs on is as honest as the one on DynamoDB.
+
+mod catalog;
+mod commits;
+mod records;
+mod rows;
+
+pub use catalog::*;
+pub use commits::*;
+pub use records::*;
+pub use rows::*;
+
+use evercount_core::change::{RowIdentity, RowKey, TableName};
+use evercount_core::chunk::{CellMove, Commit, LaneAdvance, Poison, Quarantined, RowWrite};
+use evercount_core::counting::Cells;
+use evercount_core::definition::{CountDefinition, DefinitionName, GROUPS_MAX_DEFAULT};
+use evercount_core::group::{Cell, GroupKey};
+use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
+use evercount_core::ledger::LedgerRow;
+use evercount_core::logic::LogicId;
+use evercount_core::order::OrderVersion;
+use evercount_core::path::Path;
+use evercount_core::value::{Item, Value};
+
+/// Hands the names of all rules to a macro: `every_rule!(on_memory)` becomes
+/// `on_memory! { rule, rule, … }`.
+#[macro_export]
+macro_rules! every_rule {
+    ($run:ident) => {
+        $run! {
+            a_commit_is_all_or_nothing,
+            a_commit_of_nothing_but_a_checkpoint_advances_the_lane,
+            a_commit_of_nothing_is_one,
+            a_commit_with_a_stale_checkpoint_conflicts,
+            a_first_commit_conflicts_where_the_lane_has_begun,
+            a_fence_makes_a_prepared_commit_conflict,
+            a_fence_before_the_first_commit_is_seen,
+            a_commit_without_a_checkpoint_leaves_the_lane_alone,
+            a_replayed_commit_changes_nothing,
+            of_two_commits_at_once_from_one_checkpoint_one_wins,
+            a_transaction_takes_100_actions_and_no_more,
+            cells_add_up_over_lanes_and_counter_items,
+            cells_of_lanes_with_names_alike_are_kept_apart,
+            lanes_at_once_lose_nothing,
+            every_registered_lane_is_listed_with_its_state,
+            a_row_comes_back_as_it_was_written,
+            a_row_written_from_a_stale_revision_conflicts,
+            rows_of_odd_identities_are_kept_apart,
+            many_rows_are_read_at_once_and_missing_ones_left_out,
+            rows_of_a_table_are_paged_through_once_each,
+            rows_may_be_forgotten_while_they_are_paged_through,
+            releasing_twice_conflicts,
+            quarantined_records_are_listed_oldest_first,
+            large_raw_records_come_back_whole,
+            a_record_put_aside_again_replaces_itself,
+            control_records_of_one_stream_record_do_not_collide,
+            a_later_floor_stands,
+            the_newest_shape_stands,
+            floors_and_shapes_do_not_disturb_each_other,
+            the_catalog_is_told_only_when_it_changed,
+            a_version_is_created_once,
+            a_version_is_updated_only_from_what_is_stored,
+            a_deleted_definition_is_gone_and_its_number_is_not_reused,
+            a_batch_is_counted_once_however_often_it_is_delivered,
+        }
+    };
+}
+
+const AT: i64 = 1_769_851_800_123_456;
+
+fn lane(name: &str) -> LaneId {
+    LaneId::of_shard("orders-cdc", name)
+}
+
+fn sequence(n: u64) -> SequenceNumber {
+    SequenceNumber::parse(&n.to_string()).unwrap()
+}
+
+fn state(n: u64, fence: u64) -> LaneState {
+    LaneState { sequence: Some(sequence(n)), fence, records: n, at: AT + n as i64 }
+}
+
+fn advance(from: LaneState, to: LaneState) -> Option<LaneAdvance> {
+    Some(LaneAdvance { from, to })
+}
+
+fn logic(name: &str, number: u32) -> LogicId {
+    LogicId { definition: DefinitionName::parse(name).unwrap(), number }
+}
+
+fn definition(name: &str) -> CountDefinition {
+    CountDefinition {
+        name: DefinitionName::parse(name).unwrap(),
+        table: TableName::new("orders"),
+        group_by: vec![Path::column("status")],
+        filter: None,
+        distinct: None,
+        groups_max: GROUPS_MAX_DEFAULT,
+    }
+}
+
+fn group(text: &str) -> Cell {
+    Cell::Group(GroupKey(vec![(Path::column("status"), Value::String(text.to_owned()))]))
+}
+
+fn move_of(logic: &LogicId, bucket: u32, cells: &[(Cell, i64)]) -> CellMove {
+    CellMove { logic: logic.clone(), bucket, cells: cells.iter().cloned().collect() }
+}
+
+fn cells(of: &[(Cell, i64)]) -> Cells {
+    of.iter().cloned().collect()
+}
+
+fn key(text: &str) -> RowKey {
+    key_of("orders", text)
+}
+
+fn key_of(table: &str, text: &str) -> RowKey {
+    RowKey { table: TableName::new(table), identity: RowIdentity::Key(text.into()) }
+}
+
+fn row(revision: u64) -> LedgerRow {
+    LedgerRow {
+        version: OrderVersion::clock(0, AT),
+        at: AT,
+        present: true,
+        contributions: [(logic("orders_by_status", 1), cells(&[(group("OPEN"), 1)]))].into(),
+        remembered: Item::from([("status".to_owned(), Value::String("OPEN".to_owned()))]),
+        before_digest: 0,
+        after_digest: u64::MAX,
+        ambiguous: None,
+        expires_at: None,
+        revision,
+    }
+}
+
+fn write(key: RowKey, expected_revision: Option<u64>, row: Option<LedgerRow>) -> RowWrite {
+    RowWrite { key, expected_revision, row }
+}
+
+fn rows_commit(rows: Vec<RowWrite>) -> Commit {
+    Commit { rows, ..Commit::empty(lane("a")) }
+}
+
+fn quarantined(lane: &LaneId, n: u64, raw: Vec<u8>) -> Quarantined {
+    Quarantined {
+        lane: lane.clone(),
+        sequence: sequence(n),
+        arrived_at: AT,
+        poison: Poison {
+            reason: "not_json".to_owned(),
+            detail: "not JSON at line 1 column 1".to_owned(),
+            table: Some(TableName::new("orders")),
+            raw,
+            partition_key: None,
+        },
+        affects: vec![logic("orders_by_status", 1)],
+    }
+}

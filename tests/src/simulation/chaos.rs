@@ -1,0 +1,279 @@
+//! The store under faults: every call may be interleaved with others, refused, or lose its reply.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use evercount_core::change::{RowKey, TableName, TableShape};
+use evercount_core::chunk::{Commit, Quarantined};
+use evercount_core::counting::Cells;
+use evercount_core::definition::DefinitionName;
+use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
+use evercount_core::ledger::LedgerRow;
+use evercount_core::logic::{Catalog, LogicId, LogicVersion};
+use evercount_core::order::{Floor, Micros};
+use evercount_pipeline::memory::Memory;
+use evercount_pipeline::ports::{
+    CatalogStore, Cost, CountStore, QuarantineStore, StoreError, TableFacts, TableStore,
+};
+use fastrand::Rng;
+
+use super::controls::Control;
+use super::plan::Faults;
+
+/// How often each fault struck.
+pub type Strikes = BTreeMap<&'static str, u64>;
+
+/// A store whose calls take a step each, and fail as the plan says.
+#[derive(Clone)]
+pub struct Chaos {
+    /// The store itself.
+    pub memory: Arc<Memory>,
+    faults: Faults,
+    control: Option<Control>,
+    state: Arc<Mutex<Trouble>>,
+}
+
+struct Trouble {
+    rng: Rng,
+    quiet: bool,
+    strikes: Strikes,
+    broken: Option<String>,
+}
+
+impl Chaos {
+    /// A store under the faults of a plan.
+    #[must_use]
+    pub fn new(faults: Faults, control: Option<Control>, seed: u64) -> Self {
+        let trouble = Trouble { rng: Rng::with_seed(seed), quiet: false, strikes: Strikes::new(), broken: None };
+        Self { memory: Arc::default(), faults, control, state: Arc::new(Mutex::new(trouble)) }
+    }
+
+    /// Ends all faults.
+    pub fn quieten(&self) {
+        self.with(|trouble| trouble.quiet = true);
+    }
+
+    /// How often each fault struck.
+    #[must_use]
+    pub fn strikes(&self) -> Strikes {
+        self.with(|trouble| trouble.strikes.clone())
+    }
+
+    /// A commit that broke an invariant, if there was one.
+    #[must_use]
+    pub fn broken(&self) -> Option<String> {
+        self.with(|trouble| trouble.broken.clone())
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Trouble) -> T) -> T {
+        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn strikes_now(&self, fault: &'static str, per_mille: u32) -> bool {
+        self.with(|trouble| {
+            let strikes = !trouble.quiet && per_mille > 0 && trouble.rng.u32(0..1_000) < per_mille;
+            if strikes {
+                *trouble.strikes.entry(fault).or_insert(0) += 1;
+            }
+            strikes
+        })
+    }
+
+    /// One step of the caller: others may act before the call does.
+    async fn step(&self) -> Result<(), StoreError> {
+        Yield(false).await;
+        if self.strikes_now("refuse", self.faults.refuse) {
+            return Err(StoreError::Unavailable("refused".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Invariants that hold between what was and what a commit makes of it.
+    fn check_commit(&self, commit: &Commit) {
+        let broken = self.memory.inspect(|state| {
+            if let Some(advance) = &commit.advance {
+                let stands = state.lanes.get(&commit.lane).cloned().unwrap_or_default();
+                if advance.to.sequence < stands.sequence || advance.to.fence < stands.fence {
+                    return Some(format!("I3: lane {} would step back", commit.lane));
+                }
+            }
+            for write in &commit.rows {
+                let (Some(before), Some(after)) = (state.rows.get(&write.key), &write.row) else { continue };
+                let floored = state
+                    .facts
+                    .floors
+                    .get(&write.key.table)
+                    .is_some_and(|floor| floor.covers(&before.version, before.at));
+                let by_log = before.version.clock_micros().is_none();
+                if by_log && !floored && after.version < before.version {
+                    return Some(format!("I2: row {:?} would step back", write.key.identity));
+                }
+            }
+            None
+        });
+        if let (Some(broken), None) = (broken, self.control) {
+            self.with(|trouble| trouble.broken = Some(broken));
+        }
+    }
+}
+
+/// A future that is pending once.
+struct Yield(bool);
+
+impl Future for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.0 {
+            Poll::Ready(())
+        } else {
+            self.0 = true;
+            Poll::Pending
+        }
+    }
+}
+
+impl CatalogStore for Chaos {
+    async fn catalog(&self, known: Option<u64>) -> Result<Option<Catalog>, StoreError> {
+        self.step().await?;
+        self.memory.catalog(known).await
+    }
+
+    async fn versions(&self) -> Result<Vec<LogicVersion>, StoreError> {
+        self.memory.versions().await
+    }
+
+    async fn create_version(&self, version: &LogicVersion) -> Result<(), StoreError> {
+        self.memory.create_version(version).await
+    }
+
+    async fn update_version(&self, from: &LogicVersion, to: &LogicVersion) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.update_version(from, to).await
+    }
+
+    async fn delete_definition(&self, name: &DefinitionName) -> Result<bool, StoreError> {
+        self.step().await?;
+        self.memory.delete_definition(name).await
+    }
+}
+
+impl CountStore for Chaos {
+    async fn lane(&self, lane: &LaneId) -> Result<LaneState, StoreError> {
+        self.step().await?;
+        self.memory.lane(lane).await
+    }
+
+    async fn register_lane(&self, lane: &LaneId) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.register_lane(lane).await
+    }
+
+    async fn lanes(&self) -> Result<BTreeMap<LaneId, LaneState>, StoreError> {
+        self.step().await?;
+        self.memory.lanes().await
+    }
+
+    async fn fence(&self, lane: &LaneId) -> Result<(), StoreError> {
+        self.step().await?;
+        if self.control == Some(Control::NoFence) {
+            return Ok(());
+        }
+        self.memory.fence(lane).await
+    }
+
+    async fn rows(&self, keys: &BTreeSet<RowKey>) -> Result<BTreeMap<RowKey, LedgerRow>, StoreError> {
+        self.step().await?;
+        let mut rows = if self.strikes_now("stale_read", self.faults.stale_read) {
+            self.memory.stale_rows(keys)
+        } else {
+            self.memory.rows(keys).await?
+        };
+        if let Some(control) = self.control {
+            rows.values_mut().for_each(|row| control.spoil_read(row));
+        }
+        Ok(rows)
+    }
+
+    async fn rows_of_table(
+        &self,
+        table: &TableName,
+        after: Option<String>,
+    ) -> Result<(Vec<(RowKey, LedgerRow)>, Option<String>), StoreError> {
+        self.step().await?;
+        self.memory.rows_of_table(table, after).await
+    }
+
+    async fn cells_of_lane(&self, logic: &LogicId, lane: &LaneId) -> Result<Vec<(u32, Cells)>, StoreError> {
+        self.step().await?;
+        self.memory.cells_of_lane(logic, lane).await
+    }
+
+    async fn cells(&self, logic: &LogicId) -> Result<Cells, StoreError> {
+        self.step().await?;
+        self.memory.cells(logic).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Cost, StoreError> {
+        self.step().await?;
+        if self.strikes_now("spurious_conflict", self.faults.spurious_conflict) {
+            return Err(StoreError::Conflict);
+        }
+        let lost = self.strikes_now("lost_reply", self.faults.lost_reply);
+        let mut commit = commit.clone();
+        if let Some(control) = self.control {
+            control.spoil_commit(&mut commit, &self.memory);
+        }
+        let before = self.memory.inspect(|state| state.commits);
+        self.check_commit(&commit);
+        let done = self.memory.commit(&commit).await;
+        if done.is_ok() {
+            if let Some(control) = self.control {
+                control.after_commit(&self.memory);
+            }
+        } else if self.memory.inspect(|state| state.commits) == before {
+            // What was refused cannot have broken anything.
+            self.with(|trouble| trouble.broken = None);
+        }
+        if lost && done.is_ok() {
+            return Err(StoreError::Unavailable("reply lost".to_owned()));
+        }
+        done
+    }
+}
+
+impl TableStore for Chaos {
+    async fn table_facts(&self) -> Result<TableFacts, StoreError> {
+        self.step().await?;
+        self.memory.table_facts().await
+    }
+
+    async fn raise_floor(&self, table: &TableName, floor: &Floor) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.raise_floor(table, floor).await
+    }
+
+    async fn learn_shape(&self, table: &TableName, at: Micros, shape: &TableShape) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.learn_shape(table, at, shape).await
+    }
+}
+
+impl QuarantineStore for Chaos {
+    async fn quarantined(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.step().await?;
+        self.memory.quarantined().await
+    }
+
+    async fn quarantined_record(
+        &self,
+        lane: &LaneId,
+        sequence: &SequenceNumber,
+    ) -> Result<Option<Quarantined>, StoreError> {
+        self.step().await?;
+        self.memory.quarantined_record(lane, sequence).await
+    }
+}

@@ -1,0 +1,13 @@
+//! The deterministic simulator: production steps over a store in memory, under faults.
+//!
+//! One seed drives everything: what the source does, which faults are on, who takes the next
+//! step, and at which store call somebody dies. The same seed always tells the same story.
+
+pub mod chaos;
+pub mod controls;
+pub mod invariants;
+pub mod plan;
+pub mod shrink;
+pub mod source;
+pub mod stream;
+pub mod world;
