@@ -1,1 +1,51 @@
-fn main() {}
+//! The `evercount` command.
+
+mod args;
+mod audit;
+mod capture;
+mod count;
+mod counts;
+mod demo;
+mod doctor;
+mod exit;
+mod local;
+mod quarantine;
+mod replay;
+mod show;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            show::failure(&error);
+            Exit::Failed.into()
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Count(command) => count::run(command).await,
+        Command::Counts(args) => counts::run(args).await,
+        Command::Quarantine(command) => quarantine::run(command).await,
+        Command::Audit(args) => audit::run(args).await,
+        Command::Local(args) => local::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+    }
+}

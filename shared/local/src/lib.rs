@@ -10,7 +10,9 @@ pub mod embedded;
 pub mod poller;
 pub mod pump;
 pub mod put;
+pub mod stack;
 
 pub use embedded::{EmbeddedAws, EmbeddedError, EmbeddedOptions};
 pub use poller::{Poller, PollerError, PollerOptions, StartingPosition};
+pub use stack::{Stack, StackError};
 pub use pump::{Pump, PumpError, PumpStart};

@@ -1,0 +1,190 @@
+//! `evercount count …`: definitions.
+
+use anyhow::{Context, bail};
+use evercount_core::definition::{CountDefinition, DefinitionName};
+use evercount_core::logic::{Coverage, LogicState, LogicVersion};
+use evercount_local::stack::now;
+use evercount_pipeline::define;
+use evercount_pipeline::ports::CatalogStore;
+use evercount_wire::definition::{DefinitionParts, build};
+use evercount_wire::logic;
+use serde_json::json;
+
+use crate::args::{CountCommand, CreateArgs, ListArgs, NameArgs, TargetKind};
+use crate::exit::Exit;
+use crate::target::{self, Opened, Target};
+use crate::{replay, show};
+
+/// Runs the command.
+pub async fn run(command: CountCommand) -> anyhow::Result<Exit> {
+    match command {
+        CountCommand::Create(args) => create(args).await,
+        CountCommand::List(args) => list(args).await,
+        CountCommand::Show(args) => show_one(args).await,
+        CountCommand::Delete(args) => delete(args).await,
+    }
+}
+
+/// Writing to AWS takes a word more than reading: credentials in the environment are not consent.
+///
+/// # Errors
+/// Where the target is AWS and was not named.
+pub fn consent(kind: Option<TargetKind>) -> anyhow::Result<()> {
+    if target::resolve(kind)? == Target::Aws && kind != Some(TargetKind::Aws) {
+        bail!("this writes to AWS; say `--target aws` to mean it");
+    }
+    Ok(())
+}
+
+async fn create(args: CreateArgs) -> anyhow::Result<Exit> {
+    let definitions = match &args.file {
+        Some(file) => replay::definitions(file)?,
+        None => vec![build(DefinitionParts {
+            name: args.name.clone().unwrap_or_default(),
+            table: args.table.clone().unwrap_or_default(),
+            group_by: args.group_by.clone(),
+            filter: args.filter.clone(),
+            distinct: args.distinct.clone(),
+            groups_max: args.groups_max,
+        })?],
+    };
+    consent(args.target.target)?;
+    let opened = target::open(args.target.target).await?;
+    let mut created = Vec::new();
+    for definition in definitions {
+        let coverage = coverage(&opened, &definition).await;
+        created.push(define::create(opened.stack.store(), definition, coverage, now()).await?);
+    }
+    if args.output.json {
+        let versions: Vec<_> = created.iter().map(logic::to_json).collect();
+        show::document(&json!({"target": opened.to_json(), "created": versions}));
+    } else {
+        show::line(format!("target: {}", opened.target));
+        for version in &created {
+            show::line(format!("created {} (logic version {})", version.id.definition, version.id.number));
+            if let Coverage::Since(_) = version.coverage {
+                show::line(format!(
+                    "  it counts what changes from now on; `evercount audit {} --repair` adds the rows from before",
+                    version.id.definition
+                ));
+            }
+        }
+    }
+    opened.stack.stop().await;
+    Ok(Exit::Ok)
+}
+
+/// A count of a table that is empty, or is not there yet, misses nothing.
+async fn coverage(opened: &Opened, definition: &CountDefinition) -> Coverage {
+    let scan = opened.stack.dynamodb().scan().table_name(definition.table.as_str()).limit(1).send().await;
+    match scan {
+        Ok(page) if page.count() > 0 => Coverage::Since(now()),
+        Ok(_) => Coverage::Whole,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+            Coverage::Whole
+        }
+        Err(_) => Coverage::Since(now()),
+    }
+}
+
+async fn list(args: ListArgs) -> anyhow::Result<Exit> {
+    let opened = target::open(args.target.target).await?;
+    let versions = opened.stack.store().versions().await?;
+    if args.output.json {
+        let versions: Vec<_> = versions.iter().map(logic::to_json).collect();
+        show::document(&json!({"target": opened.to_json(), "versions": versions}));
+    } else {
+        show::line(format!("target: {}", opened.target));
+        if versions.is_empty() {
+            show::line("no counts yet; `evercount count create NAME --table TABLE` makes one");
+        } else {
+            let mut table = show::table(&["name", "version", "state", "table", "group by", "where"], 0);
+            for version in &versions {
+                table.add_row(row(version));
+            }
+            show::line(table);
+        }
+    }
+    opened.stack.stop().await;
+    Ok(Exit::Ok)
+}
+
+fn row(version: &LogicVersion) -> Vec<String> {
+    let definition = &version.definition;
+    let paths: Vec<String> = definition.group_by.iter().map(ToString::to_string).collect();
+    vec![
+        definition.name.to_string(),
+        version.id.number.to_string(),
+        state_name(version.state).to_owned(),
+        definition.table.to_string(),
+        paths.join(", "),
+        definition.filter.as_ref().map(evercount_wire::predicate::to_text).unwrap_or_default(),
+    ]
+}
+
+fn state_name(state: LogicState) -> &'static str {
+    LogicState::ALL.iter().find(|(known, _)| *known == state).map_or("unknown", |(_, name)| name)
+}
+
+/// The version readers see of a count.
+///
+/// # Errors
+/// Where there is no such count; names a similar one.
+pub async fn active(opened: &Opened, name: &str) -> anyhow::Result<LogicVersion> {
+    let versions = opened.stack.store().versions().await?;
+    let live = || versions.iter().filter(|version| version.state == LogicState::Active);
+    if let Some(found) = live().find(|version| version.id.definition.as_str() == name) {
+        return Ok(found.clone());
+    }
+    let nearest = live()
+        .map(|version| version.id.definition.as_str())
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, known)) => bail!("there is no count `{name}`; did you mean `{known}`?"),
+        None => bail!("there is no count `{name}`; `evercount count list` shows what there is"),
+    }
+}
+
+async fn show_one(args: NameArgs) -> anyhow::Result<Exit> {
+    let opened = target::open(args.target.target).await?;
+    let version = active(&opened, &args.name).await?;
+    if args.output.json {
+        show::document(&logic::to_json(&version));
+    } else {
+        show::line(format!("target: {}", opened.target));
+        let mut table = show::table(&["", ""], 0);
+        let headers = ["name", "version", "state", "table", "group by", "where"];
+        for (header, value) in headers.into_iter().zip(row(&version)) {
+            table.add_row(vec![header.to_owned(), value]);
+        }
+        table.add_row(vec!["created".to_owned(), show::time(version.created_at)]);
+        let coverage = match version.coverage {
+            Coverage::Whole => "every row".to_owned(),
+            Coverage::Since(since) => format!("rows changed since {}", show::time(since)),
+        };
+        table.add_row(vec!["counts".to_owned(), coverage]);
+        show::line(table);
+        show::line("the counter is injected with:");
+        show::line(format!("{:#}", logic::to_json(&version)));
+    }
+    opened.stack.stop().await;
+    Ok(Exit::Ok)
+}
+
+async fn delete(args: NameArgs) -> anyhow::Result<Exit> {
+    consent(args.target.target)?;
+    let opened = target::open(args.target.target).await?;
+    let version = active(&opened, &args.name).await?;
+    let name = DefinitionName::parse(&args.name).context("not a name")?;
+    opened.stack.store().delete_definition(&name).await?;
+    if args.output.json {
+        show::document(&json!({"target": opened.to_json(), "deleted": version.id.to_string()}));
+    } else {
+        show::line(format!("target: {}", opened.target));
+        show::line(format!("deleted {name} and its counts"));
+    }
+    opened.stack.stop().await;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,25 @@
+//! Exit codes, in one place.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// It did what it was asked to, and nothing is wrong.
+    Ok,
+    /// It did what it was asked to, and found something wrong: counts differ from a recount, a
+    /// check failed, a record is still poison.
+    Found,
+    /// It could not do what it was asked to.
+    Failed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Ok => Self::SUCCESS,
+            Exit::Found => Self::from(1),
+            Exit::Failed => Self::from(2),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! `evercount replay`: a capture travels through a stream and is counted as in production.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use evercount_aws::dynamo::TableNames;
+use evercount_core::chunk::{self, Content, Delivery, Facts, Mode, Poison, Tally};
+use evercount_core::definition::CountDefinition;
+use evercount_core::lane::{LaneId, SequenceNumber};
+use evercount_core::logic::Coverage;
+use evercount_core::placement::Placement;
+use evercount_core::reading::Reading;
+use evercount_local::put::{Entry, put_in_order};
+use evercount_local::stack::{self, invoke, now};
+use evercount_local::{EmbeddedOptions, Poller, Stack, StartingPosition};
+use evercount_pipeline::count::{BatchReport, CountMode, CountOptions};
+use evercount_pipeline::ports::{CatalogStore, CountStore};
+use evercount_pipeline::{define, read};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::args::{ModeArg, ReplayArgs};
+use crate::capture::{Captures, Line};
+use crate::exit::Exit;
+use crate::{show, target};
+
+/// Records put on the stream before they are counted: a bound on memory, not on the capture.
+const WINDOW_RECORDS: usize = 4_000;
+/// Bytes put on the stream before they are counted.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// Totals over all batches.
+#[derive(Default)]
+struct Totals {
+    tally: Tally,
+    commits: u64,
+    write_units: f64,
+}
+
+/// Runs the command.
+pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
+    let definitions = definitions(&args.counts)?;
+    let captures = Captures::open(args.captures.clone())?;
+    let unique = format!("{}-{}", now(), std::process::id());
+    let stack = open(&unique).await?;
+    let counted = Replay::new(&stack, &args, definitions, format!("replay-{unique}")).await?.run(captures).await;
+    // What was made for the replay is removed, whatever became of it.
+    remove(&stack, &format!("replay-{unique}")).await;
+    stack.stop().await;
+    let (totals, readings) = counted?;
+    if args.output.json {
+        show::document(&json!({
+            "records": {
+                "read": totals.tally.read,
+                "applied": totals.tally.applied,
+                "duplicates": totals.tally.duplicates,
+                "quarantined": totals.tally.quarantined,
+                "late": totals.tally.late,
+                "passed": totals.tally.passed,
+                "ambiguous": totals.tally.ambiguous,
+            },
+            "counts": readings.iter().map(show::reading_json).collect::<Vec<_>>(),
+            "schema_changes": [],
+            "adjustments": [],
+            "cost": {"write_units": totals.write_units, "transactions": totals.commits},
+        }));
+    } else {
+        text(&totals, &readings);
+    }
+    Ok(Exit::Ok)
+}
+
+/// Reads a file of count definitions.
+///
+/// # Errors
+/// Where the file cannot be read or a definition is wrong.
+pub fn definitions(file: &std::path::Path) -> anyhow::Result<Vec<CountDefinition>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
+    Ok(evercount_wire::definition::from_toml(&text, &file.display().to_string())?)
+}
+
+/// A stack of its own: embedded, or on the endpoint of the environment under unique names.
+async fn open(unique: &str) -> anyhow::Result<Stack> {
+    let Some(url) = target::endpoint() else {
+        return Ok(Stack::embedded(EmbeddedOptions::default(), TableNames::default()).await?);
+    };
+    let named = |table: &str| format!("evercount-replay-{unique}-{table}");
+    let tables = TableNames { metadata: named("metadata"), ledger: named("ledger"), counts: named("counts") };
+    let clients = evercount_aws::clients::from_env().await;
+    Stack::on(clients.dynamodb, clients.kinesis, tables).await.with_context(|| format!("could not use endpoint {url}"))
+}
+
+async fn remove(stack: &Stack, stream: &str) {
+    if stack.embedded_aws().is_some() {
+        return;
+    }
+    let tables = stack.store().tables();
+    for table in [&tables.metadata, &tables.ledger, &tables.counts] {
+        if let Err(error) = stack.dynamodb().delete_table().table_name(table).send().await {
+            show::remark(format!("note: table `{table}` is left behind: {}", error.into_service_error()));
+        }
+    }
+    if let Err(error) = stack.kinesis().delete_stream().stream_name(stream).send().await {
+        show::remark(format!("note: stream `{stream}` is left behind: {}", error.into_service_error()));
+    }
+}
+
+struct Replay<'a> {
+    stack: &'a Stack,
+    args: &'a ReplayArgs,
+    stream: String,
+    poller: Poller,
+    counter: Arc<evercount_aws::counter::Counter<evercount_aws::dynamo::DynamoStore>>,
+    totals: Arc<Mutex<Totals>>,
+}
+
+impl<'a> Replay<'a> {
+    async fn new(
+        stack: &'a Stack,
+        args: &'a ReplayArgs,
+        definitions: Vec<CountDefinition>,
+        stream: String,
+    ) -> anyhow::Result<Self> {
+        for definition in definitions {
+            define::create(stack.store(), definition, Coverage::Whole, now()).await?;
+        }
+        stack.create_stream(&stream, args.shards).await?;
+        let totals: Arc<Mutex<Totals>> = Arc::default();
+        let hook = {
+            let totals = totals.clone();
+            Arc::new(move |_: &LaneId, report: &BatchReport| {
+                let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+                totals.tally.add(&report.tally);
+                totals.commits += report.commits;
+                totals.write_units += report.cost.write_units;
+            })
+        };
+        let options = CountOptions {
+            mode: match args.mode {
+                ModeArg::Ledger => CountMode::Ledger,
+                ModeArg::Lane => CountMode::Lane,
+            },
+            format: args.format.as_deref().map(str::parse).transpose()?,
+            epoch: 0,
+        };
+        let counter = stack.counter(options, hook);
+        let batch_size = usize::try_from(args.batch_size).unwrap_or(stack::BATCH_SIZE);
+        let poller = stack.poller(&stream, batch_size, StartingPosition::TrimHorizon).await?;
+        Ok(Self { stack, args, stream, poller, counter, totals })
+    }
+
+    async fn run(mut self, mut captures: Captures) -> anyhow::Result<(Totals, Vec<Reading>)> {
+        let progress = progress(self.args.output.json);
+        let until = self.args.until_line.unwrap_or(u64::MAX);
+        let mut ended = false;
+        while !ended {
+            let (mut window, mut bytes) = (Vec::new(), 0);
+            while window.len() < WINDOW_RECORDS && bytes < WINDOW_BYTES && !ended {
+                match if captures.line < until { captures.next_line()? } else { None } {
+                    Some(Line::Record(entry)) => {
+                        bytes += entry.data.len();
+                        window.push(entry);
+                    }
+                    Some(Line::TooLong(raw)) => self.put_aside(captures.line, raw).await?,
+                    None => ended = true,
+                }
+            }
+            self.travel(&window).await?;
+            progress.set_position(captures.line);
+            progress.set_message(self.told());
+        }
+        progress.finish_and_clear();
+        let mut readings = Vec::new();
+        for version in self.stack.store().versions().await? {
+            readings.push(read::run(self.stack.store(), &version).await?);
+        }
+        drop(self.counter);
+        let totals = std::mem::take(&mut *self.totals.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((totals, readings))
+    }
+
+    /// Puts records on the stream and counts them.
+    async fn travel(&mut self, window: &[Entry]) -> anyhow::Result<()> {
+        put_in_order(self.stack.kinesis(), &self.stream, window).await?;
+        self.poller.run_until_idle(invoke(&self.counter)).await?;
+        if let Some(embedded) = self.stack.embedded_aws() {
+            embedded.forget(&self.stream, &self.poller.checkpoints().await).await;
+        }
+        Ok(())
+    }
+
+    /// Quarantines a line that no stream takes, under a lane of its own.
+    async fn put_aside(&self, line: u64, raw: Vec<u8>) -> anyhow::Result<()> {
+        let store = self.stack.store();
+        let lane = LaneId::named("replay");
+        store.register_lane(&lane).await?;
+        let state = store.lane(&lane).await?;
+        let catalog = store.catalog(None).await?.unwrap_or_default();
+        let sequence = SequenceNumber::parse(&line.to_string()).context("a line number is a sequence number")?;
+        let poison = Poison {
+            reason: "too-large".to_owned(),
+            detail: format!("line {line} has {} bytes, more than a Kinesis record may have", raw.len()),
+            table: None,
+            raw,
+            partition_key: None,
+        };
+        let delivery = Delivery { sequence, arrived_at: now(), content: Content::Poison(poison) };
+        let facts = Facts { catalog: &catalog, floors: &std::collections::BTreeMap::new(), tombstone_expires_at: 0 };
+        let chunk = chunk::plan(Mode::Lane, &[delivery], &lane, &state, &facts, &mut Placement::default());
+        let cost = store.commit(&chunk.commit).await?;
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.tally.add(&chunk.tally);
+        totals.commits += 1;
+        totals.write_units += cost.write_units;
+        Ok(())
+    }
+
+    fn told(&self) -> String {
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        format!("{} applied, {} duplicates, {} quarantined", totals.tally.applied, totals.tally.duplicates, totals.tally.quarantined)
+    }
+}
+
+fn progress(quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} lines ({per_sec})  {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn text(totals: &Totals, readings: &[Reading]) {
+    let tally = &totals.tally;
+    show::line(format!(
+        "{} records: {} applied, {} duplicates, {} late, {} passed by, {} ambiguous, {} quarantined",
+        tally.read, tally.applied, tally.duplicates, tally.late, tally.passed, tally.ambiguous, tally.quarantined
+    ));
+    if tally.read > 0 {
+        let each = totals.write_units / tally.read as f64;
+        show::line(format!("{:.0} write units in {} transactions, {each:.2} a record", totals.write_units, totals.commits));
+    }
+    for reading in readings {
+        show::line("");
+        show::reading(reading);
+    }
+}

@@ -1,0 +1,200 @@
+//! What a person sees: tables, readings and failures, printed in one place.
+
+use std::io::IsTerminal;
+
+use comfy_table::{CellAlignment, Table, presets};
+use evercount_core::group::{Cell, GroupKey};
+use evercount_core::order::Micros;
+use evercount_core::reading::{Exactness, Reading};
+use evercount_wire::definition::DefinitionError;
+use evercount_wire::group::{group_json, value_json};
+use serde_json::{Value, json};
+
+/// Prints one JSON document on standard output.
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
+pub fn document(document: &Value) {
+    println!("{document:#}");
+}
+
+/// Prints a line on standard output.
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
+pub fn line(text: impl std::fmt::Display) {
+    println!("{text}");
+}
+
+/// Prints a remark on standard error.
+#[expect(clippy::print_stderr, reason = "remarks must not get into the command's output")]
+pub fn remark(text: impl std::fmt::Display) {
+    eprintln!("{text}");
+}
+
+/// Prints why a command could not do what it was asked to, with all causes.
+pub fn failure(error: &anyhow::Error) {
+    if let Some(bad) = error.chain().find_map(|cause| cause.downcast_ref::<DefinitionError>()) {
+        return remark(format!("{:?}", miette::Report::new(report(bad))));
+    }
+    remark(format!("error: {error}"));
+    for cause in error.chain().skip(1) {
+        remark(format!("  because {cause}"));
+    }
+}
+
+#[derive(Debug)]
+struct Pointed(DefinitionError);
+
+fn report(error: &DefinitionError) -> Pointed {
+    Pointed(error.clone())
+}
+
+impl std::fmt::Display for Pointed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Pointed {}
+
+impl miette::Diagnostic for Pointed {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        (!self.0.help.is_empty()).then(|| Box::new(&self.0.help) as Box<dyn std::fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(self)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        let span = miette::SourceSpan::from(self.0.span.clone());
+        Some(Box::new(std::iter::once(miette::LabeledSpan::new_with_span(Some("here".to_owned()), span))))
+    }
+}
+
+impl miette::SourceCode for Pointed {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        let contents = self.0.source_text.read_span(span, before, after)?;
+        let named = miette::MietteSpanContents::new_named(
+            self.0.source_name.clone(),
+            contents.data(),
+            *contents.span(),
+            contents.line(),
+            contents.column(),
+            contents.line_count(),
+        );
+        Ok(Box::new(named))
+    }
+}
+
+/// A table with headers; numbers in the last columns are aligned right.
+#[must_use]
+pub fn table(headers: &[&str], numbers: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(if std::io::stdout().is_terminal() { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING });
+    table.set_header(headers.to_vec());
+    for index in headers.len().saturating_sub(numbers)..headers.len() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// A time for people and for JSON: ISO 8601, UTC, microseconds.
+#[must_use]
+pub fn time(at: Micros) -> String {
+    jiff::Timestamp::from_microsecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
+}
+
+/// A group for people: its values, or `all` where nothing is grouped by.
+#[must_use]
+pub fn group(key: &GroupKey) -> String {
+    if key.0.is_empty() {
+        return "(all)".to_owned();
+    }
+    let part = |(path, value): &(evercount_core::path::Path, evercount_core::value::Value)| format!("{path}={}", value_json(value));
+    key.0.iter().map(part).collect::<Vec<_>>().join("  ")
+}
+
+/// What a cell is called.
+#[must_use]
+pub fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Group(key) => group(key),
+        other => evercount_wire::group::cell_name(other),
+    }
+}
+
+/// A reading in the documented JSON shape.
+#[must_use]
+pub fn reading_json(reading: &Reading) -> Value {
+    let doubts: Vec<&str> = match &reading.exactness {
+        Exactness::Exact => Vec::new(),
+        Exactness::Inexact(doubts) => doubts.iter().map(|doubt| doubt.name()).collect(),
+    };
+    let groups: Vec<Value> =
+        reading.groups.iter().map(|(key, n)| json!({"key": group_json(key), "n": n})).collect();
+    let missing: Vec<Value> = reading
+        .missing
+        .iter()
+        .map(|(atom, n)| json!({"atom": atom_text(reading, *atom), "n": n}))
+        .collect();
+    let cut: serde_json::Map<String, Value> = reading
+        .cut
+        .iter()
+        .filter_map(|(lane, state)| {
+            let sequence = state.sequence.as_ref()?;
+            Some((lane.to_string(), json!({"sequence": sequence.as_str(), "at": time(state.at), "records": state.records})))
+        })
+        .collect();
+    json!({
+        "name": reading.logic.id.definition.as_str(),
+        "table": reading.logic.definition.table.as_str(),
+        "version": reading.logic.id.number,
+        "total": reading.total,
+        "exact": reading.is_exact(),
+        "uncertain": reading.uncertain,
+        "doubts": doubts,
+        "overflow": reading.overflow,
+        "missing": missing,
+        "groups": groups,
+        "cut": cut,
+    })
+}
+
+fn atom_text(reading: &Reading, number: u16) -> String {
+    let atoms = reading.logic.definition.filter.as_ref().map(|filter| filter.atoms()).unwrap_or_default();
+    atoms.get(usize::from(number)).map_or_else(|| number.to_string(), |atom| evercount_wire::predicate::atom_text(atom))
+}
+
+/// Prints a reading.
+pub fn reading(reading: &Reading) {
+    let exact = match &reading.exactness {
+        Exactness::Exact => "exact".to_owned(),
+        Exactness::Inexact(_) if reading.uncertain > 0 => format!("not exact, ±{}", reading.uncertain),
+        Exactness::Inexact(_) => "not exact".to_owned(),
+    };
+    let logic = &reading.logic;
+    line(format!("{}  {} items of {}  ({exact}, logic version {})", logic.id.definition, reading.total, logic.definition.table, logic.id.number));
+    if !logic.definition.group_by.is_empty() && !reading.groups.is_empty() {
+        let mut shown = table(&["group", "n"], 1);
+        let mut groups: Vec<_> = reading.groups.iter().collect();
+        groups.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+        for (key, n) in groups {
+            shown.add_row(vec![group(key), n.to_string()]);
+        }
+        if reading.overflow != 0 {
+            shown.add_row(vec!["(other groups, counted together)".to_owned(), reading.overflow.to_string()]);
+        }
+        line(shown);
+    }
+    for (atom, n) in &reading.missing {
+        line(format!("  {n} items lack the attribute in `{}`", atom_text(reading, *atom)));
+    }
+    if let Exactness::Inexact(doubts) = &reading.exactness {
+        doubts.iter().for_each(|doubt| line(format!("  note: {}", doubt.sentence())));
+    }
+}

@@ -1,0 +1,162 @@
+//! Where the counts are kept: an embedded DynamoDB, an emulator's endpoint, or AWS.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use evercount_aws::config::Config;
+use evercount_local::{EmbeddedOptions, Stack};
+use serde_json::{Value, json};
+
+use crate::args::TargetKind;
+
+/// A resolved target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// The embedded DynamoDB, opened by this process.
+    Embedded {
+        /// Its data file.
+        file: PathBuf,
+    },
+    /// An `evercount local` that is running.
+    Local {
+        /// Its DynamoDB endpoint.
+        dynamodb: String,
+        /// Its Kinesis endpoint.
+        kinesis: String,
+    },
+    /// The endpoint of the environment.
+    Endpoint(String),
+    /// AWS.
+    Aws,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded { file } => write!(f, "embedded ({})", file.display()),
+            Self::Local { dynamodb, .. } => write!(f, "evercount local ({dynamodb})"),
+            Self::Endpoint(url) => write!(f, "endpoint {url}"),
+            Self::Aws => write!(f, "AWS, region {}", std::env::var("AWS_REGION").unwrap_or_else(|_| "of the profile".to_owned())),
+        }
+    }
+}
+
+/// The folder of the embedded AWS: `EVERCOUNT_HOME`, else `.evercount` in the home folder.
+///
+/// # Errors
+/// Where neither is known.
+pub fn home() -> anyhow::Result<PathBuf> {
+    if let Some(home) = std::env::var_os("EVERCOUNT_HOME") {
+        return Ok(home.into());
+    }
+    let home = std::env::home_dir().context("no home folder is known; set EVERCOUNT_HOME to a folder")?;
+    Ok(home.join(".evercount"))
+}
+
+/// The file in which a running `evercount local` says where it is.
+///
+/// # Errors
+/// As [`home`].
+pub fn local_file() -> anyhow::Result<PathBuf> {
+    Ok(home()?.join("local.json"))
+}
+
+/// Where an `evercount local` is running, if one is.
+fn running_local() -> Option<Target> {
+    let text = std::fs::read_to_string(local_file().ok()?).ok()?;
+    let told: Value = serde_json::from_str(&text).ok()?;
+    let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (dynamodb, kinesis) = (text("dynamodb")?, text("kinesis")?);
+    // A file may outlive its process; a listening socket does not.
+    let address = dynamodb.strip_prefix("http://")?.parse().ok()?;
+    std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).ok()?;
+    Some(Target::Local { dynamodb, kinesis })
+}
+
+/// The endpoint the environment names for DynamoDB.
+#[must_use]
+pub fn endpoint() -> Option<String> {
+    let named = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+    named("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| named("AWS_ENDPOINT_URL"))
+}
+
+/// Resolves a target.
+///
+/// # Errors
+/// Where the choice contradicts the environment.
+pub fn resolve(kind: Option<TargetKind>) -> anyhow::Result<Target> {
+    match (kind, endpoint()) {
+        (Some(TargetKind::Aws), Some(url)) => {
+            bail!("`--target aws`, but AWS_ENDPOINT_URL names {url}; unset it to speak to AWS")
+        }
+        (Some(TargetKind::Aws), None) => Ok(Target::Aws),
+        (None, Some(url)) => Ok(Target::Endpoint(url)),
+        (Some(TargetKind::Embedded) | None, _) => match running_local() {
+            Some(local) => Ok(local),
+            None => Ok(Target::Embedded { file: home()?.join("dynamodb.sqlite") }),
+        },
+    }
+}
+
+/// A target that is open.
+pub struct Opened {
+    /// Which.
+    pub target: Target,
+    /// What it is.
+    pub stack: Stack,
+    /// Settings of the environment.
+    pub config: Config,
+}
+
+impl Opened {
+    /// The target as JSON output names it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!(self.target.to_string())
+    }
+}
+
+/// The settings of the environment.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn config() -> anyhow::Result<Config> {
+    Config::from_lookup(|name| std::env::var(name).ok()).context("the environment is not right")
+}
+
+/// Opens a target; its tables are created where they are missing, except on AWS, where the stack's
+/// template owns them.
+///
+/// # Errors
+/// Where it cannot be reached.
+pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
+    let target = resolve(kind)?;
+    let config = config()?;
+    let tables = config.tables.clone();
+    let stack = match &target {
+        Target::Embedded { file } => {
+            if let Some(folder) = file.parent() {
+                std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+            }
+            let options = EmbeddedOptions { data_file: Some(file.clone()), ..EmbeddedOptions::default() };
+            Stack::embedded(options, tables).await
+        }
+        Target::Local { dynamodb, kinesis } => {
+            let region = EmbeddedOptions::default().region;
+            let dynamodb = evercount_local::client::dynamodb(dynamodb, &region);
+            let kinesis = evercount_local::client::kinesis(kinesis, &region);
+            Stack::on(dynamodb, kinesis, tables).await
+        }
+        Target::Endpoint(_) => {
+            let clients = evercount_aws::clients::from_env().await;
+            Stack::on(clients.dynamodb, clients.kinesis, tables).await
+        }
+        Target::Aws => {
+            let clients = evercount_aws::clients::from_env().await;
+            Ok(Stack::deployed(clients.dynamodb, clients.kinesis, tables))
+        }
+    };
+    let stack = stack.with_context(|| format!("could not open the target: {target}"))?;
+    Ok(Opened { target, stack, config })
+}
