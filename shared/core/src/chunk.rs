@@ -224,11 +224,10 @@ impl<'a> Facts<'a> {
     }
 
     fn affected_by(&self, poison: &Poison) -> Vec<LogicId> {
-        let ids = |logic: &mut dyn Iterator<Item = &LogicVersion>| logic.map(|one| one.id.clone()).collect();
         match &poison.table {
-            Some(table) => ids(&mut self.logic_of(table)),
+            Some(table) => self.logic_of(table).map(|one| one.id.clone()).collect(),
             // It could have been a change of any table.
-            None => ids(&mut self.catalog.all().map(AsRef::as_ref)),
+            None => vec![LogicId::unattributed()],
         }
     }
 }

@@ -32,6 +32,13 @@ impl DefinitionName {
         well_formed.then(|| Self(text.into()))
     }
 
+    /// The name under which doubt is kept that no single definition can be blamed for. No user's
+    /// definition can have it: names start with a letter.
+    #[must_use]
+    pub fn unattributed() -> Self {
+        Self("_unattributed".into())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -204,8 +204,10 @@ fn bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Binary(bytes) => bytes.len(),
-        Value::List(values) => values.iter().map(bytes).sum(),
-        Value::Map(item) => item.iter().map(|(name, value)| name.len() + bytes(value)).sum(),
+        Value::List(values) => values.iter().map(bytes).fold(0, usize::saturating_add),
+        Value::Map(item) => {
+            item.iter().map(|(name, value)| bytes(value).saturating_add(name.len())).fold(0, usize::saturating_add)
+        }
         Value::StringSet(set) => set.iter().map(String::len).sum(),
         Value::BinarySet(set) => set.iter().map(Vec::len).sum(),
         Value::NumberSet(set) => set.len() * 20,
@@ -249,4 +251,85 @@ pub fn delta_row<'a>(
 #[must_use]
 pub fn recheck_due(row: &LedgerRow) -> Option<Micros> {
     row.ambiguous.as_ref().filter(|doubt| doubt.basis() == Basis::Clock).and_then(OrderVersion::clock_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, reason = "a test may panic")]
+    use super::*;
+    use crate::change::{RowIdentity, RowKey, TableName};
+    use crate::order::LogRank;
+
+    fn change(version: OrderVersion, before: Option<&str>, after: Option<&str>) -> Change {
+        let image = |status: &str| Item::from([("status".to_owned(), Value::String(status.to_owned()))]);
+        Change {
+            row: RowKey { table: TableName::new("orders"), identity: RowIdentity::Key("k".into()) },
+            before: before.map(image),
+            after: after.map(image),
+            at: version.clock_micros().unwrap_or(0),
+            version,
+        }
+    }
+
+    fn row(version: OrderVersion, before: Option<&str>, after: Option<&str>) -> LedgerRow {
+        match apply(None, &change(version, before, after), std::iter::empty(), 0) {
+            Ok(Transition::Applied(row)) => row,
+            other => panic!("a first change is applied, not {other:?}"),
+        }
+    }
+
+    /// A row at time 1,000,000 that went from A to B, and a change at another time.
+    fn check(at: Micros, before: &str, after: &str, expected: Arrival) {
+        let row = row(OrderVersion::clock(0, 1_000_000), Some("A"), Some("B"));
+        let change = change(OrderVersion::clock(0, at), Some(before), Some(after));
+        assert_eq!(arrival(Some(&row), &change), expected, "{before} to {after} at {at}");
+    }
+
+    #[test]
+    fn beyond_the_skew_bound_the_later_time_wins() {
+        check(1_100_000, "X", "Y", Arrival::Newer);
+        check(900_000, "X", "Y", Arrival::Late);
+    }
+
+    #[test]
+    fn within_the_skew_bound_images_decide_or_nobody_does() {
+        check(1_000_000, "A", "B", Arrival::Duplicate);
+        check(1_050_000, "B", "C", Arrival::Newer);
+        check(950_000, "X", "A", Arrival::Late);
+        check(1_000_000, "B", "C", Arrival::Newer);
+        // It could be the next change or the one before.
+        check(1_050_000, "B", "A", Arrival::Ambiguous);
+        // It does not chain.
+        check(1_050_000, "X", "Y", Arrival::Ambiguous);
+        // It chains, but its clock says otherwise.
+        check(950_000, "B", "C", Arrival::Ambiguous);
+    }
+
+    #[test]
+    fn doubt_is_sticky_until_a_change_later_than_all_of_it() {
+        let mut doubtful = row(OrderVersion::clock(0, 1_000_000), Some("A"), Some("B"));
+        doubtful.ambiguous = Some(OrderVersion::clock(0, 1_080_000));
+        let at = |at| arrival(Some(&doubtful), &change(OrderVersion::clock(0, at), Some("B"), Some("C")));
+        assert_eq!(at(1_120_000), Arrival::Ambiguous);
+        assert_eq!(at(1_180_000), Arrival::Newer);
+        assert_eq!(at(800_000), Arrival::Late);
+    }
+
+    #[test]
+    fn log_positions_decide_alone() {
+        let at = |offset| OrderVersion::binlog(0, 1, offset, 0, LogRank::Change);
+        let row = row(at(5), None, Some("A"));
+        assert_eq!(arrival(Some(&row), &change(at(6), None, None)), Arrival::Newer);
+        assert_eq!(arrival(Some(&row), &change(at(5), None, Some("A"))), Arrival::Duplicate);
+        assert_eq!(arrival(Some(&row), &change(at(4), None, Some("Z"))), Arrival::Late);
+        // Delete and create at one position, in either order: the row is there.
+        assert_eq!(arrival(Some(&row), &change(at(5), None, None)), Arrival::Late);
+    }
+
+    #[test]
+    fn a_row_made_again_does_not_repeat_a_revision() {
+        let at = |offset| OrderVersion::binlog(0, 1, offset, 0, LogRank::Change);
+        let (first, again) = (row(at(5), None, Some("A")), row(at(9), None, Some("A")));
+        assert_ne!(first.revision, again.revision);
+    }
 }

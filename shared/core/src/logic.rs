@@ -18,11 +18,22 @@ pub struct LogicId {
 }
 
 impl LogicId {
+    /// The counter of doubt that touches every count: records so broken that not even their table
+    /// is known. One counter, because one transaction could not mark every definition.
+    #[must_use]
+    pub fn unattributed() -> Self {
+        Self { definition: DefinitionName::unattributed(), number: 0 }
+    }
+
     /// Reads the text form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, number) = text.split_once("#v")?;
-        Some(Self { definition: DefinitionName::parse(name)?, number: number.parse().ok()? })
+        let definition = match DefinitionName::unattributed() {
+            unattributed if unattributed.as_str() == name => unattributed,
+            _ => DefinitionName::parse(name)?,
+        };
+        Some(Self { definition, number: number.parse().ok()? })
     }
 }
 

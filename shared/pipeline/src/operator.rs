@@ -10,6 +10,7 @@ use evercount_core::chunk::{self, Commit, Content, Delivery, Facts, Mode};
 use evercount_core::counting::Contributions;
 use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, SequenceNumber};
+use evercount_core::logic::LogicId;
 use evercount_core::order::Micros;
 use evercount_core::placement::Placement;
 
@@ -94,7 +95,7 @@ fn release(
     placement: &mut Placement,
 ) {
     commit.released = Some((record.lane.clone(), record.sequence.clone()));
-    let live = |id: &&evercount_core::logic::LogicId| catalog.all().any(|logic| logic.id == **id);
+    let live = |id: &&LogicId| **id == LogicId::unattributed() || catalog.all().any(|logic| logic.id == **id);
     let doubts: Contributions =
         record.affects.iter().filter(live).map(|id| (id.clone(), [(Cell::Uncertain, -1)].into())).collect();
     for one in chunk::moves(doubts, placement) {

@@ -40,6 +40,9 @@ pub struct Cost {
     pub read_units: f64,
 }
 
+/// A page of rows, and where the next page starts; `None` after the last one.
+pub type Page<T> = (Vec<(RowKey, T)>, Option<String>);
+
 /// What the store knows of tables as a whole.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct TableFacts {
@@ -102,7 +105,7 @@ pub trait CountStore: Sync {
         &self,
         table: &TableName,
         after: Option<String>,
-    ) -> impl Future<Output = Result<(Vec<(RowKey, LedgerRow)>, Option<String>), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Page<LedgerRow>, StoreError>> + Send;
 
     /// The cells that one lane keeps of a logic version, by counter item.
     fn cells_of_lane(
@@ -166,5 +169,5 @@ pub trait SourceTable: Sync {
         &self,
         table: &TableName,
         after: Option<String>,
-    ) -> impl Future<Output = Result<(Vec<(RowKey, Item)>, Option<String>), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Page<Item>, StoreError>> + Send;
 }

@@ -1,6 +1,6 @@
 //! Reading a count: sum the cells, and say at which cut.
 
-use evercount_core::logic::LogicVersion;
+use evercount_core::logic::{LogicId, LogicVersion};
 use evercount_core::reading::Reading;
 
 use crate::ports::{Store, StoreError};
@@ -15,7 +15,10 @@ const ATTEMPTS_MAX: u32 = 3;
 pub async fn run<S: Store>(store: &S, logic: &LogicVersion) -> Result<Reading, StoreError> {
     let mut before = store.lanes().await?;
     for attempt in 1.. {
-        let cells = store.cells(&logic.id).await?;
+        let mut cells = store.cells(&logic.id).await?;
+        for (cell, n) in store.cells(&LogicId::unattributed()).await? {
+            *cells.entry(cell).or_insert(0) += n;
+        }
         let after = store.lanes().await?;
         let moving = before != after;
         if !moving || attempt >= ATTEMPTS_MAX {

@@ -35,7 +35,8 @@ pub const LOGIC_FORMAT: u64 = 1;
 /// Why a JSON value is not a logic version.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LogicJsonError {
-    /// It was written by a later release; counting goes on with the versions that are understood.
+    /// It was written by a later release. Counting waits until this release is replaced: leaving the
+    /// version out would silently miss changes.
     #[error("logic of format `{0}`, and this reader knows formats up to {LOGIC_FORMAT}")]
     Format(String),
     /// Its fields are not those of its format.

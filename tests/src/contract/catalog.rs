@@ -64,14 +64,17 @@ pub async fn the_newest_shape_stands<S: Store>(store: &S) {
 /// They are facts of one table and change at different times, at once too.
 pub async fn floors_and_shapes_do_not_disturb_each_other<S: Store>(store: &S) {
     let table = TableName::new(format!("{}.orders", "schema".repeat(300)));
-    let (floor, newer, empty) = (Floor::Time(AT), Floor::Time(AT + 1), TableShape::default());
-    let (one, other) = tokio::join!(store.raise_floor(&table, &floor), store.learn_shape(&table, AT, &empty));
-    one.unwrap();
-    other.unwrap();
-    store.raise_floor(&table, &newer).await.unwrap();
+    for at in AT..=AT + 4 {
+        let (floor, empty) = (Floor::Time(at), TableShape::default());
+        let (one, other) =
+            tokio::join!(store.raise_floor(&table, &floor), store.learn_shape(&table, at, &empty));
+        one.unwrap();
+        other.unwrap();
+    }
+    let (newer, empty) = (Floor::Time(AT + 4), TableShape::default());
     let facts = store.table_facts().await.unwrap();
     assert_eq!(facts.floors, [(table.clone(), newer)].into());
-    assert_eq!(facts.shapes, [(table, (AT, empty))].into());
+    assert_eq!(facts.shapes, [(table, (AT + 4, empty))].into());
 }
 
 /// A counter asks before every batch, so the common answer is "nothing new".

@@ -6,7 +6,7 @@ use evercount_core::change::TableName;
 use evercount_core::counting::{self, Cells, Contributions};
 use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::group::Cell;
-use evercount_core::logic::LogicVersion;
+use evercount_core::logic::{LogicId, LogicVersion};
 use evercount_core::path::Path;
 use evercount_core::value::Item;
 use evercount_pipeline::memory::{Memory, State};
@@ -42,11 +42,11 @@ pub fn ledger(memory: &Memory, logic: &[LogicVersion]) -> Result<(), String> {
                 counting::add_cells(expected.entry(id.clone()).or_default(), &[(Cell::Uncertain, 1)].into(), 1);
             }
         }
-        for version in logic {
-            let stored = non_zero(state.cells_of(&version.id));
-            let expected = expected.remove(&version.id).unwrap_or_default();
+        for id in logic.iter().map(|version| version.id.clone()).chain([LogicId::unattributed()]) {
+            let stored = non_zero(state.cells_of(&id));
+            let expected = expected.remove(&id).unwrap_or_default();
             if stored != expected {
-                return Err(format!("I1: cells of {} are {stored:?}, rows add up to {expected:?}", version.id));
+                return Err(format!("I1: cells of {id} are {stored:?}, rows add up to {expected:?}"));
             }
         }
         Ok(())
@@ -104,7 +104,9 @@ pub fn certificate(memory: &Memory, logic: &[LogicVersion], images: &[Item]) -> 
     memory.inspect(|state| {
         for version in logic {
             let cells = state.cells_of(&version.id);
-            let uncertain = cells.get(&Cell::Uncertain).copied().unwrap_or(0);
+            let everywhere = state.cells_of(&LogicId::unattributed());
+            let doubt = |cells: &Cells| cells.get(&Cell::Uncertain).copied().unwrap_or(0);
+            let uncertain = doubt(&cells) + doubt(&everywhere);
             let overflowed = has_overflow(state, version);
             let stored = comparable(cells, overflowed);
             let expected = comparable(recounted(version, images), overflowed);

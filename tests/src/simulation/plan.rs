@@ -35,6 +35,8 @@ pub struct Faults {
     pub milliseconds: bool,
     /// A record that cannot be understood is put.
     pub poison: u32,
+    /// A change is cut short on its way and reaches the stream as poison.
+    pub corrupt: u32,
     /// Shards split and merge.
     pub reshard: u32,
     /// Children are read before their parents are drained.
@@ -101,12 +103,14 @@ impl Plan {
         };
         let mut faults = Faults {
             duplicate: on(&mut rng, 10..100),
-            reorder: on(&mut rng, 10..200),
+            reorder: on(&mut rng, 10..300),
             replay: on(&mut rng, 3..15),
-            lose: on(&mut rng, 5..30),
+            lose: if rng.u32(0..3) == 0 { rng.u32(5..40) } else { 0 },
             backward: on(&mut rng, 5..40),
             milliseconds: rng.bool(),
             poison: on(&mut rng, 5..30),
+            // Rarer than the others: a final repair of what is lost hides what doubt should have told.
+            corrupt: if rng.u32(0..4) == 0 { rng.u32(5..30) } else { 0 },
             reshard: on(&mut rng, 2..20),
             child_first: rng.bool(),
             crash: on(&mut rng, 5..60),

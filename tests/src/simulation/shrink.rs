@@ -50,13 +50,14 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     if plan.shards > 1 {
         candidates.push(with(&|plan| plan.shards = 1));
     }
-    let switches: [fn(&mut Faults) -> &mut u32; 18] = [
+    let switches: [fn(&mut Faults) -> &mut u32; 19] = [
         |faults| &mut faults.duplicate,
         |faults| &mut faults.reorder,
         |faults| &mut faults.replay,
         |faults| &mut faults.lose,
         |faults| &mut faults.backward,
         |faults| &mut faults.poison,
+        |faults| &mut faults.corrupt,
         |faults| &mut faults.reshard,
         |faults| &mut faults.crash,
         |faults| &mut faults.zombie,

@@ -34,10 +34,10 @@ use fields::Fields;
 /// several times over. What is larger is quarantined, not truncated.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// Longest canonical key text, in bytes: the longest partition key DynamoDB takes, so that a
-/// row's key can always be stored as one
+/// Longest canonical key text, in bytes: DynamoDB's longest partition key (2,048) and sort key
+/// (1,024) with every byte escaped to six characters, and their names
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
-pub const KEY_BYTES_MAX: usize = 2_048;
+pub const KEY_BYTES_MAX: usize = 20_480;
 
 /// What a record's bytes mean.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,0 +1,287 @@
+//! Owns a counter's invocation: which records are of which lane, how much time there is, what is
+//! kept warm, and what is told of each batch. The Lambda function and the local runner both run
+//! exactly this.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use evercount_core::lane::{LaneId, SequenceNumber};
+use evercount_core::order::Micros;
+use evercount_pipeline::count::{self, BatchReport, CountOptions, Stop, StreamRecord, Warm};
+use evercount_pipeline::ports::Store;
+
+use crate::kinesis::{EventError, ShardBatch, lane_and_records, read_event, response};
+use crate::metrics::Metrics;
+
+/// Most lanes whose placement and catalog are kept between invocations. A function's instance
+/// serves one shard for long stretches, so this only bounds a process that serves many; losing
+/// one costs a few reads.
+pub const WARM_LANES_MAX: usize = 64;
+
+/// The share of the remaining time that is kept in hand, as a divisor: a fifth. A chunk begun
+/// within the rest has that long to end and to be reported.
+const TIME_IN_HAND: Micros = 5;
+
+/// Told of every batch.
+pub type ReportHook = Arc<dyn Fn(&LaneId, &BatchReport) + Send + Sync>;
+
+/// Counts the batches of an event source mapping.
+pub struct Counter<S> {
+    store: S,
+    options: CountOptions,
+    clock: fn() -> Micros,
+    metrics: Option<Metrics>,
+    hook: Option<ReportHook>,
+    warm: Mutex<HashMap<LaneId, Warm>>,
+}
+
+impl<S> fmt::Debug for Counter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counter")
+            .field("options", &self.options)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Store + Send> Counter<S> {
+    /// A counter. `clock` gives the time in microseconds since the epoch.
+    #[must_use]
+    pub fn new(store: S, options: CountOptions, clock: fn() -> Micros) -> Self {
+        Self { store, options, clock, metrics: None, hook: None, warm: Mutex::default() }
+    }
+
+    /// Writes a line of metrics to standard output for every batch.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Reports every batch to `hook`.
+    #[must_use]
+    pub fn with_report(mut self, hook: ReportHook) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// The store it counts in.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Counts an event. `deadline` is when the invocation must have ended, microseconds since
+    /// the epoch.
+    ///
+    /// # Errors
+    /// [`EventError`]. What goes wrong in the store is in the response: the records from there on
+    /// are delivered again.
+    pub async fn handle(
+        &self,
+        event: KinesisEvent,
+        deadline: Micros,
+    ) -> Result<KinesisEventResponse, EventError> {
+        Ok(self.count(lane_and_records(&event)?, deadline).await)
+    }
+
+    /// Counts an event as it came, as [`Counter::handle`]; records whose data is no base64 are
+    /// put aside.
+    ///
+    /// # Errors
+    /// As [`Counter::handle`].
+    pub async fn handle_payload(
+        &self,
+        payload: &str,
+        deadline: Micros,
+    ) -> Result<KinesisEventResponse, EventError> {
+        Ok(self.count(read_event(payload)?, deadline).await)
+    }
+
+    async fn count(&self, batches: Vec<ShardBatch>, deadline: Micros) -> KinesisEventResponse {
+        let started = (self.clock)();
+        let stop_at = started
+            .saturating_add(deadline.saturating_sub(started).max(0) / TIME_IN_HAND * (TIME_IN_HAND - 1));
+        let mut unapplied: Vec<SequenceNumber> = Vec::new();
+        for (lane, records) in &batches {
+            let mut warm = self.take_warm(lane);
+            let keep_going = || (self.clock)() < stop_at;
+            let now = (self.clock)();
+            // Boxed: with the store's calls inside, the future is large and its type too deep for
+            // the compiler to lay out within another's.
+            let counting = count::run(&self.store, &mut warm, lane, records, self.options, now, keep_going);
+            let report = Box::pin(counting).await;
+            self.keep_warm(lane, warm);
+            self.tell(lane, records, &report);
+            unapplied.extend(report.first_unapplied);
+        }
+        response(&unapplied)
+    }
+
+    /// Takes what is warm out of the shelf: two batches of one lane at once (which no event
+    /// source mapping with one batch per shard delivers) are safe, only slower.
+    fn take_warm(&self, lane: &LaneId) -> Warm {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).remove(lane).unwrap_or_default()
+    }
+
+    fn keep_warm(&self, lane: &LaneId, warm: Warm) {
+        let mut shelf = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        if shelf.len() >= WARM_LANES_MAX
+            && let Some(other) = shelf.keys().next().cloned()
+        {
+            shelf.remove(&other);
+        }
+        shelf.insert(lane.clone(), warm);
+    }
+
+    /// Says what became of a batch: one log line and one line of metrics, with numbers and ids
+    /// and nothing of any record.
+    fn tell(&self, lane: &LaneId, records: &[StreamRecord], report: &BatchReport) {
+        let now = (self.clock)();
+        let newest = records.iter().map(|record| record.arrived_at).max().unwrap_or(now);
+        let iterator_age = now.saturating_sub(newest).max(0);
+        log(lane, report, iterator_age / 1_000);
+        if let Some(metrics) = &self.metrics {
+            println!("{}", metrics.line(lane, report, iterator_age, now));
+        }
+        if let Some(hook) = &self.hook {
+            hook(lane, report);
+        }
+    }
+}
+
+fn log(lane: &LaneId, report: &BatchReport, iterator_age_ms: i64) {
+    let tally = &report.tally;
+    let first_unapplied = report.first_unapplied.as_ref().map(SequenceNumber::as_str);
+    let stopped_by = report.stopped_by.as_ref().map(|stop| match stop {
+        Stop::OutOfTime => "out of time".to_owned(),
+        Stop::Store(error) => error.to_string(),
+    });
+    // The same fields at two levels: a batch that was not finished is somebody's business.
+    macro_rules! line {
+        ($level:expr, $message:literal) => {
+            tracing::event!(
+                $level,
+                %lane,
+                records = tally.read,
+                applied = tally.applied,
+                duplicates = tally.duplicates,
+                late = tally.late,
+                passed = tally.passed,
+                quarantined = tally.quarantined,
+                ambiguous = tally.ambiguous,
+                commits = report.commits,
+                write_units = report.cost.write_units,
+                iterator_age_ms,
+                first_unapplied,
+                stopped_by,
+                $message
+            )
+        };
+    }
+    match report.stopped_by {
+        None => line!(tracing::Level::INFO, "batch counted"),
+        Some(_) => line!(tracing::Level::WARN, "batch not finished"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+    use evercount_core::definition::DefinitionName;
+    use evercount_core::logic::{Coverage, LogicId};
+    use evercount_pipeline::count::CountMode;
+    use evercount_pipeline::define;
+    use evercount_pipeline::memory::Memory;
+    use evercount_pipeline::ports::CountStore;
+    use evercount_wire::definition::{DefinitionParts, build};
+
+    use super::*;
+
+    static CLOCK: AtomicI64 = AtomicI64::new(1_000_000_000_000_000);
+
+    /// A clock on which every look takes a second.
+    fn clock() -> Micros {
+        CLOCK.fetch_add(1_000_000, Ordering::Relaxed)
+    }
+
+    const OPTIONS: CountOptions = CountOptions { mode: CountMode::Ledger, format: None, epoch: 0 };
+
+    fn payload(lane: u32, records: u32) -> String {
+        let record = |n: u32| {
+            let change = serde_json::json!({
+                "awsRegion": "eu-central-1", "eventID": format!("e-{n}"), "eventName": "INSERT",
+                "userIdentity": null, "recordFormat": "application/json", "tableName": "orders",
+                "dynamodb": {
+                    "ApproximateCreationDateTime": 1_700_000_000_000_000_i64 + i64::from(n) * 1_000_000,
+                    "ApproximateCreationDateTimePrecision": "MICROSECOND",
+                    "Keys": {"id": {"S": format!("o-{n}")}},
+                    "NewImage": {"id": {"S": format!("o-{n}")}},
+                    "SizeBytes": 10
+                },
+                "eventSource": "aws:dynamodb"
+            });
+            let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, change.to_string());
+            serde_json::json!({
+                "eventID": format!("shardId-{lane}:{n}"),
+                "eventSourceARN": "arn:aws:kinesis:eu-central-1:1:stream/orders-cdc",
+                "kinesis": {"sequenceNumber": n.to_string(), "partitionKey": "p", "data": data,
+                            "approximateArrivalTimestamp": "1700000000.500"}
+            })
+        };
+        serde_json::json!({ "Records": (1..=records).map(record).collect::<Vec<_>>() }).to_string()
+    }
+
+    async fn counting() -> (Counter<Memory>, LogicId) {
+        let store = Memory::default();
+        let parts = DefinitionParts {
+            name: "all".to_owned(),
+            table: "orders".to_owned(),
+            ..DefinitionParts::default()
+        };
+        define::create(&store, build(parts).unwrap(), Coverage::Whole, 0).await.unwrap();
+        let id = LogicId { definition: DefinitionName::parse("all").unwrap(), number: 1 };
+        (Counter::new(store, OPTIONS, clock), id)
+    }
+
+    #[tokio::test]
+    async fn an_event_is_counted_and_every_batch_reported() {
+        let (counter, id) = counting().await;
+        let reported = Arc::new(AtomicU64::new(0));
+        let sum = Arc::clone(&reported);
+        let hook: ReportHook = Arc::new(move |_, report| {
+            sum.fetch_add(report.tally.applied, Ordering::Relaxed);
+        });
+        let counter = counter.with_report(hook);
+        let answer = counter.handle_payload(&payload(1, 5), clock() + 1_000_000_000).await.unwrap();
+        assert!(answer.batch_item_failures.is_empty());
+        let event: KinesisEvent = serde_json::from_str(&payload(1, 5)).unwrap();
+        assert!(counter.handle(event, clock() + 1_000_000_000).await.unwrap().batch_item_failures.is_empty());
+        assert_eq!(reported.load(Ordering::Relaxed), 5);
+        assert_eq!(counter.store().cells(&id).await.unwrap().values().sum::<i64>(), 5);
+    }
+
+    #[tokio::test]
+    async fn without_time_the_first_record_is_handed_back() {
+        let (counter, id) = counting().await;
+        let answer = counter.handle_payload(&payload(1, 5), clock() + 2_000_000).await.unwrap();
+        let failures: Vec<_> =
+            answer.batch_item_failures.iter().map(|one| one.item_identifier.as_deref()).collect();
+        assert_eq!(failures, [Some("1")]);
+        assert!(counter.store().cells(&id).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_process_that_meets_many_lanes_keeps_some_of_them_warm() {
+        let (counter, _) = counting().await;
+        for lane in 0..100 {
+            counter.handle_payload(&payload(lane, 1), clock() + 1_000_000_000).await.unwrap();
+        }
+        assert_eq!(counter.warm.lock().unwrap().len(), WARM_LANES_MAX);
+    }
+}

@@ -1,0 +1,88 @@
+//! The stores on DynamoDB. What an item looks like is [`evercount_wire::items`]'s to say; here is
+//! which call and which condition each method of a store is.
+//!
+//! Every call is retried here and nowhere else: the SDK's own retries are switched off, because
+//! two loops inside each other multiply, and because only this one knows that a transaction must
+//! be repeated under the token it was first sent with.
+
+mod calls;
+mod catalog;
+mod commit;
+mod counts;
+mod edit;
+mod failure;
+mod quarantine;
+mod source;
+mod tables;
+mod value;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+
+pub(crate) use failure::{judge, retrying};
+pub use source::DynamoSource;
+pub use value::{ConversionError, from_attribute, from_attributes, to_attribute, to_attributes};
+
+/// How long one attempt at a call may take. A transaction of 100 items takes well under a second;
+/// a request that was lost must not eat a function's whole time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The names of the three tables.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableNames {
+    /// Definitions, lanes, table facts, quarantine.
+    pub metadata: String,
+    /// One item for each source row.
+    pub ledger: String,
+    /// Counter items and checkpoints.
+    pub counts: String,
+}
+
+impl Default for TableNames {
+    fn default() -> Self {
+        Self {
+            metadata: "evercount-metadata".to_owned(),
+            ledger: "evercount-ledger".to_owned(),
+            counts: "evercount-counts".to_owned(),
+        }
+    }
+}
+
+/// A store on three DynamoDB tables.
+#[derive(Clone, Debug)]
+pub struct DynamoStore {
+    client: Client,
+    tables: TableNames,
+}
+
+impl DynamoStore {
+    /// A store that speaks through a client. Retries and timeouts of the client are replaced by
+    /// the store's own.
+    #[must_use]
+    pub fn new(client: &Client, tables: TableNames) -> Self {
+        Self { client: without_retries(client), tables }
+    }
+
+    /// The names of its tables.
+    #[must_use]
+    pub fn tables(&self) -> &TableNames {
+        &self.tables
+    }
+}
+
+/// The same client, retrying nothing and waiting for no answer forever.
+pub(crate) fn without_retries(client: &Client) -> Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    let config =
+        client.config().to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+    Client::from_conf(config)
+}

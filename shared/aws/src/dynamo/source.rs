@@ -1,0 +1,169 @@
+//! The table that is counted, where it is a DynamoDB table: single rows and scans, always
+//! consistent, because an audit compares what it reads with what was counted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::ScalarAttributeType;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use evercount_core::change::{RowIdentity, RowKey, TableName};
+use evercount_core::value::{Item, Value};
+use evercount_pipeline::ports::{SourceTable, StoreError};
+use evercount_wire::json::{canonical_key, read_plain_item};
+
+use super::failure::{Failure, judge, retrying};
+use super::value::{from_attributes, to_attributes};
+use super::without_retries;
+
+/// The DynamoDB tables of an account, as sources.
+#[derive(Debug)]
+pub struct DynamoSource {
+    client: Client,
+    keys: Mutex<HashMap<TableName, Arc<KeySchema>>>,
+}
+
+/// The key attributes of a table with their types.
+type KeySchema = Vec<(String, ScalarAttributeType)>;
+
+impl DynamoSource {
+    /// Sources read through a client. Its retries and timeouts are replaced as
+    /// [`super::DynamoStore`] does.
+    #[must_use]
+    pub fn new(client: &Client) -> Self {
+        Self { client: without_retries(client), keys: Mutex::default() }
+    }
+
+    /// A table's key. It cannot change while the table exists, so it is asked for once.
+    async fn key_schema(&self, table: &TableName) -> Result<Arc<KeySchema>, StoreError> {
+        let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
+        if let Some(schema) = known {
+            return Ok(schema);
+        }
+        let described = retrying(async || {
+            let call = self.client.describe_table().table_name(table.as_str());
+            call.send().await.map_err(|error| judge(&error))
+        })
+        .await?;
+        let of_table =
+            described.table.unwrap_or_else(|| aws_sdk_dynamodb::types::TableDescription::builder().build());
+        let type_of = |name: &str| {
+            let mut definitions = of_table.attribute_definitions().iter();
+            definitions.find(|one| one.attribute_name == name).map(|one| one.attribute_type.clone())
+        };
+        let with_type = |name: &String| Some((name.clone(), type_of(name)?));
+        let names = of_table.key_schema().iter().map(|element| &element.attribute_name);
+        let schema: Option<KeySchema> = names.map(with_type).collect();
+        let schema = schema.filter(|schema| !schema.is_empty()).ok_or_else(|| {
+            StoreError::Rejected(format!("the description of table `{table}` does not say what its key is"))
+        })?;
+        let schema = Arc::new(schema);
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(table.clone(), Arc::clone(&schema));
+        Ok(schema)
+    }
+}
+
+/// Reads a canonical key back, as the table types it; `None` where it is not a key of the table.
+fn key_of_text(schema: &KeySchema, text: &str) -> Option<Item> {
+    let mut plain = read_plain_item(text).ok()?;
+    let mut key = Item::new();
+    for (name, scalar) in schema {
+        let value = match (scalar, plain.remove(name)?) {
+            (ScalarAttributeType::S, value @ Value::String(_))
+            | (ScalarAttributeType::N, value @ Value::Number(_)) => value,
+            (ScalarAttributeType::B, Value::Map(described)) => match described.get("B") {
+                Some(Value::String(text)) => Value::Binary(STANDARD.decode(text).ok()?),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        key.insert(name.clone(), value);
+    }
+    plain.is_empty().then_some(key)
+}
+
+fn key_of_item(schema: &KeySchema, item: &Item) -> Item {
+    let of_key = |name: &String| item.get_key_value(name).map(|(name, value)| (name.clone(), value.clone()));
+    schema.iter().filter_map(|(name, _)| of_key(name)).collect()
+}
+
+impl SourceTable for DynamoSource {
+    async fn row(&self, row: &RowKey) -> Result<Option<Item>, StoreError> {
+        let table = &row.table;
+        let schema = self.key_schema(table).await?;
+        let key = match &row.identity {
+            RowIdentity::Key(text) => key_of_text(&schema, text),
+            RowIdentity::Position(_) => None,
+        };
+        let key =
+            key.ok_or_else(|| StoreError::Rejected(format!("the row's key is not one of table `{table}`")))?;
+        let key = to_attributes(&key);
+        retrying(async || {
+            let call = self
+                .client
+                .get_item()
+                .table_name(table.as_str())
+                .set_key(Some(key.clone()))
+                .consistent_read(true);
+            let found = call.send().await.map_err(|error| judge(&error))?;
+            Ok(found.item.map(from_attributes).transpose()?)
+        })
+        .await
+    }
+
+    async fn scan(
+        &self,
+        table: &TableName,
+        after: Option<String>,
+    ) -> Result<(Vec<(RowKey, Item)>, Option<String>), StoreError> {
+        let schema = self.key_schema(table).await?;
+        let start = match after {
+            Some(text) => {
+                Some(key_of_text(&schema, &text).map(|key| to_attributes(&key)).ok_or_else(|| {
+                    StoreError::Rejected(format!("the place to go on from is not a key of table `{table}`"))
+                })?)
+            }
+            None => None,
+        };
+        let page = retrying(async || {
+            let call = self.client.scan().table_name(table.as_str()).consistent_read(true);
+            call.set_exclusive_start_key(start.clone()).send().await.map_err(|error| judge(&error))
+        })
+        .await?;
+        let mut rows = Vec::new();
+        for item in page.items.unwrap_or_default() {
+            let item = from_attributes(item).map_err(Failure::from)?;
+            let identity = RowIdentity::Key(canonical_key(&key_of_item(&schema, &item)).into());
+            rows.push((RowKey { table: table.clone(), identity }, item));
+        }
+        let next = page.last_evaluated_key.map(from_attributes).transpose().map_err(Failure::from)?;
+        Ok((rows, next.map(|key| canonical_key(&key))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canonical_key_reads_back_as_the_key_it_was_made_of() {
+        let schema = vec![
+            ("id".to_owned(), ScalarAttributeType::S),
+            ("n".to_owned(), ScalarAttributeType::N),
+            ("raw".to_owned(), ScalarAttributeType::B),
+        ];
+        let number = "12345678901234567890.5".parse().map_or(Value::Null, Value::Number);
+        let key = Item::from([
+            ("id".to_owned(), Value::String("a\"#\u{1F600}".to_owned())),
+            ("n".to_owned(), number),
+            ("raw".to_owned(), Value::Binary(vec![0, 255])),
+        ]);
+        assert_eq!(key_of_text(&schema, &canonical_key(&key)), Some(key.clone()));
+        for wrong in
+            ["", "{}", r#"{"id":1,"n":1,"raw":{"B":""}}"#, r#"{"id":"a","n":1,"raw":{"B":""},"x":1}"#]
+        {
+            assert_eq!(key_of_text(&schema, wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Adapters: everything that speaks to AWS, so that nothing else has to.
+//!
+//! | module | decision |
+//! |---|---|
+//! | [`clients`] | how SDK clients are made |
+//! | [`config`] | what the environment may say, and what is wrong with it |
+//! | [`setup`] | the three tables, created |
+//! | [`dynamo`] | the stores of [`evercount_pipeline::ports`] on DynamoDB, and the source table |
+//! | [`kinesis`] | a Kinesis event as records of lanes, and the answer to it |
+//! | [`counter`] | a batch, counted: the body of the item counter |
+//! | [`metrics`] | what a batch tells CloudWatch |
+
+pub mod clients;
+pub mod config;
+pub mod counter;
+pub mod dynamo;
+pub mod kinesis;
+pub mod metrics;
+pub mod setup;
