@@ -5,7 +5,13 @@
 //! pass. Here a checkpoint holds a count to the truth while data definition statements have left
 //! its columns alone.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic and says what it skips")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic and says what it skips"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -56,7 +62,8 @@ fn captures() -> Vec<PathBuf> {
         println!("skipped: there are no captures beside the project");
         return Vec::new();
     };
-    let mut captures: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut captures: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     captures.sort();
     captures
 }
@@ -107,7 +114,8 @@ fn column_of<'a>(at: &'a Json, name: &str) -> Option<&'a Json> {
 async fn check(capture: &Path, delivery: Delivery) -> (usize, usize) {
     let name = capture.file_name().unwrap().to_string_lossy().into_owned();
     let records = lines(&capture.join("capture.jsonl"));
-    let truth: Vec<Json> = lines(&capture.join("truth.jsonl")).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let truth: Vec<Json> =
+        lines(&capture.join("truth.jsonl")).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names = qualified(&records);
     let stack = Stack::embedded(EmbeddedOptions::default(), TableNames::default()).await.unwrap();
     let mut counted = Vec::new();
@@ -117,9 +125,17 @@ async fn check(capture: &Path, delivery: Delivery) -> (usize, usize) {
         let groups = at["group_by"].as_object().unwrap().keys().map(|column| Some(column.as_str()));
         for column in std::iter::once(None).chain(groups) {
             if known.insert((table.to_owned(), column.map(str::to_owned))) {
-                let logic = define::create(stack.store(), definition(&names[table], column), Coverage::Whole, 0).await.unwrap();
+                let logic =
+                    define::create(stack.store(), definition(&names[table], column), Coverage::Whole, 0)
+                        .await
+                        .unwrap();
                 let was = column.and_then(|column| column_of(at, column)).cloned();
-                counted.push(Counted { logic, table: table.to_owned(), column: column.map(str::to_owned), was });
+                counted.push(Counted {
+                    logic,
+                    table: table.to_owned(),
+                    column: column.map(str::to_owned),
+                    was,
+                });
             }
         }
     }
@@ -202,7 +218,10 @@ fn run(delivery: Delivery) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     for capture in captures() {
         let (checkpoints, checks) = runtime.block_on(check(&capture, delivery));
-        println!("{}: {checkpoints} checkpoints, {checks} counts equal the database's ({delivery:?})", capture.file_name().unwrap().display());
+        println!(
+            "{}: {checkpoints} checkpoints, {checks} counts equal the database's ({delivery:?})",
+            capture.file_name().unwrap().display()
+        );
         assert!(checks > 0);
     }
 }

@@ -50,8 +50,20 @@ const LOOK_EVERY: u64 = 6;
 const MARGIN: i64 = 200_000;
 /// What every run does to both stores at least once, over all seeds.
 const EXPECTED: [&str; 14] = [
-    "cold", "warm", "redelivery", "out_of_time", "rewind", "reshard", "fence", "truncate", "key_change", "poison",
-    "repair", "lane_mode", "released", "keyless",
+    "cold",
+    "warm",
+    "redelivery",
+    "out_of_time",
+    "rewind",
+    "reshard",
+    "fence",
+    "truncate",
+    "key_change",
+    "poison",
+    "repair",
+    "lane_mode",
+    "released",
+    "keyless",
 ];
 
 fn from_env(name: &str) -> Option<u64> {
@@ -361,7 +373,9 @@ impl Run {
     ) -> Result<Option<SequenceNumber>, String> {
         let budget = || {
             let left = AtomicU32::new(chunks);
-            move || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            move || {
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            }
         };
         let in_memory = count::run(&self.memory, one, lane, records, self.options, self.now, budget()).await;
         let on_dynamo = count::run(&self.dynamo, other, lane, records, self.options, self.now, budget());
@@ -561,7 +575,8 @@ fn both_stores_hold_the_same_after_the_same_batches() {
     let strikes = strikes.into_inner().unwrap();
     println!("{seeds} seeds, {} batches on both stores: {strikes:?}", batches.into_inner());
     if seeds >= SEEDS {
-        let rare: Vec<_> = EXPECTED.iter().filter(|what| strikes.get(**what).copied().unwrap_or(0) == 0).collect();
+        let rare: Vec<_> =
+            EXPECTED.iter().filter(|what| strikes.get(**what).copied().unwrap_or(0) == 0).collect();
         assert!(rare.is_empty(), "these never happened: {rare:?}");
     }
 }

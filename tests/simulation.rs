@@ -4,7 +4,12 @@
 //! `EVERCOUNT_SIM_SEED=n cargo test -p evercount-tests --test simulation -- one_seed --nocapture`
 //! replays one seed and tells its story. `EVERCOUNT_SIM_SEEDS=n` sets how many seeds are run.
 
-#![expect(clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "a test may panic, and a simulation tells its story")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may panic, and a simulation tells its story"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -32,7 +37,9 @@ fn fail(seed: u64, plan: &Plan, outcome: Outcome) -> ! {
     for line in &shrunk.outcome.story {
         eprintln!("  {line}");
     }
-    eprintln!("replay: EVERCOUNT_SIM_SEED={seed} cargo test -p evercount-tests --test simulation -- one_seed --nocapture");
+    eprintln!(
+        "replay: EVERCOUNT_SIM_SEED={seed} cargo test -p evercount-tests --test simulation -- one_seed --nocapture"
+    );
     panic!("seed {seed}: {}", shrunk.outcome.violation.unwrap_or_default());
 }
 

@@ -2,7 +2,13 @@
 //! delivered once or twice in any order, two workers interleaved at every store call, crashes and
 //! lost replies anywhere. Every reachable state is visited, over the production planner.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic, and this one reports its scope")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic, and this one reports its scope"
+)]
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -57,7 +63,8 @@ struct State {
 
 impl State {
     fn fingerprint(&self, hasher: &RandomState) -> u64 {
-        let seen: Vec<_> = self.store.rows.iter().map(|(key, row)| (key, &row.version, row.revision)).collect();
+        let seen: Vec<_> =
+            self.store.rows.iter().map(|(key, row)| (key, &row.version, row.revision)).collect();
         let cells: Vec<_> = self.store.cells.iter().filter(|(_, n)| **n != 0).collect();
         hasher.hash_one((seen, cells, &self.delivered, &self.workers, self.lost_replies))
     }
@@ -160,7 +167,8 @@ impl Scope {
         let mut rows = Contributions::new();
         state.store.rows.values().for_each(|row| counting::add(&mut rows, &row.contributions, 1));
         let sum = rows.remove(&self.logic.id).unwrap_or_default();
-        let cells: Cells = state.store.cells.iter().filter(|(_, n)| **n != 0).map(|(cell, n)| (cell.clone(), *n)).collect();
+        let cells: Cells =
+            state.store.cells.iter().filter(|(_, n)| **n != 0).map(|(cell, n)| (cell.clone(), *n)).collect();
         visit.ledger_broken += usize::from(sum != cells);
         let at_end = state.workers == [Worker::Idle, Worker::Idle] && state.delivered.iter().all(|n| *n > 0);
         if at_end {
@@ -178,7 +186,8 @@ impl Scope {
                     for change in 0..self.changes.len() {
                         if state.delivered[change] < DELIVERIES_MAX {
                             let row = state.store.rows.get(&self.changes[change].row);
-                            let seen = row.map(|row| Seen { version: row.version.clone(), revision: row.revision });
+                            let seen =
+                                row.map(|row| Seen { version: row.version.clone(), revision: row.revision });
                             let mut next = state.clone();
                             next.workers[worker] = Worker::Loaded(change, seen);
                             successors.push(next);
@@ -222,6 +231,7 @@ impl Scope {
         let delivery = Delivery {
             sequence: SequenceNumber::parse("1").unwrap(),
             arrived_at: 0,
+            bytes: 0,
             content: Content::Changes(vec![change.clone()]),
         };
         let facts = Facts { catalog: &self.catalog, floors: &BTreeMap::new(), tombstone_expires_at: 0 };
@@ -247,7 +257,8 @@ impl Scope {
     }
 
     fn row_at(&self, change: &Change, seen: &Seen) -> LedgerRow {
-        let made_by = self.changes.iter().find(|one| one.row == change.row && one.version == seen.version).unwrap();
+        let made_by =
+            self.changes.iter().find(|one| one.row == change.row && one.version == seen.version).unwrap();
         let logic = std::iter::once(&self.logic);
         match evercount_core::ledger::apply(None, made_by, logic, 0).unwrap() {
             evercount_core::ledger::Transition::Applied(row) => LedgerRow { revision: seen.revision, ..row },

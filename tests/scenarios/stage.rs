@@ -84,7 +84,8 @@ impl Stage {
 
     /// The template's event source mapping with another batch size, and quick to try again.
     pub fn options(&self, batch_size: usize) -> PollerOptions {
-        let options = self.stack.embedded_aws().map_or_else(PollerOptions::default, EmbeddedAws::poller_options);
+        let options =
+            self.stack.embedded_aws().map_or_else(PollerOptions::default, EmbeddedAws::poller_options);
         let mapping = MappingConfig {
             batch_size,
             bisect_on_error: true,

@@ -51,7 +51,11 @@ pub async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
         margin: i64::from(margin) * 1_000_000,
         epoch: opened.config.options.epoch,
     };
-    let progress = if args.output.json || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    let progress = if args.output.json || !std::io::stderr().is_terminal() {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new_spinner()
+    };
     let source = DynamoSource::new(opened.stack.dynamodb());
     let report = audit::run(opened.stack.store(), &source, &logic, options, now, |rows| {
         progress.set_message(format!("{rows} rows read"));
@@ -74,7 +78,9 @@ fn one_in(sample: Option<f64>) -> anyhow::Result<u64> {
     match sample {
         None => Ok(1),
         Some(share) if share > 0.0 && share <= 1.0 => Ok((1.0 / share).round() as u64),
-        Some(share) => bail!("`--sample {share}`: expected a share of the rows above 0 and at most 1, such as 0.01"),
+        Some(share) => {
+            bail!("`--sample {share}`: expected a share of the rows above 0 and at most 1, such as 0.01")
+        }
     }
 }
 
@@ -129,7 +135,11 @@ fn text(report: &AuditReport, args: &AuditArgs) {
     if !report.listed.is_empty() {
         let mut table = show::table(&["key hash", "cause", "counted as", "should be"], 0);
         let cells = |cells: &evercount_core::counting::Cells| {
-            if cells.is_empty() { "nothing".to_owned() } else { cells.keys().map(show::cell).collect::<Vec<_>>().join(", ") }
+            if cells.is_empty() {
+                "nothing".to_owned()
+            } else {
+                cells.keys().map(show::cell).collect::<Vec<_>>().join(", ")
+            }
         };
         for difference in &report.listed {
             table.add_row(vec![

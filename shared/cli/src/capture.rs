@@ -53,7 +53,8 @@ impl Captures {
                 let reader: Box<dyn BufRead + Send> = if path == Path::new("-") {
                     Box::new(BufReader::new(io::stdin()))
                 } else {
-                    let file = File::open(&path).with_context(|| format!("could not open capture {}", path.display()))?;
+                    let file = File::open(&path)
+                        .with_context(|| format!("could not open capture {}", path.display()))?;
                     Box::new(BufReader::with_capacity(1 << 20, file))
                 };
                 self.current = Some((path, reader));

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::args::{CountCommand, CreateArgs, ListArgs, NameArgs, TargetKind};
 use crate::exit::Exit;
 use crate::target::{self, Opened, Target};
-use crate::{replay, show};
+use crate::{local, replay, show};
 
 /// Runs the command.
 pub async fn run(command: CountCommand) -> anyhow::Result<Exit> {
@@ -52,6 +52,15 @@ async fn create(args: CreateArgs) -> anyhow::Result<Exit> {
     let opened = target::open(args.target.target).await?;
     let mut created = Vec::new();
     for definition in definitions {
+        if let Target::Embedded { .. } | Target::Local { .. } = opened.target {
+            // Before it is looked whether the table is empty: a row that is written after that look
+            // and before `evercount local` captures the table is then in the change log.
+            local::log_changes(opened.stack.dynamodb(), definition.table.as_str()).await.map_err(
+                |reason| {
+                    anyhow::anyhow!("could not turn on the change log of `{}`: {reason}", definition.table)
+                },
+            )?;
+        }
         let coverage = coverage(&opened, &definition).await;
         created.push(define::create(opened.stack.store(), definition, coverage, now()).await?);
     }
@@ -80,7 +89,9 @@ async fn coverage(opened: &Opened, definition: &CountDefinition) -> Coverage {
     match scan {
         Ok(page) if page.count() > 0 => Coverage::Since(now()),
         Ok(_) => Coverage::Whole,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+        Err(error)
+            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
+        {
             Coverage::Whole
         }
         Err(_) => Coverage::Since(now()),

@@ -1,4 +1,6 @@
 //! placeholder
 use crate::exit::Exit;
 /// Runs.
-pub async fn run(_: impl std::fmt::Debug) -> anyhow::Result<Exit> { Ok(Exit::Ok) }
+pub async fn run(_: impl std::fmt::Debug) -> anyhow::Result<Exit> {
+    Ok(Exit::Ok)
+}

@@ -1,4 +1,217 @@
-//! placeholder
+//! `evercount local`: the embedded AWS and the functions, until somebody stops them.
+//!
+//! This file decides what runs, and in which order it stops; how it is found is in `place`, which
+//! tables are captured is in `tables`, what is told meanwhile is in `feed`, and what the embedded
+//! Kinesis forgets is in `retention`.
+
+mod feed;
+mod place;
+mod retention;
+mod tables;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use evercount_aws::config::Config;
+use evercount_local::stack::{self, HandlerFuture, invoke, now};
+use evercount_local::{EmbeddedAws, EmbeddedOptions, Poller, PollerError, Stack, StartingPosition};
+use evercount_pipeline::count::CountMode;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::args::LocalArgs;
 use crate::exit::Exit;
-/// Runs.
-pub async fn run(_: impl std::fmt::Debug) -> anyhow::Result<Exit> { Ok(Exit::Ok) }
+use crate::target;
+use feed::Feed;
+use place::Place;
+use retention::Retention;
+use tables::Tables;
+
+pub use tables::log_changes;
+
+/// Shards of the CDC stream. One process reads them all, and each run's shards stay in the
+/// directory of lanes, so there is no use for more.
+const SHARDS: i32 = 1;
+
+/// How long what is on its way may take once a stop was asked for: first to be captured, then to
+/// be counted.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs the command.
+pub async fn run(args: LocalArgs) -> anyhow::Result<Exit> {
+    let config = target::config()?;
+    if config.options.mode == CountMode::Lane {
+        bail!(
+            "EVERCOUNT_MODE is `lane`, and `evercount local` reads the tables' change logs again at each \
+             start, which only a ledger can tell from new changes; unset EVERCOUNT_MODE"
+        );
+    }
+    let signals = Signals::listen().context("could not listen for signals")?;
+    let place = Place::claim(target::home()?, target::local_file()?)?;
+    let options = EmbeddedOptions {
+        data_file: (!args.memory).then(|| target::data_file(place.home())),
+        dynamodb_port: args.dynamodb_port,
+        kinesis_port: args.kinesis_port,
+        ..EmbeddedOptions::default()
+    };
+    let stack = Stack::embedded(options.clone(), config.tables.clone()).await;
+    let stack = stack.context("could not start the embedded AWS")?;
+    let served = match stack.embedded_aws() {
+        Some(aws) => serve(&stack, aws, &options, &config, &place, signals, args.output.json).await,
+        None => Ok(()),
+    };
+    place.leave();
+    stack.stop().await;
+    served.map(|()| Exit::Ok)
+}
+
+async fn serve(
+    stack: &Stack,
+    aws: &EmbeddedAws,
+    options: &EmbeddedOptions,
+    config: &Config,
+    place: &Place,
+    mut signals: Signals,
+    quiet: bool,
+) -> anyhow::Result<()> {
+    // The embedded Kinesis starts empty: under a name used before, new records would have sequence
+    // numbers that the lanes of an earlier run have passed.
+    let stream = format!("evercount-local-{}", now());
+    stack.create_stream(&stream, SHARDS).await?;
+    let feed = Arc::new(Feed::new(quiet));
+    let counter = stack.counter(config.options, feed.hook());
+    let mut poller = stack.poller(&stream, stack::BATCH_SIZE, StartingPosition::TrimHorizon).await?;
+    let retention = Retention::default();
+    let handler = retention.watching(invoke(&counter));
+    let (stop_capture, capture_stopped) = watch::channel(false);
+    let (stop_counting, counting_stopped) = watch::channel(false);
+    let mut tables = Tables::new(stack, aws, &stream, config.options.epoch, Arc::clone(&feed));
+
+    place.tell(&json!({
+        "dynamodb": aws.dynamodb_endpoint(),
+        "kinesis": aws.kinesis_endpoint(),
+        "stream": stream,
+        "region": aws.region(),
+        "pid": std::process::id(),
+    }))?;
+    greet(aws, &stream, options, quiet);
+
+    let capture = async {
+        tables.run(capture_stopped).await;
+        // Counting ends after capture, so that it ends with everything that was captured.
+        stop_counting.send_replace(true);
+        Ok(())
+    };
+    let counting = count(&mut poller, handler, counting_stopped);
+    let asked_twice = async {
+        signals.next().await;
+        feed.tell("stopping once everything written is counted; ask again to stop at once");
+        stop_capture.send_replace(true);
+        signals.next().await;
+    };
+    let ended = tokio::select! {
+        ended = async { tokio::try_join!(counting, capture) } => ended.map(drop),
+        () = asked_twice => Ok(()),
+        never = feed.run() => match never {},
+        never = retention.run(aws, &stream) => match never {},
+    };
+    feed.flush();
+    ended.context("counting ended by itself")
+}
+
+/// Counts until told to stop, and then what is left on the stream.
+async fn count<H>(poller: &mut Poller, handler: H, stopped: watch::Receiver<bool>) -> Result<(), PollerError>
+where
+    H: Fn(KinesisEvent) -> HandlerFuture + Clone + Send + Sync + 'static,
+{
+    poller.run(handler.clone(), until(stopped)).await?;
+    match tokio::time::timeout(DRAIN, poller.run_until_idle(handler)).await {
+        Ok(drained) => drained.map(drop),
+        // The change log has what was not counted in time; the next run reads it again.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Says where everything is.
+fn greet(aws: &EmbeddedAws, stream: &str, options: &EmbeddedOptions, json: bool) {
+    let (dynamodb, kinesis) = (aws.dynamodb_endpoint(), aws.kinesis_endpoint());
+    let environment = [
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
+        ("AWS_ENDPOINT_URL_KINESIS", kinesis.as_str()),
+        ("AWS_REGION", aws.region()),
+        ("AWS_DEFAULT_REGION", aws.region()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    if json {
+        let environment: serde_json::Map<String, serde_json::Value> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let data = options.data_file.as_ref().map(|file| file.display().to_string());
+        feed::out(json!({
+            "dynamodb": dynamodb,
+            "kinesis": kinesis,
+            "stream": stream,
+            "region": aws.region(),
+            "pid": std::process::id(),
+            "data": data,
+            "environment": environment,
+        }));
+        return;
+    }
+    feed::out(format!("ready dynamodb={dynamodb} kinesis={kinesis} stream={stream}"));
+    match &options.data_file {
+        Some(file) => feed::out(format!("tables are kept in {}", file.display())),
+        None => feed::out("tables are kept in memory, and gone with this process"),
+    }
+    feed::out("other evercount commands find it by themselves; for the AWS CLI, SDKs and your programs:");
+    environment.iter().for_each(|(name, value)| feed::out(format!("  export {name}={value}")));
+    feed::out("`evercount count create NAME --table TABLE` counts a table; Ctrl-C stops");
+}
+
+/// Resolves once a stop is asked for.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that who could ask is gone, which is a stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// What asks this process to end.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What asks this process to end.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            crate::show::remark(format!("could not listen for Ctrl-C: {error}"));
+        }
+    }
+}

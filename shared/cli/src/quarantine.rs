@@ -28,7 +28,8 @@ fn id(record: &Quarantined) -> String {
 }
 
 async fn find(opened: &Opened, id: &str) -> anyhow::Result<Quarantined> {
-    let (lane, sequence) = id.rsplit_once('#').context("an id is LANE#SEQUENCE, as `quarantine list` prints it")?;
+    let (lane, sequence) =
+        id.rsplit_once('#').context("an id is LANE#SEQUENCE, as `quarantine list` prints it")?;
     let sequence = SequenceNumber::parse(sequence).context("an id ends in #SEQUENCE, a number")?;
     match opened.stack.store().quarantined_record(&LaneId::named(lane), &sequence).await? {
         Some(record) => Ok(record),
@@ -95,7 +96,10 @@ async fn show_one(args: RecordArgs) -> anyhow::Result<Exit> {
         show::line(format!("{}  arrived {}", id(&record), show::time(record.arrived_at)));
         show::line(format!("{}: {}", record.poison.reason, record.poison.detail));
         let affects: Vec<String> = record.affects.iter().map(ToString::to_string).collect();
-        show::line(format!("makes uncertain: {}", if affects.is_empty() { "nothing".to_owned() } else { affects.join(", ") }));
+        show::line(format!(
+            "makes uncertain: {}",
+            if affects.is_empty() { "nothing".to_owned() } else { affects.join(", ") }
+        ));
         // Control characters of a hostile record must not reach the terminal.
         show::line(raw.escape_ascii());
     }

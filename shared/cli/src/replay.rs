@@ -44,7 +44,8 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     let captures = Captures::open(args.captures.clone())?;
     let unique = format!("{}-{}", now(), std::process::id());
     let stack = open(&unique).await?;
-    let counted = Replay::new(&stack, &args, definitions, format!("replay-{unique}")).await?.run(captures).await;
+    let counted =
+        Replay::new(&stack, &args, definitions, format!("replay-{unique}")).await?.run(captures).await;
     // What was made for the replay is removed, whatever became of it.
     remove(&stack, &format!("replay-{unique}")).await;
     stack.stop().await;
@@ -88,7 +89,9 @@ async fn open(unique: &str) -> anyhow::Result<Stack> {
     let named = |table: &str| format!("evercount-replay-{unique}-{table}");
     let tables = TableNames { metadata: named("metadata"), ledger: named("ledger"), counts: named("counts") };
     let clients = evercount_aws::clients::from_env().await;
-    Stack::on(clients.dynamodb, clients.kinesis, tables).await.with_context(|| format!("could not use endpoint {url}"))
+    Stack::on(clients.dynamodb, clients.kinesis, tables)
+        .await
+        .with_context(|| format!("could not use endpoint {url}"))
 }
 
 async fn remove(stack: &Stack, stream: &str) {
@@ -197,7 +200,8 @@ impl<'a> Replay<'a> {
         store.register_lane(&lane).await?;
         let state = store.lane(&lane).await?;
         let catalog = store.catalog(None).await?.unwrap_or_default();
-        let sequence = SequenceNumber::parse(&line.to_string()).context("a line number is a sequence number")?;
+        let sequence =
+            SequenceNumber::parse(&line.to_string()).context("a line number is a sequence number")?;
         let poison = Poison {
             reason: "too-large".to_owned(),
             detail: format!("line {line} has {} bytes, more than a Kinesis record may have", raw.len()),
@@ -205,8 +209,10 @@ impl<'a> Replay<'a> {
             raw,
             partition_key: None,
         };
-        let delivery = Delivery { sequence, arrived_at: now(), content: Content::Poison(poison) };
-        let facts = Facts { catalog: &catalog, floors: &std::collections::BTreeMap::new(), tombstone_expires_at: 0 };
+        let bytes = poison.raw.len();
+        let delivery = Delivery { sequence, arrived_at: now(), bytes, content: Content::Poison(poison) };
+        let facts =
+            Facts { catalog: &catalog, floors: &std::collections::BTreeMap::new(), tombstone_expires_at: 0 };
         let chunk = chunk::plan(Mode::Lane, &[delivery], &lane, &state, &facts, &mut Placement::default());
         let cost = store.commit(&chunk.commit).await?;
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -218,7 +224,10 @@ impl<'a> Replay<'a> {
 
     fn told(&self) -> String {
         let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("{} applied, {} duplicates, {} quarantined", totals.tally.applied, totals.tally.duplicates, totals.tally.quarantined)
+        format!(
+            "{} applied, {} duplicates, {} quarantined",
+            totals.tally.applied, totals.tally.duplicates, totals.tally.quarantined
+        )
     }
 }
 
@@ -237,11 +246,20 @@ fn text(totals: &Totals, readings: &[Reading]) {
     let tally = &totals.tally;
     show::line(format!(
         "{} records: {} applied, {} duplicates, {} late, {} passed by, {} ambiguous, {} quarantined",
-        tally.read, tally.applied, tally.duplicates, tally.late, tally.passed, tally.ambiguous, tally.quarantined
+        tally.read,
+        tally.applied,
+        tally.duplicates,
+        tally.late,
+        tally.passed,
+        tally.ambiguous,
+        tally.quarantined
     ));
     if tally.read > 0 {
         let each = totals.write_units / tally.read as f64;
-        show::line(format!("{:.0} write units in {} transactions, {each:.2} a record", totals.write_units, totals.commits));
+        show::line(format!(
+            "{:.0} write units in {} transactions, {each:.2} a record",
+            totals.write_units, totals.commits
+        ));
     }
     for reading in readings {
         show::line("");

@@ -93,7 +93,11 @@ impl miette::SourceCode for Pointed {
 #[must_use]
 pub fn table(headers: &[&str], numbers: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(if std::io::stdout().is_terminal() { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING });
+    table.load_style(if std::io::stdout().is_terminal() {
+        presets::UTF8_HORIZONTAL_ONLY
+    } else {
+        presets::NOTHING
+    });
     table.set_header(headers.to_vec());
     for index in headers.len().saturating_sub(numbers)..headers.len() {
         if let Some(column) = table.column_mut(index) {
@@ -115,7 +119,9 @@ pub fn group(key: &GroupKey) -> String {
     if key.0.is_empty() {
         return "(all)".to_owned();
     }
-    let part = |(path, value): &(evercount_core::path::Path, evercount_core::value::Value)| format!("{path}={}", value_json(value));
+    let part = |(path, value): &(evercount_core::path::Path, evercount_core::value::Value)| {
+        format!("{path}={}", value_json(value))
+    };
     key.0.iter().map(part).collect::<Vec<_>>().join("  ")
 }
 
@@ -137,17 +143,17 @@ pub fn reading_json(reading: &Reading) -> Value {
     };
     let groups: Vec<Value> =
         reading.groups.iter().map(|(key, n)| json!({"key": group_json(key), "n": n})).collect();
-    let missing: Vec<Value> = reading
-        .missing
-        .iter()
-        .map(|(atom, n)| json!({"atom": atom_text(reading, *atom), "n": n}))
-        .collect();
+    let missing: Vec<Value> =
+        reading.missing.iter().map(|(atom, n)| json!({"atom": atom_text(reading, *atom), "n": n})).collect();
     let cut: serde_json::Map<String, Value> = reading
         .cut
         .iter()
         .filter_map(|(lane, state)| {
             let sequence = state.sequence.as_ref()?;
-            Some((lane.to_string(), json!({"sequence": sequence.as_str(), "at": time(state.at), "records": state.records})))
+            Some((
+                lane.to_string(),
+                json!({"sequence": sequence.as_str(), "at": time(state.at), "records": state.records}),
+            ))
         })
         .collect();
     json!({
@@ -167,7 +173,9 @@ pub fn reading_json(reading: &Reading) -> Value {
 
 fn atom_text(reading: &Reading, number: u16) -> String {
     let atoms = reading.logic.definition.filter.as_ref().map(|filter| filter.atoms()).unwrap_or_default();
-    atoms.get(usize::from(number)).map_or_else(|| number.to_string(), |atom| evercount_wire::predicate::atom_text(atom))
+    atoms
+        .get(usize::from(number))
+        .map_or_else(|| number.to_string(), |atom| evercount_wire::predicate::atom_text(atom))
 }
 
 /// Prints a reading.
@@ -178,7 +186,10 @@ pub fn reading(reading: &Reading) {
         Exactness::Inexact(_) => "not exact".to_owned(),
     };
     let logic = &reading.logic;
-    line(format!("{}  {} items of {}  ({exact}, logic version {})", logic.id.definition, reading.total, logic.definition.table, logic.id.number));
+    line(format!(
+        "{}  {} items of {}  ({exact}, logic version {})",
+        logic.id.definition, reading.total, logic.definition.table, logic.id.number
+    ));
     if !logic.definition.group_by.is_empty() && !reading.groups.is_empty() {
         let mut shown = table(&["group", "n"], 1);
         let mut groups: Vec<_> = reading.groups.iter().collect();

@@ -37,7 +37,11 @@ impl fmt::Display for Target {
             Self::Embedded { file } => write!(f, "embedded ({})", file.display()),
             Self::Local { dynamodb, .. } => write!(f, "evercount local ({dynamodb})"),
             Self::Endpoint(url) => write!(f, "endpoint {url}"),
-            Self::Aws => write!(f, "AWS, region {}", std::env::var("AWS_REGION").unwrap_or_else(|_| "of the profile".to_owned())),
+            Self::Aws => write!(
+                f,
+                "AWS, region {}",
+                std::env::var("AWS_REGION").unwrap_or_else(|_| "of the profile".to_owned())
+            ),
         }
     }
 }
@@ -62,8 +66,15 @@ pub fn local_file() -> anyhow::Result<PathBuf> {
     Ok(home()?.join("local.json"))
 }
 
+/// The data file of the embedded DynamoDB in a folder.
+#[must_use]
+pub fn data_file(home: &std::path::Path) -> PathBuf {
+    home.join("dynamodb.sqlite")
+}
+
 /// Where an `evercount local` is running, if one is.
-fn running_local() -> Option<Target> {
+#[must_use]
+pub fn running_local() -> Option<Target> {
     let text = std::fs::read_to_string(local_file().ok()?).ok()?;
     let told: Value = serde_json::from_str(&text).ok()?;
     let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -94,7 +105,7 @@ pub fn resolve(kind: Option<TargetKind>) -> anyhow::Result<Target> {
         (None, Some(url)) => Ok(Target::Endpoint(url)),
         (Some(TargetKind::Embedded) | None, _) => match running_local() {
             Some(local) => Ok(local),
-            None => Ok(Target::Embedded { file: home()?.join("dynamodb.sqlite") }),
+            None => Ok(Target::Embedded { file: data_file(&home()?) }),
         },
     }
 }
@@ -137,7 +148,8 @@ pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
     let stack = match &target {
         Target::Embedded { file } => {
             if let Some(folder) = file.parent() {
-                std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("could not create {}", folder.display()))?;
             }
             let options = EmbeddedOptions { data_file: Some(file.clone()), ..EmbeddedOptions::default() };
             Stack::embedded(options, tables).await

@@ -60,7 +60,9 @@ impl Cause {
             Self::NeverDelivered => {
                 "no change of this row was ever delivered: written before counting started, or skipped by the stream for its size"
             }
-            Self::DeletedByMistake => "the ledger holds the row as deleted, and the insert after that was not delivered",
+            Self::DeletedByMistake => {
+                "the ledger holds the row as deleted, and the insert after that was not delivered"
+            }
             Self::Stale => "the row's last change was not delivered",
             Self::DeleteNeverDelivered => "the row's delete was not delivered",
             Self::Ambiguous => "two changes of the row had the same time and do not chain",
@@ -86,7 +88,12 @@ pub fn observation(row: RowKey, image: Option<Item>, version: OrderVersion) -> C
 
 /// Compares what the ledger holds of a row with the source's image of it, read at `version`.
 #[must_use]
-pub fn compare(row: Option<&LedgerRow>, image: Option<&Item>, version: &OrderVersion, logic: &LogicVersion) -> Finding {
+pub fn compare(
+    row: Option<&LedgerRow>,
+    image: Option<&Item>,
+    version: &OrderVersion,
+    logic: &LogicVersion,
+) -> Finding {
     if row.is_some_and(|row| row.version > *version) {
         return Finding::InFlux;
     }

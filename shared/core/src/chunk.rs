@@ -33,6 +33,8 @@ pub struct Delivery {
     pub sequence: SequenceNumber,
     /// When Kinesis took it, microseconds since the epoch.
     pub arrived_at: Micros,
+    /// How many bytes it has: what it takes to put it aside.
+    pub bytes: usize,
     /// What it says.
     pub content: Content,
 }
@@ -298,14 +300,18 @@ pub fn plan(
     loop {
         let window = deliveries.get(..taken).unwrap_or(deliveries);
         let mut chunk = plan_window(mode, window, lane, state, facts, placement);
-        if chunk.commit.actions() <= ACTIONS_MAX && chunk.bytes <= BYTES_MAX {
+        let actions = chunk.commit.actions();
+        if actions <= ACTIONS_MAX && chunk.bytes <= BYTES_MAX {
             return chunk;
         }
         if taken <= 1 {
             merge_buckets(&mut chunk.commit.moves);
             return chunk;
         }
-        taken = taken.div_ceil(2);
+        // Shorter in proportion to what is too much, so that chunks stay full.
+        let by_actions = taken * ACTIONS_MAX / actions.max(ACTIONS_MAX);
+        let by_bytes = if chunk.bytes > BYTES_MAX { taken / 2 } else { taken };
+        taken = by_actions.min(by_bytes).clamp(1, taken - 1);
     }
 }
 
@@ -411,6 +417,7 @@ impl Draft<'_> {
 
     fn put_aside(&mut self, delivery: &Delivery, poison: Poison) {
         self.tally.quarantined += 1;
+        self.bytes += delivery.bytes + 512;
         let affects = self.facts.affected_by(&poison);
         for logic in &affects {
             counting::add_cells(
@@ -454,7 +461,8 @@ impl Draft<'_> {
     fn lane_change(&mut self, change: &Change, moved: &mut Contributions) -> Result<Outcome, Poison> {
         for logic in self.facts.logic_of(&change.row.table) {
             for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
-                let mut cells = counting::contribution(logic, image.as_ref()).map_err(|_| unavailable(change))?;
+                let mut cells =
+                    counting::contribution(logic, image.as_ref()).map_err(|_| unavailable(change))?;
                 cap_groups(&mut cells, None, logic, self.placement);
                 counting::add_cells(moved.entry(logic.id.clone()).or_default(), &cells, sign);
             }
@@ -479,7 +487,9 @@ impl Draft<'_> {
             .or_else(|| self.rows.get(key))
             .or_else(|| loaded.get(key))
             // A row from before the table was emptied is no row.
-            .filter(|row| !self.facts.floors.get(&key.table).is_some_and(|floor| floor.covers(&row.version, row.at)));
+            .filter(|row| {
+                !self.facts.floors.get(&key.table).is_some_and(|floor| floor.covers(&row.version, row.at))
+            });
         let (mut row, outcome) = match &key.identity {
             RowIdentity::Position(_) => match before {
                 Some(_) => return Ok(Outcome::Duplicate),
@@ -531,7 +541,6 @@ impl Draft<'_> {
                 });
             }
         }
-        self.bytes += self.commit.quarantined.iter().map(|one| one.poison.raw.len() + 512).sum::<usize>();
         self.commit.moves = moves(self.sum, self.placement);
         Chunk { commit: self.commit, consumed, tally: self.tally, bytes: self.bytes }
     }
@@ -547,7 +556,11 @@ pub fn moves(sum: Contributions, placement: &mut Placement) -> Vec<CellMove> {
         for (cell, n) in cells.into_iter().filter(|(_, n)| *n != 0) {
             by_bucket.entry(placement.place(&logic, &cell)).or_default().insert(cell, n);
         }
-        moves.extend(by_bucket.into_iter().map(|(bucket, cells)| CellMove { logic: logic.clone(), bucket, cells }));
+        moves.extend(by_bucket.into_iter().map(|(bucket, cells)| CellMove {
+            logic: logic.clone(),
+            bucket,
+            cells,
+        }));
     }
     moves
 }

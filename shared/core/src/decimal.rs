@@ -43,10 +43,9 @@ impl fmt::Display for DecimalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed => write!(f, "not a decimal number"),
-            Self::Absurd => write!(
-                f,
-                "a number of more than {DIGITS_MAX} digits or beyond 10^±{MAGNITUDE_MAX}"
-            ),
+            Self::Absurd => {
+                write!(f, "a number of more than {DIGITS_MAX} digits or beyond 10^±{MAGNITUDE_MAX}")
+            }
         }
     }
 }
@@ -124,18 +123,16 @@ impl Decimal {
             (true, false) => Ordering::Less,
             (false, true) => Ordering::Greater,
             // With equal first powers of ten, digit texts compare like the numbers they start.
-            (false, false) => self
-                .magnitude()
-                .cmp(&other.magnitude())
-                .then_with(|| self.digits.cmp(&other.digits)),
+            (false, false) => {
+                self.magnitude().cmp(&other.magnitude()).then_with(|| self.digits.cmp(&other.digits))
+            }
         }
     }
 }
 
 impl From<i64> for Decimal {
     fn from(number: i64) -> Self {
-        Self::from_digits(number < 0, &number.unsigned_abs().to_string(), 0)
-            .unwrap_or_else(|_| Self::zero())
+        Self::from_digits(number < 0, &number.unsigned_abs().to_string(), 0).unwrap_or_else(|_| Self::zero())
     }
 }
 

@@ -169,7 +169,8 @@ fn newer<'a>(
             contributions.insert(version.id.clone(), cells);
         }
     }
-    let remembered = filled.as_ref().map(|image| remember(counting::project(logic, image))).unwrap_or_default();
+    let remembered =
+        filled.as_ref().map(|image| remember(counting::project(logic, image))).unwrap_or_default();
     Ok(LedgerRow {
         version: change.version.clone(),
         at: change.at,
@@ -205,9 +206,10 @@ fn bytes(value: &Value) -> usize {
         Value::String(text) => text.len(),
         Value::Binary(bytes) => bytes.len(),
         Value::List(values) => values.iter().map(bytes).fold(0, usize::saturating_add),
-        Value::Map(item) => {
-            item.iter().map(|(name, value)| bytes(value).saturating_add(name.len())).fold(0, usize::saturating_add)
-        }
+        Value::Map(item) => item
+            .iter()
+            .map(|(name, value)| bytes(value).saturating_add(name.len()))
+            .fold(0, usize::saturating_add),
         Value::StringSet(set) => set.iter().map(String::len).sum(),
         Value::BinarySet(set) => set.iter().map(Vec::len).sum(),
         Value::NumberSet(set) => set.len() * 20,

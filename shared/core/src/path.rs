@@ -139,7 +139,11 @@ impl Reader<'_> {
                     name.push('"');
                 } else {
                     self.at += offset + 2;
-                    return if name.is_empty() { Err(self.expected("a name between the quotes")) } else { Ok(name) };
+                    return if name.is_empty() {
+                        Err(self.expected("a name between the quotes"))
+                    } else {
+                        Ok(name)
+                    };
                 }
             }
             return Err(PathError { at: self.text.len(), expected: "a closing `\"`" });

@@ -302,12 +302,12 @@ impl<'a> Walk<'a> {
             Atom::In { operand, values } => self.test_operand(operand, |found| {
                 Truth::from_bool(values.iter().any(|value| compare(found, value) == Some(Ordering::Equal)))
             }),
-            Atom::Between { operand, low, high } => self.test_operand(operand, |found| {
-                match (compare(found, low), compare(found, high)) {
+            Atom::Between { operand, low, high } => {
+                self.test_operand(operand, |found| match (compare(found, low), compare(found, high)) {
                     (Some(low), Some(high)) => Truth::from_bool(low.is_ge() && high.is_le()),
                     _ => Truth::Unknown,
-                }
-            }),
+                })
+            }
             Atom::IsMissing(path) => match path.lookup(self.item) {
                 None => Truth::True,
                 // A column that was not sent is there; what it holds inside is not known.
@@ -319,7 +319,9 @@ impl<'a> Walk<'a> {
                 self.test_present(path, |found| Truth::from_bool(found.type_name() == wanted.name()))
             }
             Atom::BeginsWith(path, prefix) => self.test_value(path, |found| match (found, prefix) {
-                (Value::String(text), Value::String(prefix)) => Truth::from_bool(text.starts_with(prefix.as_str())),
+                (Value::String(text), Value::String(prefix)) => {
+                    Truth::from_bool(text.starts_with(prefix.as_str()))
+                }
                 (Value::Binary(bytes), Value::Binary(prefix)) => Truth::from_bool(bytes.starts_with(prefix)),
                 _ => Truth::Unknown,
             }),

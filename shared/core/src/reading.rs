@@ -79,8 +79,12 @@ impl Doubt {
             Self::StartedLate => {
                 "counting started after the table did; `evercount audit NAME --repair` counts the rows from before"
             }
-            Self::Overflow => "more groups than the definition's `groups_max`; the total is exact, the rest is counted together",
-            Self::Negative => "a group is negative, so a change was lost or counted twice; run `evercount audit NAME`",
+            Self::Overflow => {
+                "more groups than the definition's `groups_max`; the total is exact, the rest is counted together"
+            }
+            Self::Negative => {
+                "a group is negative, so a change was lost or counted twice; run `evercount audit NAME`"
+            }
             Self::Moving => "lanes committed while the counts were being read; read again for an exact cut",
             Self::NotLive => "this logic version is no longer counted",
         }

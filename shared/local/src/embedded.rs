@@ -124,15 +124,14 @@ impl EmbeddedAws {
     pub async fn start(options: EmbeddedOptions) -> Result<Self, EmbeddedError> {
         let dynamodb_listener = listen("DynamoDB", options.dynamodb_port).await?;
         let kinesis_listener = listen("Kinesis", options.kinesis_port).await?;
-        let database = open_database(options.data_file.as_deref()).map_err(|source| {
-            EmbeddedError::Database {
+        let database =
+            open_database(options.data_file.as_deref()).map_err(|source| EmbeddedError::Database {
                 data: options
                     .data_file
                     .as_ref()
                     .map_or_else(|| "memory".to_owned(), |path| path.display().to_string()),
                 source,
-            }
-        })?;
+            })?;
         let (router, streams) = ferrokinesis::create_app(StoreOptions {
             create_stream_ms: 0,
             delete_stream_ms: 0,
@@ -143,10 +142,7 @@ impl EmbeddedAws {
             ..StoreOptions::default()
         });
         let (put, puts) = watch::channel(());
-        let gate = Arc::new(Gate {
-            lock: RwLock::new(()),
-            put,
-        });
+        let gate = Arc::new(Gate { lock: RwLock::new(()), put });
         let router = router.layer(from_fn_with_state(gate, one_put_at_a_time));
         let served = database.clone();
         Ok(Self {
@@ -204,11 +200,7 @@ impl EmbeddedAws {
     /// once quick and nearly free when idle.
     #[must_use]
     pub fn poller_options(&self) -> PollerOptions {
-        PollerOptions {
-            wake: Some(self.puts.clone()),
-            idle_pause: IDLE_PAUSE,
-            ..PollerOptions::default()
-        }
+        PollerOptions { wake: Some(self.puts.clone()), idle_pause: IDLE_PAUSE, ..PollerOptions::default() }
     }
 
     /// Frees the memory of the records of `stream` up to and with each shard's checkpoint.
@@ -224,15 +216,10 @@ impl EmbeddedAws {
             };
             // ferrokinesis keys records by the shard's index and the sequence number. All numbers
             // of a stream have the same length, and `~` stands above every digit.
-            let (from, to) = (
-                format!("{index:08x}/"),
-                format!("{index:08x}/{checkpoint}~"),
-            );
+            let (from, to) = (format!("{index:08x}/"), format!("{index:08x}/{checkpoint}~"));
             loop {
                 let streams = &self.stores.streams;
-                let old = streams
-                    .get_records_range_limited(stream, &from, &to, FORGET_RECORDS)
-                    .await;
+                let old = streams.get_records_range_limited(stream, &from, &to, FORGET_RECORDS).await;
                 if old.is_empty() {
                     break;
                 }
@@ -267,13 +254,11 @@ impl Server {
         S: FnOnce(TcpListener, Stopped) -> F,
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let address = listener
-            .local_addr()
-            .map_err(|source| EmbeddedError::Listen {
-                service: "a service",
-                port: 0,
-                source,
-            })?;
+        let address = listener.local_addr().map_err(|source| EmbeddedError::Listen {
+            service: "a service",
+            port: 0,
+            source,
+        })?;
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped: Stopped = Box::pin(async move {
             // An error means that the sender was dropped, which is the other way to stop.
@@ -285,11 +270,7 @@ impl Server {
                 tracing::error!(%address, error, "the embedded service ended");
             }
         });
-        Ok(Self {
-            address,
-            stop,
-            task,
-        })
+        Ok(Self { address, stop, task })
     }
 
     async fn stop(self) {
@@ -308,13 +289,7 @@ type Stopped = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn listen(service: &'static str, port: u16) -> Result<TcpListener, EmbeddedError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| EmbeddedError::Listen {
-            service,
-            port,
-            source,
-        })
+    TcpListener::bind(address).await.map_err(|source| EmbeddedError::Listen { service, port, source })
 }
 
 /// What the requests of the embedded Kinesis pass through.
@@ -328,11 +303,7 @@ struct Gate {
 /// ferrokinesis takes the sequence numbers of a put first and stores the records later, one by
 /// one. With two puts at once a reader can see the later numbers first, move its iterator past
 /// the earlier ones and never see those: real Kinesis does not lose records so.
-async fn one_put_at_a_time(
-    State(gate): State<Arc<Gate>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn one_put_at_a_time(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let operation = request
         .headers()
         .get("x-amz-target")
@@ -366,9 +337,7 @@ async fn one_put_at_a_time(
 ///
 /// dynoxide takes each change's number by a scan of the whole change log and reads the log by
 /// another, so without the index a write to a captured table slows down with every earlier one.
-fn open_database(
-    path: Option<&Path>,
-) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
+fn open_database(path: Option<&Path>) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
     if let Some(path) = path {
         let text = path.to_str().ok_or("the path is not valid UTF-8")?;
         index_change_log(text)?;
@@ -381,9 +350,7 @@ fn open_database(
     // Nothing outside reaches an in-memory database, so it is filled from an empty indexed one.
     let directory = tempfile::tempdir()?;
     let template = directory.path().join("empty.db");
-    let text = template
-        .to_str()
-        .ok_or("the temporary directory is not valid UTF-8")?;
+    let text = template.to_str().ok_or("the temporary directory is not valid UTF-8")?;
     index_change_log(text)?;
     let database = Database::memory()?;
     database.restore_from(text)?;

@@ -14,5 +14,5 @@ pub mod stack;
 
 pub use embedded::{EmbeddedAws, EmbeddedError, EmbeddedOptions};
 pub use poller::{Poller, PollerError, PollerOptions, StartingPosition};
-pub use stack::{Stack, StackError};
 pub use pump::{Pump, PumpError, PumpStart};
+pub use stack::{Stack, StackError};

@@ -202,11 +202,7 @@ impl Poller {
     ///
     /// # Errors
     /// When the stream does not exist or Kinesis cannot be reached.
-    pub async fn open(
-        client: Client,
-        stream: &str,
-        options: PollerOptions,
-    ) -> Result<Self, PollerError> {
+    pub async fn open(client: Client, stream: &str, options: PollerOptions) -> Result<Self, PollerError> {
         let summary = client
             .describe_stream_summary()
             .stream_name(stream)
@@ -250,10 +246,7 @@ impl Poller {
             options: self.source.options.clone(),
             on_failure: destination,
         };
-        Self {
-            source: Arc::new(source),
-            ..self
-        }
+        Self { source: Arc::new(source), ..self }
     }
 
     /// By shard id, the last sequence number that will not be delivered again. Shards of which
@@ -286,11 +279,7 @@ impl Poller {
         // The sender lives to the end of the run: nothing stops it from outside.
         let (_running, stopped) = watch::channel(false);
         let mut tally = Tally::default();
-        for known in self
-            .shards
-            .values()
-            .filter(|known| known.stage.get() == Stage::AtTip)
-        {
+        for known in self.shards.values().filter(|known| known.stage.get() == Stage::AtTip) {
             known.stage.set(Stage::Behind);
         }
         loop {
@@ -298,11 +287,7 @@ impl Poller {
             let behind: Vec<String> = self
                 .readable()
                 .into_iter()
-                .filter(|id| {
-                    self.shards
-                        .get(id)
-                        .is_some_and(|known| known.stage.get() == Stage::Behind)
-                })
+                .filter(|id| self.shards.get(id).is_some_and(|known| known.stage.get() == Stage::Behind))
                 .collect();
             if behind.is_empty() {
                 return Ok(tally);
@@ -376,10 +361,7 @@ impl Poller {
             })
             .collect();
         let order = self.source.options.mapping.read_order;
-        readable(order, &views)
-            .into_iter()
-            .map(ToOwned::to_owned)
-            .collect()
+        readable(order, &views).into_iter().map(ToOwned::to_owned).collect()
     }
 
     fn spawn<H, F, E>(
@@ -398,16 +380,10 @@ impl Poller {
             return;
         };
         let (id, shard, stage) = (id.to_owned(), Arc::clone(&known.shard), known.stage.clone());
-        let (source, handler, stopped) = (
-            Arc::clone(&self.source),
-            Arc::clone(handler),
-            stopped.clone(),
-        );
+        let (source, handler, stopped) = (Arc::clone(&self.source), Arc::clone(handler), stopped.clone());
         readers.spawn(async move {
             let mut shard = shard.lock_owned().await;
-            let tally = shard
-                .drive(&source, handler.as_ref(), mode, &stage, stopped)
-                .await;
+            let tally = shard.drive(&source, handler.as_ref(), mode, &stage, stopped).await;
             (id, tally)
         });
     }
@@ -422,10 +398,7 @@ impl Poller {
                 Some(token) => call.next_token(token),
                 None => call.stream_name(stream),
             };
-            let page = call
-                .send()
-                .await
-                .map_err(|error| call_error("ListShards", stream, &error))?;
+            let page = call.send().await.map_err(|error| call_error("ListShards", stream, &error))?;
             for listed in page.shards() {
                 if self.shards.contains_key(listed.shard_id()) {
                     continue;
@@ -436,11 +409,7 @@ impl Poller {
                     self.source.options.start.clone()
                 };
                 let parents = [listed.parent_shard_id(), listed.adjacent_parent_shard_id()];
-                let shard = Shard::new(
-                    listed.shard_id(),
-                    self.source.options.mapping.clone(),
-                    &start,
-                );
+                let shard = Shard::new(listed.shard_id(), self.source.options.mapping.clone(), &start);
                 self.shards.insert(
                     listed.shard_id().to_owned(),
                     Known {
@@ -464,9 +433,5 @@ where
     E: std::error::Error,
 {
     let reason = DisplayErrorContext(error).to_string();
-    PollerError::Call {
-        call,
-        stream: stream.to_owned(),
-        reason,
-    }
+    PollerError::Call { call, stream: stream.to_owned(), reason }
 }

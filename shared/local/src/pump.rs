@@ -142,19 +142,10 @@ impl Pump {
     /// # Errors
     /// When the table does not exist, or has a stream that lacks one of the images.
     pub fn attach(&mut self, table: &str, start: &PumpStart) -> Result<(), PumpError> {
-        let failed = |source| PumpError::Table {
-            table: table.to_owned(),
-            source,
-        };
-        let metadata = self
-            .database
-            .get_table_metadata(table)
-            .map_err(failed)?
-            .ok_or_else(|| {
-                failed(DynoxideError::ResourceNotFoundException(format!(
-                    "Table: {table} not found"
-                )))
-            })?;
+        let failed = |source| PumpError::Table { table: table.to_owned(), source };
+        let metadata = self.database.get_table_metadata(table).map_err(failed)?.ok_or_else(|| {
+            failed(DynoxideError::ResourceNotFoundException(format!("Table: {table} not found")))
+        })?;
         if !metadata.stream_enabled {
             let request = UpdateTableRequest {
                 table_name: table.to_owned(),
@@ -166,10 +157,7 @@ impl Pump {
             };
             self.database.update_table(request).map_err(failed)?;
         } else if let Some(view_type) = metadata.stream_view_type.filter(|kind| kind != VIEW_TYPE) {
-            return Err(PumpError::ViewType {
-                table: table.to_owned(),
-                view_type,
-            });
+            return Err(PumpError::ViewType { table: table.to_owned(), view_type });
         }
         let (kind, position) = match start {
             PumpStart::TrimHorizon => ("TRIM_HORIZON", None),
@@ -182,15 +170,8 @@ impl Pump {
             shard_iterator_type: kind.to_owned(),
             sequence_number: position.clone(),
         };
-        let iterator = self
-            .database
-            .get_shard_iterator(request)
-            .map_err(failed)?
-            .shard_iterator;
-        let table_state = Table {
-            iterator: iterator.unwrap_or_default(),
-            position,
-        };
+        let iterator = self.database.get_shard_iterator(request).map_err(failed)?.shard_iterator;
+        let table_state = Table { iterator: iterator.unwrap_or_default(), position };
         self.tables.insert(table.to_owned(), table_state);
         Ok(())
     }
@@ -199,10 +180,7 @@ impl Pump {
     /// are left out.
     #[must_use]
     pub fn positions(&self) -> BTreeMap<String, String> {
-        self.tables
-            .iter()
-            .filter_map(|(name, table)| Some((name.clone(), table.position.clone()?)))
-            .collect()
+        self.tables.iter().filter_map(|(name, table)| Some((name.clone(), table.position.clone()?))).collect()
     }
 
     /// Pumps until no table has a change left.
@@ -285,11 +263,8 @@ impl Route<'_> {
         let page = read_page(self.database, name, &table.iterator).await?;
         let mut entries: Vec<Entry> = Vec::with_capacity(page.records.len());
         for change in &page.records {
-            let converted =
-                convert(change, name, self.region).map_err(|source| PumpError::Json {
-                    table: name.to_owned(),
-                    source,
-                })?;
+            let converted = convert(change, name, self.region)
+                .map_err(|source| PumpError::Json { table: name.to_owned(), source })?;
             match converted {
                 Converted::Entry(entry) => entries.push(entry),
                 Converted::Unchanged => pumped.unchanged += 1,
@@ -321,15 +296,9 @@ async fn read_page(
     table: &str,
     iterator: &str,
 ) -> Result<GetRecordsResponse, PumpError> {
-    let request = GetRecordsRequest {
-        shard_iterator: iterator.to_owned(),
-        limit: Some(PAGE_CHANGES),
-    };
+    let request = GetRecordsRequest { shard_iterator: iterator.to_owned(), limit: Some(PAGE_CHANGES) };
     let database = database.clone();
     // The database is synchronous and shares one lock with all requests.
     let read = tokio::task::spawn_blocking(move || database.get_records(request)).await?;
-    read.map_err(|source| PumpError::Table {
-        table: table.to_owned(),
-        source,
-    })
+    read.map_err(|source| PumpError::Table { table: table.to_owned(), source })
 }

@@ -68,11 +68,7 @@ pub enum PutError {
 ///
 /// # Errors
 /// When Kinesis refuses or cannot be reached through about a dozen tries, some seconds in all.
-pub async fn put_in_order(
-    client: &Client,
-    stream: &str,
-    entries: &[Entry],
-) -> Result<(), PutError> {
+pub async fn put_in_order(client: &Client, stream: &str, entries: &[Entry]) -> Result<(), PutError> {
     let mut done = 0;
     while let Some(rest) = entries.get(done..).filter(|rest| !rest.is_empty()) {
         let call = rest.get(..call_len(rest)).unwrap_or(rest);
@@ -82,12 +78,7 @@ pub async fn put_in_order(
     Ok(())
 }
 
-async fn put_call(
-    client: &Client,
-    stream: &str,
-    call: &[Entry],
-    done: usize,
-) -> Result<(), PutError> {
+async fn put_call(client: &Client, stream: &str, call: &[Entry], done: usize) -> Result<(), PutError> {
     let mut delays = ExponentialBuilder::default()
         .with_jitter()
         .with_min_delay(Duration::from_millis(20))
@@ -103,24 +94,12 @@ async fn put_call(
                 .build()
                 .ok()
         });
-        let sent = client
-            .put_records()
-            .stream_name(stream)
-            .set_records(Some(records.collect()))
-            .send()
-            .await;
+        let sent = client.put_records().stream_name(stream).set_records(Some(records.collect())).send().await;
         let error = match sent {
             Ok(output) => {
-                let refused: Vec<bool> = output
-                    .records()
-                    .iter()
-                    .map(|result| result.error_code().is_some())
-                    .collect();
-                let Some(first) = output
-                    .records()
-                    .iter()
-                    .find(|result| result.error_code().is_some())
-                else {
+                let refused: Vec<bool> =
+                    output.records().iter().map(|result| result.error_code().is_some()).collect();
+                let Some(first) = output.records().iter().find(|result| result.error_code().is_some()) else {
                     return Ok(());
                 };
                 let reason = format!(
@@ -129,11 +108,7 @@ async fn put_call(
                     first.error_message().unwrap_or_default()
                 );
                 pending = to_send_again(&pending, &refused);
-                PutError::Refused {
-                    stream: stream.to_owned(),
-                    done,
-                    reason,
-                }
+                PutError::Refused { stream: stream.to_owned(), done, reason }
             }
             Err(error) => PutError::Call {
                 stream: stream.to_owned(),
@@ -184,10 +159,7 @@ mod tests {
     use super::*;
 
     fn entry(key: &str, bytes: usize) -> Entry {
-        Entry {
-            partition_key: key.to_owned(),
-            data: vec![0; bytes],
-        }
+        Entry { partition_key: key.to_owned(), data: vec![0; bytes] }
     }
 
     #[test]
@@ -206,13 +178,7 @@ mod tests {
 
     #[test]
     fn a_refused_record_takes_the_later_ones_of_its_key_with_it() {
-        let entries = [
-            entry("a", 1),
-            entry("b", 2),
-            entry("a", 3),
-            entry("c", 4),
-            entry("b", 5),
-        ];
+        let entries = [entry("a", 1), entry("b", 2), entry("a", 3), entry("c", 4), entry("b", 5)];
         let sent: Vec<&Entry> = entries.iter().collect();
         let again = to_send_again(&sent, &[true, false, false, true, false]);
         let sizes: Vec<usize> = again.iter().map(|entry| entry.data.len()).collect();

@@ -174,8 +174,12 @@ impl Stack {
         start: StartingPosition,
     ) -> Result<Poller, StackError> {
         let options = self.embedded.as_ref().map_or_else(PollerOptions::default, EmbeddedAws::poller_options);
-        let mapping =
-            MappingConfig { batch_size, bisect_on_error: true, report_item_failures: true, ..options.mapping };
+        let mapping = MappingConfig {
+            batch_size,
+            bisect_on_error: true,
+            report_item_failures: true,
+            ..options.mapping
+        };
         let options = PollerOptions { mapping, start, ..options };
         Ok(Poller::open(self.kinesis.clone(), stream, options).await?)
     }

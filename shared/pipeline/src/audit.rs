@@ -195,7 +195,10 @@ impl<S: Store> Audit<'_, S> {
             self.report.listed.push(Difference {
                 key_hash: audit::key_hash(key),
                 cause,
-                counted: row.and_then(|row| row.contributions.get(&self.logic.id)).cloned().unwrap_or_default(),
+                counted: row
+                    .and_then(|row| row.contributions.get(&self.logic.id))
+                    .cloned()
+                    .unwrap_or_default(),
                 recounted: counting::contribution(self.logic, image).unwrap_or_default(),
             });
         }

@@ -4,11 +4,14 @@
 //! Only a store that stays unavailable or the end of the time budget leaves records unapplied,
 //! and then the report says from which sequence number on, which is what Lambda is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use evercount_core::change::{Record, TableName};
-use evercount_core::chunk::{self, Chunk, Content, Delivery, Facts, Mode, Poison, Tally};
+use evercount_core::chunk::{
+    self, ACTIONS_MAX, CellMove, Chunk, Commit, Content, Delivery, Facts, LaneAdvance, Mode, Poison, Tally,
+};
+use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::logic::Catalog;
 use evercount_core::order::{Floor, Micros};
@@ -110,8 +113,8 @@ pub async fn run<S: Store>(
     keep_going: impl Fn() -> bool + Send,
 ) -> BatchReport {
     let mut report = BatchReport::default();
-    let mut batch = Batch { store, warm, lane, options, now, report: &mut report };
-    if let Err((stop, first)) = batch.run(records, keep_going).await {
+    let mut batch = Batch { store, records, warm, lane, options, now, report: &mut report };
+    if let Err((stop, first)) = batch.run(keep_going).await {
         report.stopped_by = Some(stop);
         report.first_unapplied = first;
     }
@@ -120,6 +123,7 @@ pub async fn run<S: Store>(
 
 struct Batch<'a, S> {
     store: &'a S,
+    records: &'a [StreamRecord],
     warm: &'a mut Warm,
     lane: &'a LaneId,
     options: CountOptions,
@@ -130,10 +134,10 @@ struct Batch<'a, S> {
 type Stopped = (Stop, Option<SequenceNumber>);
 
 impl<S: Store> Batch<'_, S> {
-    async fn run(&mut self, records: &[StreamRecord], keep_going: impl Fn() -> bool + Send) -> Result<(), Stopped> {
-        let first = records.first().map(|record| record.sequence.clone());
+    async fn run(&mut self, keep_going: impl Fn() -> bool + Send) -> Result<(), Stopped> {
+        let first = self.records.first().map(|record| record.sequence.clone());
         let mut state = self.prepare().await.map_err(|error| (Stop::Store(error), first))?;
-        let deliveries = self.decode(records, &state);
+        let deliveries = self.decode(&state);
         let mut rest = deliveries.as_slice();
         while let Some(next) = rest.first() {
             if !keep_going() {
@@ -175,7 +179,7 @@ impl<S: Store> Batch<'_, S> {
         self.warm.facts.as_ref().map(|(_, facts)| facts.floors.clone()).unwrap_or_default()
     }
 
-    fn decode(&self, records: &[StreamRecord], state: &LaneState) -> Vec<Delivery> {
+    fn decode(&self, state: &LaneState) -> Vec<Delivery> {
         let mut decoder = Decoder::new(self.options.format, self.options.epoch);
         let mut known: BTreeMap<TableName, Micros> = BTreeMap::new();
         if let Some((_, facts)) = &self.warm.facts {
@@ -184,8 +188,9 @@ impl<S: Store> Batch<'_, S> {
                 known.insert(table.clone(), *at);
             }
         }
-        let is_new = |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
-        records
+        let is_new =
+            |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
+        self.records
             .iter()
             .filter(is_new)
             .map(|record| {
@@ -199,7 +204,8 @@ impl<S: Store> Batch<'_, S> {
                         }
                     }
                 }
-                Delivery { sequence: record.sequence.clone(), arrived_at: record.arrived_at, content }
+                let bytes = record.data.as_ref().map_or_else(String::len, Vec::len);
+                Delivery { sequence: record.sequence.clone(), arrived_at: record.arrived_at, bytes, content }
             })
             .collect()
     }
@@ -210,6 +216,15 @@ impl<S: Store> Batch<'_, S> {
         for _ in 0..ATTEMPTS_MAX {
             let mut window = deliveries.get(..window_max).unwrap_or(deliveries);
             match self.first_table_change(window) {
+                Some(0) if self.options.mode == CountMode::Lane && self.empties_a_table(window) => {
+                    match self.empty_lane(window, state).await {
+                        Err(StoreError::Conflict) => {
+                            *state = self.lane_state().await?;
+                            continue;
+                        }
+                        other => return other,
+                    }
+                }
                 Some(0) => match self.settle_tables(window).await {
                     Ok(()) => {
                         *state = self.lane_state().await?;
@@ -230,7 +245,9 @@ impl<S: Store> Batch<'_, S> {
                 Err(StoreError::Unavailable(_)) if unavailable < UNAVAILABLE_MAX => unavailable += 1,
                 // Find the record the store will not have, and put it aside alone.
                 Err(StoreError::Rejected(_)) if window.len() > 1 => window_max = window.len().div_ceil(2),
-                Err(StoreError::Rejected(why)) => return self.put_aside(window, state, why).await,
+                Err(StoreError::Rejected(why)) => {
+                    return self.put_aside(window, state, "store_rejected", why).await;
+                }
                 Err(error) => return Err(error),
             }
             *state = self.lane_state().await?;
@@ -241,12 +258,12 @@ impl<S: Store> Batch<'_, S> {
     async fn attempt(&mut self, window: &[Delivery], state: &mut LaneState) -> Result<usize, StoreError> {
         let catalog = self.warm.catalog.clone().unwrap_or_default();
         self.place_known_cells(&catalog, window).await?;
-        let (needed, taken) = chunk::rows_needed(window, &catalog);
-        let window = window.get(..taken).unwrap_or(window);
-        let loaded = match self.options.mode {
-            CountMode::Ledger if !needed.is_empty() => self.store.rows(&needed).await?,
-            _ => BTreeMap::new(),
+        let (needed, taken) = match self.options.mode {
+            CountMode::Ledger => chunk::rows_needed(window, &catalog),
+            CountMode::Lane => (BTreeSet::new(), window.len()),
         };
+        let window = window.get(..taken).unwrap_or(window);
+        let loaded = if needed.is_empty() { BTreeMap::new() } else { self.store.rows(&needed).await? };
         let mode = match self.options.mode {
             CountMode::Ledger => Mode::Ledger { loaded: &loaded },
             CountMode::Lane => Mode::Lane,
@@ -257,8 +274,19 @@ impl<S: Store> Batch<'_, S> {
             floors: &floors,
             tombstone_expires_at: self.now.saturating_add(TOMBSTONE_LIFE),
         };
-        let chunk = chunk::plan(mode, window, self.lane, state, &facts, &mut self.warm.placement);
+        let mut chunk = chunk::plan(mode, window, self.lane, state, &facts, &mut self.warm.placement);
+        self.keep_bytes(&mut chunk);
         self.commit(chunk, state).await
+    }
+
+    /// A record put aside after it was decoded is kept as it came, too.
+    fn keep_bytes(&self, chunk: &mut Chunk) {
+        for one in chunk.commit.quarantined.iter_mut().filter(|one| one.poison.raw.is_empty()) {
+            if let Some(record) = self.records.iter().find(|record| record.sequence == one.sequence) {
+                one.poison.raw = record.data.clone().unwrap_or_else(String::into_bytes);
+                one.poison.partition_key = Some(record.partition_key.clone());
+            }
+        }
     }
 
     async fn commit(&mut self, chunk: Chunk, state: &mut LaneState) -> Result<usize, StoreError> {
@@ -295,12 +323,16 @@ impl<S: Store> Batch<'_, S> {
 
     fn is_news(&self, event: &evercount_core::change::TableEvent) -> bool {
         let Some((_, facts)) = &self.warm.facts else { return true };
-        let counted = self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
+        let counted =
+            self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
         // A floor that is known already may have been raised by an attempt that died before its
         // sweep was complete, so it is swept again.
         let floor_news = event.floor.as_ref().is_some_and(|floor| {
             counted
-                && facts.floors.get(&event.table).is_none_or(|known| known.clone().later(floor.clone()) == *floor)
+                && facts
+                    .floors
+                    .get(&event.table)
+                    .is_none_or(|known| known.clone().later(floor.clone()) == *floor)
         });
         let shape_news = event.shape.as_ref().is_some_and(|shape| {
             facts.shapes.get(&event.table).is_none_or(|(at, known)| event.at >= *at && shape != known)
@@ -317,7 +349,8 @@ impl<S: Store> Batch<'_, S> {
             if let Some(shape) = &event.shape {
                 self.store.learn_shape(&event.table, event.at, shape).await?;
             }
-            let counted = self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
+            let counted =
+                self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
             if let Some(floor) = event.floor.as_ref().filter(|_| counted) {
                 let placement = &mut self.warm.placement;
                 empty_table::run(self.store, self.lane, placement, &event.table, floor).await?;
@@ -348,21 +381,66 @@ impl<S: Store> Batch<'_, S> {
         Ok(())
     }
 
-    async fn put_aside(&mut self, window: &[Delivery], state: &mut LaneState, why: String) -> Result<usize, StoreError> {
+    fn empties_a_table(&self, window: &[Delivery]) -> bool {
+        match window.first().map(|delivery| &delivery.content) {
+            Some(Content::Tables(events, _)) => {
+                events.iter().any(|event| event.floor.is_some() && self.is_news(event))
+            }
+            _ => false,
+        }
+    }
+
+    /// Lane mode has no ledger to sweep. A table that one lane alone has counted is emptied by
+    /// taking that lane's own cells back; between several lanes nobody can tell what came before.
+    async fn empty_lane(&mut self, window: &[Delivery], state: &mut LaneState) -> Result<usize, StoreError> {
+        let Some(delivery) = window.first() else { return Ok(0) };
+        let Content::Tables(events, _) = &delivery.content else { return Ok(0) };
+        let lanes = self.store.lanes().await?;
+        if lanes.iter().any(|(lane, state)| lane != self.lane && state.sequence.is_some()) {
+            let why = "lane mode cannot tell which changes of other shards came before a table was emptied; count such tables in ledger mode";
+            return self.put_aside(window, state, "lane_mode_truncate", why.to_owned()).await;
+        }
+        let catalog = self.warm.catalog.clone().unwrap_or_default();
+        for event in events.iter().filter(|event| event.floor.is_some()) {
+            let mut moves = Vec::new();
+            for logic in catalog.of_table(&event.table) {
+                for (bucket, mut cells) in self.store.cells_of_lane(&logic.id, self.lane).await? {
+                    cells.retain(|cell, n| *n != 0 && *cell != Cell::Uncertain);
+                    cells.values_mut().for_each(|n| *n = -*n);
+                    if !cells.is_empty() {
+                        moves.push(CellMove { logic: logic.id.clone(), bucket, cells });
+                    }
+                }
+            }
+            for part in moves.chunks(ACTIONS_MAX - 1) {
+                // The checkpoint's record count makes sure that a twin does not take them twice.
+                let to = LaneState { records: state.records + 1, ..state.clone() };
+                let advance = Some(LaneAdvance { from: state.clone(), to: to.clone() });
+                let taken_back = Commit { advance, moves: part.to_vec(), ..Commit::empty(self.lane.clone()) };
+                self.store.commit(&taken_back).await?;
+                *state = to;
+            }
+        }
+        self.attempt(window.get(..1).unwrap_or(window), state).await
+    }
+
+    async fn put_aside(
+        &mut self,
+        window: &[Delivery],
+        state: &mut LaneState,
+        reason: &str,
+        why: String,
+    ) -> Result<usize, StoreError> {
         let Some(delivery) = window.first() else { return Err(StoreError::Rejected(why)) };
         let table = match &delivery.content {
             Content::Changes(changes) => changes.first().map(|change| change.row.table.clone()),
             // What cannot be stored as poison cannot be stored at all.
             Content::Poison(_) => return Err(StoreError::Rejected(why)),
-            Content::Tables(..) | Content::Passed(_) => None,
+            Content::Tables(events, _) => events.first().map(|event| event.table.clone()),
+            Content::Passed(_) => None,
         };
-        let poison = Poison {
-            reason: "store_rejected".to_owned(),
-            detail: why,
-            table,
-            raw: Vec::new(),
-            partition_key: None,
-        };
+        let poison =
+            Poison { reason: reason.to_owned(), detail: why, table, raw: Vec::new(), partition_key: None };
         let poisoned = Delivery { content: Content::Poison(poison), ..delivery.clone() };
         self.attempt(&[poisoned], state).await
     }
@@ -382,7 +460,8 @@ pub fn decode_record(decoder: &Decoder, record: &StreamRecord) -> Content {
     let data = match &record.data {
         Ok(data) => data,
         Err(raw) => {
-            let mut content = poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
+            let mut content =
+                poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
             if let Content::Poison(poison) = &mut content {
                 poison.raw = raw.clone().into_bytes();
             }
@@ -396,6 +475,8 @@ pub fn decode_record(decoder: &Decoder, record: &StreamRecord) -> Content {
         Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.clone()),
         Ok(Ok(Record::Passed(passed))) => Content::Passed(passed),
         Ok(Err(bad)) => poison(bad.reason.to_string(), bad.detail, bad.table),
-        Err(_) => poison("decoder_panicked".to_owned(), "the decoder panicked on this record".to_owned(), None),
+        Err(_) => {
+            poison("decoder_panicked".to_owned(), "the decoder panicked on this record".to_owned(), None)
+        }
     }
 }

@@ -14,7 +14,9 @@ pub enum DefineError {
     #[error("there is a count `{0}` already; choose another name, or delete it first")]
     Exists(String),
     /// The table has as many live logic versions as one transaction can update.
-    #[error("table `{0}` has {LOGIC_PER_TABLE_MAX} counts, which is as many as one transaction can keep exact")]
+    #[error(
+        "table `{0}` has {LOGIC_PER_TABLE_MAX} counts, which is as many as one transaction can keep exact"
+    )]
     TooMany(String),
     /// The store did not let it.
     #[error(transparent)]
@@ -37,7 +39,9 @@ pub async fn create<S: CatalogStore>(
     if of_name().any(|version| version.state != LogicState::Retired) {
         return Err(DefineError::Exists(definition.name.to_string()));
     }
-    let live = versions.iter().filter(|version| version.state.is_live() && version.definition.table == definition.table);
+    let live = versions
+        .iter()
+        .filter(|version| version.state.is_live() && version.definition.table == definition.table);
     if live.count() >= LOGIC_PER_TABLE_MAX {
         return Err(DefineError::TooMany(definition.table.to_string()));
     }

@@ -254,11 +254,7 @@ impl<R: StreamRecord> ShardReader<R> {
     /// Appends a record read at `now_ms`.
     pub fn push(&mut self, record: R, now_ms: u64) -> Pushed {
         let number = record.sequence_number();
-        if self
-            .last_read
-            .as_deref()
-            .is_some_and(|last| compare_sequence_numbers(number, last).is_le())
-        {
+        if self.last_read.as_deref().is_some_and(|last| compare_sequence_numbers(number, last).is_le()) {
             return Pushed::AlreadyRead;
         }
         self.last_read = Some(number.to_owned());
@@ -301,48 +297,24 @@ impl<R: StreamRecord> ShardReader<R> {
         let settled = match self.first_failure(piece.len, reply) {
             FirstFailure::None => {
                 drop(self.take(piece.len));
-                Settled {
-                    succeeded: piece.len,
-                    outcome: Outcome::Succeeded,
-                }
+                Settled { succeeded: piece.len, outcome: Outcome::Succeeded }
             }
             FirstFailure::At(succeeded) => {
                 drop(self.take(succeeded));
                 let split = bisect && succeeded > 0;
                 let attempts = piece.attempts + u32::from(!split);
-                let rest = Piece {
-                    len: piece.len - succeeded,
-                    attempts,
-                };
-                Settled {
-                    succeeded,
-                    outcome: self.retry_or_discard(rest),
-                }
+                let rest = Piece { len: piece.len - succeeded, attempts };
+                Settled { succeeded, outcome: self.retry_or_discard(rest) }
             }
             FirstFailure::Unknown if bisect && piece.len > 1 => {
                 let (first, second) = (piece.len / 2, piece.len - piece.len / 2);
-                self.pieces.push_front(Piece {
-                    len: second,
-                    ..piece
-                });
-                self.pieces.push_front(Piece {
-                    len: first,
-                    ..piece
-                });
-                Settled {
-                    succeeded: 0,
-                    outcome: Outcome::Bisected(first, second),
-                }
+                self.pieces.push_front(Piece { len: second, ..piece });
+                self.pieces.push_front(Piece { len: first, ..piece });
+                Settled { succeeded: 0, outcome: Outcome::Bisected(first, second) }
             }
             FirstFailure::Unknown => {
-                let again = Piece {
-                    attempts: piece.attempts + 1,
-                    ..piece
-                };
-                Settled {
-                    succeeded: 0,
-                    outcome: self.retry_or_discard(again),
-                }
+                let again = Piece { attempts: piece.attempts + 1, ..piece };
+                Settled { succeeded: 0, outcome: self.retry_or_discard(again) }
             }
         };
         Some(settled)
@@ -358,9 +330,9 @@ impl<R: StreamRecord> ShardReader<R> {
         let mut lowest = None;
         for identifier in identifiers {
             // The queue ascends by sequence number, so the lowest index is the lowest number.
-            let position = self.queue.binary_search_by(|record| {
-                compare_sequence_numbers(record.sequence_number(), identifier)
-            });
+            let position = self
+                .queue
+                .binary_search_by(|record| compare_sequence_numbers(record.sequence_number(), identifier));
             match position {
                 Ok(index) if index < len && !identifier.is_empty() => {
                     lowest = Some(lowest.map_or(index, |known: usize| known.min(index)));
@@ -373,34 +345,20 @@ impl<R: StreamRecord> ShardReader<R> {
     }
 
     fn retry_or_discard(&mut self, piece: Piece) -> Outcome<R> {
-        if self
-            .config
-            .maximum_retry_attempts
-            .is_some_and(|most| piece.attempts > most)
+        if self.config.maximum_retry_attempts.is_some_and(|most| piece.attempts > most)
             && let Some(discard) = self.discard(piece.len, Condition::RetryAttemptsExhausted)
         {
             return Outcome::Discarded(discard);
         }
         self.pieces.push_front(piece);
-        Outcome::Retry {
-            retry: piece.len,
-            attempts: piece.attempts,
-        }
+        Outcome::Retry { retry: piece.len, attempts: piece.attempts }
     }
 
     /// Gives up the leading records that are too old to be sent.
     fn expire(&mut self, now_ms: u64) -> Option<Discard<R>> {
         let oldest = now_ms.saturating_sub(self.config.maximum_record_age_ms?);
-        let most = self
-            .pieces
-            .front()
-            .map_or(self.config.batch_size.max(1), |piece| piece.len);
-        let expired = self
-            .queue
-            .iter()
-            .take(most)
-            .take_while(|record| record.arrival_ms() < oldest)
-            .count();
+        let most = self.pieces.front().map_or(self.config.batch_size.max(1), |piece| piece.len);
+        let expired = self.queue.iter().take(most).take_while(|record| record.arrival_ms() < oldest).count();
         if expired == 0 {
             return None;
         }
@@ -417,13 +375,7 @@ impl<R: StreamRecord> ShardReader<R> {
         let records = self.take(len);
         let start = records.first()?.sequence_number().to_owned();
         let end = records.last()?.sequence_number().to_owned();
-        Some(Discard {
-            shard_id: self.shard_id.clone(),
-            condition,
-            start,
-            end,
-            records,
-        })
+        Some(Discard { shard_id: self.shard_id.clone(), condition, start, end, records })
     }
 
     /// Removes the first `len` records and moves the checkpoint past them.
@@ -454,10 +406,7 @@ impl<R: StreamRecord> ShardReader<R> {
             return Formed::Nothing;
         }
         let full = len == most || len < self.queue.len();
-        let due_ms = self
-            .window_opened_ms
-            .unwrap_or(now_ms)
-            .saturating_add(self.config.batch_window_ms);
+        let due_ms = self.window_opened_ms.unwrap_or(now_ms).saturating_add(self.config.batch_window_ms);
         if !full && !self.closed && now_ms < due_ms {
             return Formed::Wait(due_ms);
         }

@@ -9,12 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{ACTIONS_MAX, Commit, Control, Quarantined};
 use evercount_core::counting::Cells;
-use evercount_core::reading::sum_items;
 use evercount_core::definition::DefinitionName;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{Catalog, LogicId, LogicState, LogicVersion};
 use evercount_core::order::{Floor, Micros};
+use evercount_core::reading::sum_items;
 
 use crate::ports::{CatalogStore, Cost, CountStore, QuarantineStore, StoreError, TableFacts, TableStore};
 

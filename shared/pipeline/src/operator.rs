@@ -36,7 +36,8 @@ pub async fn apply<S: Store>(
         let floors = store.table_facts().await?.floors;
         let next = SequenceNumber::parse(&(state.records + 1).to_string());
         let Some(sequence) = next else { return Err(StoreError::Rejected("no sequence number".to_owned())) };
-        let delivery = Delivery { sequence, arrived_at: now, content: Content::Changes(changes.to_vec()) };
+        let content = Content::Changes(changes.to_vec());
+        let delivery = Delivery { sequence, arrived_at: now, bytes: 0, content };
         let window = std::slice::from_ref(&delivery);
         let (keys, _): (BTreeSet<_>, _) = chunk::rows_needed(window, &catalog);
         let loaded = store.rows(&keys).await?;
@@ -99,7 +100,8 @@ fn release(
     let doubts: Contributions =
         record.affects.iter().filter(live).map(|id| (id.clone(), [(Cell::Uncertain, -1)].into())).collect();
     for one in chunk::moves(doubts, placement) {
-        let same = commit.moves.iter_mut().find(|known| known.logic == one.logic && known.bucket == one.bucket);
+        let same =
+            commit.moves.iter_mut().find(|known| known.logic == one.logic && known.bucket == one.bucket);
         match same {
             Some(known) => evercount_core::counting::add_cells(&mut known.cells, &one.cells, 1),
             None => commit.moves.push(one),

@@ -56,7 +56,8 @@ pub struct TableFacts {
 /// Count definitions and their logic versions.
 pub trait CatalogStore: Sync {
     /// The live logic; `None` where its revision is still `known`.
-    fn catalog(&self, known: Option<u64>) -> impl Future<Output = Result<Option<Catalog>, StoreError>> + Send;
+    fn catalog(&self, known: Option<u64>)
+    -> impl Future<Output = Result<Option<Catalog>, StoreError>> + Send;
 
     /// Every logic version, live or not.
     fn versions(&self) -> impl Future<Output = Result<Vec<LogicVersion>, StoreError>> + Send;
@@ -78,7 +79,10 @@ pub trait CatalogStore: Sync {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Removes all versions of a definition, their cells included. Returns whether there were any.
-    fn delete_definition(&self, name: &DefinitionName) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    fn delete_definition(
+        &self,
+        name: &DefinitionName,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 /// Counts: lanes, ledger rows and cells.
@@ -98,7 +102,10 @@ pub trait CountStore: Sync {
 
     /// Ledger rows by key; rows that do not exist are left out. May be stale: a commit is
     /// conditional on what was read.
-    fn rows(&self, keys: &BTreeSet<RowKey>) -> impl Future<Output = Result<BTreeMap<RowKey, LedgerRow>, StoreError>> + Send;
+    fn rows(
+        &self,
+        keys: &BTreeSet<RowKey>,
+    ) -> impl Future<Output = Result<BTreeMap<RowKey, LedgerRow>, StoreError>> + Send;
 
     /// A page of a table's ledger rows (consistent read), and where the next one starts.
     fn rows_of_table(
@@ -130,7 +137,11 @@ pub trait TableStore: Sync {
     fn table_facts(&self) -> impl Future<Output = Result<TableFacts, StoreError>> + Send;
 
     /// Raises a table's floor; a later floor stands.
-    fn raise_floor(&self, table: &TableName, floor: &Floor) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn raise_floor(
+        &self,
+        table: &TableName,
+        floor: &Floor,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Stores what a source said of a table's columns; something said later stands.
     fn learn_shape(

@@ -15,9 +15,7 @@ use evercount_core::value::{Item, Value};
 
 pub use key::canonical_key;
 pub(crate) use key::canonical_value;
-pub(crate) use read::{
-    Key, KeySeed, OptionalItemSeed, OptionalTextSeed, Reading, read, read_base64,
-};
+pub(crate) use read::{Key, KeySeed, OptionalItemSeed, OptionalTextSeed, Reading, read, read_base64};
 pub use write::{dynamodb_json, plain_json};
 
 use read::{Dialect, ItemSeed, ValueSeed};

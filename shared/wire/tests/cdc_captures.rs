@@ -38,9 +38,7 @@ fn every_captured_record_is_decoded_and_each_row_moves_forward() {
             let kind = match decoder.decode(&Envelope::of(line.as_bytes())) {
                 Ok(Record::Changes(changes)) => {
                     for change in changes {
-                        if let Some(earlier) =
-                            newest.insert(change.row.clone(), change.version.clone())
-                        {
+                        if let Some(earlier) = newest.insert(change.row.clone(), change.version.clone()) {
                             assert!(earlier < change.version, "{}: {:?}", at(), change.row);
                         }
                     }

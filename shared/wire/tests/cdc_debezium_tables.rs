@@ -43,9 +43,7 @@ fn shape() -> TableShape {
     ];
     TableShape {
         key: vec!["id".to_owned()],
-        columns: columns
-            .map(|(name, coding)| (name.to_owned(), coding))
-            .to_vec(),
+        columns: columns.map(|(name, coding)| (name.to_owned(), coding)).to_vec(),
     }
 }
 
@@ -55,76 +53,40 @@ fn a_schema_change_tells_the_tables_shape_or_that_it_is_gone() {
         let event = event(text);
         assert_eq!(event.table.as_str(), "shop.parcels");
         assert_eq!(event.operation, operation);
-        assert_eq!(
-            (event.floor, event.shape),
-            (floor.map(Floor::Version), shape),
-            "{text}"
-        );
+        assert_eq!((event.floor, event.shape), (floor.map(Floor::Version), shape), "{text}");
     };
     check(CREATE, "CREATE", None, Some(shape()));
     check(ALTER, "ALTER", None, Some(shape()));
     check(RENAME, "ALTER", None, Some(shape()));
     check(HISTORY, "ALTER", None, Some(shape()));
     check(DROP, "DROP", Some(binlog(9_000_000, LogRank::Change)), None);
-    check(
-        DROP_SNAPSHOT,
-        "DROP",
-        Some(binlog(7_335_886, LogRank::SnapshotFloor)),
-        None,
-    );
+    check(DROP_SNAPSHOT, "DROP", Some(binlog(7_335_886, LogRank::SnapshotFloor)), None);
     assert_eq!(event(HISTORY).at, 1_726_802_588_449_000);
 }
 
 #[test]
 fn a_table_dropped_by_a_snapshot_does_not_take_the_snapshots_rows_with_it() {
-    let Ok(Record::Changes(changes)) = decode(SNAPSHOT_ROW) else {
-        panic!("a row")
-    };
+    let Ok(Record::Changes(changes)) = decode(SNAPSHOT_ROW) else { panic!("a row") };
     let row = changes.first().unwrap();
     let floor = event(DROP_SNAPSHOT).floor.unwrap();
     assert!(!floor.covers(&row.version, row.at));
     assert!(event(DROP).floor.unwrap().covers(&row.version, row.at));
-    for snapshot in [
-        "true",
-        "\"first\"",
-        "\"last\"",
-        "\"initial\"",
-        "\"incremental\"",
-    ] {
-        let text = with(
-            DROP_SNAPSHOT,
-            "\"snapshot\":\"true\"",
-            &format!("\"snapshot\":{snapshot}"),
-        );
+    for snapshot in ["true", "\"first\"", "\"last\"", "\"initial\"", "\"incremental\""] {
+        let text = with(DROP_SNAPSHOT, "\"snapshot\":\"true\"", &format!("\"snapshot\":{snapshot}"));
         assert_eq!(event(&text).floor, Some(floor.clone()), "{snapshot}");
     }
     for streaming in ["false", "\"false\"", "null"] {
-        let text = with(
-            DROP_SNAPSHOT,
-            "\"snapshot\":\"true\"",
-            &format!("\"snapshot\":{streaming}"),
-        );
+        let text = with(DROP_SNAPSHOT, "\"snapshot\":\"true\"", &format!("\"snapshot\":{streaming}"));
         let expected = binlog(7_335_886, LogRank::Change);
-        assert_eq!(
-            event(&text).floor,
-            Some(Floor::Version(expected)),
-            "{streaming}"
-        );
+        assert_eq!(event(&text).floor, Some(Floor::Version(expected)), "{streaming}");
     }
 }
 
 #[test]
 fn a_statement_announced_without_its_tables_changes_none_of_them() {
-    let unattributed = with(
-        UNLISTED,
-        "\"databaseName\":\"shop\"",
-        "\"databaseName\":\"\"",
-    );
+    let unattributed = with(UNLISTED, "\"databaseName\":\"shop\"", "\"databaseName\":\"\"");
     let mention = event(&unattributed);
-    assert_eq!(
-        (mention.operation.as_str(), mention.floor, mention.shape),
-        ("DDL", None, None)
-    );
+    assert_eq!((mention.operation.as_str(), mention.floor, mention.shape), ("DDL", None, None));
     assert_eq!(mention.table, event(ALTER).table);
 }
 
@@ -137,27 +99,15 @@ fn settings_and_statements_without_a_table_are_passed() {
 
 #[test]
 fn a_statement_on_several_tables_is_an_event_for_each() {
-    let dropped = |name: &str| {
-        format!("{{\"type\":\"DROP\",\"id\":\"\\\"shop\\\".\\\"{name}\\\"\",\"table\":null}}")
-    };
+    let dropped =
+        |name: &str| format!("{{\"type\":\"DROP\",\"id\":\"\\\"shop\\\".\\\"{name}\\\"\",\"table\":null}}");
     let one = dropped("parcels");
     let text = with(DROP, &one, &format!("{one},{}", dropped("boxes")));
-    let Ok(Record::Tables(events)) = decode(&text) else {
-        panic!("table events")
-    };
+    let Ok(Record::Tables(events)) = decode(&text) else { panic!("table events") };
     let tables: Vec<TableName> = events.into_iter().map(|event| event.table).collect();
-    assert_eq!(
-        tables,
-        [TableName::new("shop.parcels"), TableName::new("shop.boxes")]
-    );
-    let text = with(
-        UNLISTED,
-        "\"table\":\"parcels\"",
-        "\"table\":\"parcels,boxes\"",
-    );
-    let Ok(Record::Tables(events)) = decode(&text) else {
-        panic!("table events")
-    };
+    assert_eq!(tables, [TableName::new("shop.parcels"), TableName::new("shop.boxes")]);
+    let text = with(UNLISTED, "\"table\":\"parcels\"", "\"table\":\"parcels,boxes\"");
+    let Ok(Record::Tables(events)) = decode(&text) else { panic!("table events") };
     assert_eq!(events.len(), 2);
 }
 
@@ -166,30 +116,11 @@ fn what_a_schema_change_lacks_or_has_wrong_is_named() {
     let check = |piece: &str, replacement: &str, reason: Reason, table: bool| {
         let error = decode(&with(ALTER, piece, replacement)).unwrap_err();
         assert_eq!(error.reason, reason, "{piece} -> {replacement}: {error}");
-        assert_eq!(
-            error.table.is_some(),
-            table,
-            "{piece} -> {replacement}: {error}"
-        );
+        assert_eq!(error.table.is_some(), table, "{piece} -> {replacement}: {error}");
     };
-    check(
-        "\"type\":\"ALTER\"",
-        "\"type\":\"SPLIT\"",
-        Reason::UnknownOperation,
-        true,
-    );
-    check(
-        "\"id\":\"\\\"shop\\\"",
-        "\"ident\":\"\\\"shop\\\"",
-        Reason::MissingField,
-        false,
-    );
-    check(
-        "\"primaryKeyColumnNames\":[\"id\"]",
-        "\"primaryKeyColumnNames\":[5]",
-        Reason::WrongType,
-        true,
-    );
+    check("\"type\":\"ALTER\"", "\"type\":\"SPLIT\"", Reason::UnknownOperation, true);
+    check("\"id\":\"\\\"shop\\\"", "\"ident\":\"\\\"shop\\\"", Reason::MissingField, false);
+    check("\"primaryKeyColumnNames\":[\"id\"]", "\"primaryKeyColumnNames\":[5]", Reason::WrongType, true);
     check("\"name\":\"price\"", "\"name\":5", Reason::WrongType, true);
     check("\"source\"", "\"origin\"", Reason::MissingField, false);
 }

@@ -29,10 +29,7 @@ fn keyless() -> Decoder {
 
 fn keyed() -> Decoder {
     let mut decoder = keyless();
-    let shape = TableShape {
-        key: vec!["id".to_owned()],
-        columns: vec![],
-    };
+    let shape = TableShape { key: vec!["id".to_owned()], columns: vec![] };
     decoder.learn(TableName::new("public.parcels"), shape);
     decoder
 }
@@ -73,45 +70,19 @@ fn with(text: &str, piece: &str, replacement: &str) -> String {
 #[test]
 fn each_operation_says_which_row_when_and_what_is_left() {
     let lsn = || OrderVersion::lsn(3, 0x2_7C00_7328, 2, LogRank::Change);
-    let check =
-        |text: &str, identity: &str, version: OrderVersion, at, before: bool, after: bool| {
-            let change = change(&keyed(), text);
-            assert_eq!(change.row.table.as_str(), "public.parcels");
-            assert_eq!(change.row.identity, key(identity));
-            assert_eq!(change.version, version);
-            assert_eq!(change.at, at);
-            assert_eq!(
-                (change.before.is_some(), change.after.is_some()),
-                (before, after),
-                "{text}"
-            );
-        };
-    check(
-        UPDATE_EMPTY_BEFORE,
-        "{\"id\":42}",
-        lsn(),
-        COMMIT,
-        false,
-        true,
-    );
+    let check = |text: &str, identity: &str, version: OrderVersion, at, before: bool, after: bool| {
+        let change = change(&keyed(), text);
+        assert_eq!(change.row.table.as_str(), "public.parcels");
+        assert_eq!(change.row.identity, key(identity));
+        assert_eq!(change.version, version);
+        assert_eq!(change.at, at);
+        assert_eq!((change.before.is_some(), change.after.is_some()), (before, after), "{text}");
+    };
+    check(UPDATE_EMPTY_BEFORE, "{\"id\":42}", lsn(), COMMIT, false, true);
     check(UPDATE_FULL_BEFORE, "{\"id\":45}", lsn(), COMMIT, true, true);
     check(DELETE, "{\"id\":45}", lsn(), COMMIT, false, false);
-    check(
-        LOAD,
-        "{\"id\":7}",
-        OrderVersion::load(3, LOADED),
-        LOADED,
-        false,
-        true,
-    );
-    check(
-        INSERT_OTHER_LOG,
-        "{\"id\":8}",
-        OrderVersion::commit(3, COMMIT, 1_140, 1),
-        COMMIT,
-        false,
-        true,
-    );
+    check(LOAD, "{\"id\":7}", OrderVersion::load(3, LOADED), LOADED, false, true);
+    check(INSERT_OTHER_LOG, "{\"id\":8}", OrderVersion::commit(3, COMMIT, 1_140, 1), COMMIT, false, true);
 }
 
 #[test]
@@ -119,10 +90,7 @@ fn a_mysql_change_is_placed_by_its_binary_log() {
     let change = change(&keyless(), INSERT_MYSQL);
     assert_eq!(change.row.table.as_str(), "shop.parcels");
     assert_eq!(change.row.identity, key("\"100000161\""));
-    assert_eq!(
-        change.version,
-        OrderVersion::binlog(3, 2_171, 36_912_271, 1, LogRank::Change)
-    );
+    assert_eq!(change.version, OrderVersion::binlog(3, 2_171, 36_912_271, 1, LogRank::Change));
     assert_eq!(change.at, 1_572_562_435_000_000);
     assert_eq!(change.after.unwrap().get("REGION"), Some(&Value::Null));
 }
@@ -130,30 +98,15 @@ fn a_mysql_change_is_placed_by_its_binary_log() {
 #[test]
 fn a_record_without_transaction_details_is_placed_by_its_time() {
     let bare = with(DELETE, "\"stream-position\"", "\"x\"");
-    assert_eq!(
-        change(&keyed(), &bare).version,
-        OrderVersion::commit(3, COMMIT, 1_140, 1)
-    );
+    assert_eq!(change(&keyed(), &bare).version, OrderVersion::commit(3, COMMIT, 1_140, 1));
     let bare = with(&bare, "\"commit-timestamp\"", "\"y\"");
     let written = 1_722_214_724_895_275;
-    assert_eq!(
-        change(&keyed(), &bare).version,
-        OrderVersion::clock(3, written)
-    );
+    assert_eq!(change(&keyed(), &bare).version, OrderVersion::clock(3, written));
     assert_eq!(change(&keyed(), &bare).at, written);
     let bare = with(&bare, "\"timestamp\"", "\"z\"");
-    assert_eq!(
-        decode(&keyed(), &bare).unwrap_err().reason,
-        Reason::MissingField
-    );
-    let envelope = Envelope {
-        data: bare.as_bytes(),
-        partition_key: None,
-        arrival: Some(9),
-    };
-    let Ok(Record::Changes(changes)) = keyed().decode(&envelope) else {
-        panic!("an arrival is a time")
-    };
+    assert_eq!(decode(&keyed(), &bare).unwrap_err().reason, Reason::MissingField);
+    let envelope = Envelope { data: bare.as_bytes(), partition_key: None, arrival: Some(9) };
+    let Ok(Record::Changes(changes)) = keyed().decode(&envelope) else { panic!("an arrival is a time") };
     assert_eq!(changes.first().unwrap().at, 9);
 }
 
@@ -161,13 +114,8 @@ fn a_record_without_transaction_details_is_placed_by_its_time() {
 fn an_update_of_the_key_removes_one_row_and_writes_another() {
     let check = |decoder: &Decoder, text: &str, old: &str, new: &str| {
         let changes = changes(decoder, text);
-        let [removed, written] = changes.as_slice() else {
-            panic!("{changes:?}")
-        };
-        assert_eq!(
-            (&removed.row.identity, &written.row.identity),
-            (&key(old), &key(new))
-        );
+        let [removed, written] = changes.as_slice() else { panic!("{changes:?}") };
+        assert_eq!((&removed.row.identity, &written.row.identity), (&key(old), &key(new)));
         assert!(removed.after.is_none() && written.after.is_some() && written.before.is_none());
         assert_eq!(removed.version, written.version);
     };
@@ -192,11 +140,7 @@ fn an_update_of_the_key_removes_one_row_and_writes_another() {
 #[test]
 fn a_before_image_counts_only_when_it_is_whole() {
     assert_eq!(change(&keyed(), UPDATE_EMPTY_BEFORE).before, None);
-    let partial = with(
-        UPDATE_EMPTY_BEFORE,
-        "\"before-image\":{}",
-        "\"before-image\":{\"depot\":\"Graz\"}",
-    );
+    let partial = with(UPDATE_EMPTY_BEFORE, "\"before-image\":{}", "\"before-image\":{\"depot\":\"Graz\"}");
     assert_eq!(change(&keyed(), &partial).before, None);
     let before = change(&keyed(), UPDATE_FULL_BEFORE).before.unwrap();
     assert_eq!(before.get("depot"), Some(&Value::String("Graz".to_owned())));
@@ -205,10 +149,7 @@ fn a_before_image_counts_only_when_it_is_whole() {
 #[test]
 fn a_delete_without_a_before_image_still_names_its_row() {
     let change = change(&keyed(), DELETE);
-    assert_eq!(
-        (change.row.identity, change.before, change.after),
-        (key("{\"id\":45}"), None, None)
-    );
+    assert_eq!((change.row.identity, change.before, change.after), (key("{\"id\":45}"), None, None));
 }
 
 #[test]
@@ -223,17 +164,9 @@ fn a_number_in_scientific_notation_is_the_number() {
                 "\"partition-key-type\":\"primary-key\",\"partition-key-value\":\"public.parcels.{spelled}\""
             ),
         );
-        change(
-            &keyless(),
-            &with(&text, "\"id\":8", &format!("\"id\":{number}")),
-        )
-        .row
-        .identity
+        change(&keyless(), &with(&text, "\"id\":8", &format!("\"id\":{number}"))).row.identity
     };
-    assert_eq!(
-        partitioned("9.1e16", "9.1E16"),
-        partitioned("91000000000000000", "91000000000000000")
-    );
+    assert_eq!(partitioned("9.1e16", "9.1E16"), partitioned("91000000000000000", "91000000000000000"));
     // A text that looks like a number is the text.
     assert_ne!(partitioned("\"1e2\"", "1e2"), partitioned("\"100\"", "100"));
 }
@@ -242,16 +175,9 @@ fn a_number_in_scientific_notation_is_the_number() {
 fn a_row_without_any_key_is_known_by_its_position() {
     let identity = |text: &str| change(&keyless(), text).row.identity;
     let position = identity(DELETE);
-    assert_eq!(
-        position,
-        RowIdentity::Position("00000002/7C007328.2.00000002/7C007328#1".into())
-    );
+    assert_eq!(position, RowIdentity::Position("00000002/7C007328.2.00000002/7C007328#1".into()));
     assert_ne!(
-        identity(&with(
-            DELETE,
-            "\"transaction-record-id\":1",
-            "\"transaction-record-id\":2"
-        )),
+        identity(&with(DELETE, "\"transaction-record-id\":1", "\"transaction-record-id\":2")),
         position
     );
     assert_eq!(identity(LOAD), identity(LOAD));
@@ -280,36 +206,18 @@ fn a_control_record_tells_the_tables_shape_or_that_it_was_emptied() {
         shape: None,
         at,
     };
-    assert_eq!(
-        event(DROP_TABLE),
-        expected("drop-table", Some(Floor::Time(at)))
-    );
+    assert_eq!(event(DROP_TABLE), expected("drop-table", Some(Floor::Time(at))));
     assert_eq!(event(RENAME_COLUMN), expected("rename-column", None));
-    for operation in [
-        "rename-table",
-        "add-column",
-        "drop-column",
-        "column-type-change",
-        "change-columns",
-    ] {
-        assert_eq!(
-            event(&with(RENAME_COLUMN, "rename-column", operation)),
-            expected(operation, None)
-        );
+    for operation in ["rename-table", "add-column", "drop-column", "column-type-change", "change-columns"] {
+        assert_eq!(event(&with(RENAME_COLUMN, "rename-column", operation)), expected(operation, None));
     }
     let truncated = with(RENAME_COLUMN, "rename-column", "truncate-table");
-    assert_eq!(
-        event(&truncated),
-        expected("truncate-table", Some(Floor::Time(at)))
-    );
+    assert_eq!(event(&truncated), expected("truncate-table", Some(Floor::Time(at))));
 }
 
 #[test]
 fn a_tasks_own_tables_are_passed() {
-    assert_eq!(
-        decode(&keyless(), TASK_CONTROL),
-        Ok(Record::Passed(Passed::NotAChange))
-    );
+    assert_eq!(decode(&keyless(), TASK_CONTROL), Ok(Record::Passed(Passed::NotAChange)));
 }
 
 #[test]
@@ -317,19 +225,9 @@ fn what_a_record_lacks_or_has_wrong_is_named() {
     let check = |text: &str, piece: &str, replacement: &str, reason: Reason, table: bool| {
         let error = decode(&keyed(), &with(text, piece, replacement)).unwrap_err();
         assert_eq!(error.reason, reason, "{piece} -> {replacement}: {error}");
-        assert_eq!(
-            error.table.is_some(),
-            table,
-            "{piece} -> {replacement}: {error}"
-        );
+        assert_eq!(error.table.is_some(), table, "{piece} -> {replacement}: {error}");
     };
-    check(
-        UPDATE_KEY,
-        "\"metadata\"",
-        "\"meta\"",
-        Reason::MissingField,
-        false,
-    );
+    check(UPDATE_KEY, "\"metadata\"", "\"meta\"", Reason::MissingField, false);
     check(
         UPDATE_KEY,
         "\"record-type\":\"data\"",
@@ -337,60 +235,12 @@ fn what_a_record_lacks_or_has_wrong_is_named() {
         Reason::UnknownOperation,
         false,
     );
-    check(
-        UPDATE_KEY,
-        "\"table-name\"",
-        "\"table\"",
-        Reason::MissingField,
-        false,
-    );
-    check(
-        UPDATE_KEY,
-        "\"update\"",
-        "\"upsert\"",
-        Reason::UnknownOperation,
-        true,
-    );
-    check(
-        UPDATE_KEY,
-        "\"data\":{",
-        "\"datum\":{",
-        Reason::MissingField,
-        true,
-    );
-    check(
-        UPDATE_KEY,
-        "\"id\":45",
-        "\"id\":45,\"id\":45",
-        Reason::DuplicateKey,
-        true,
-    );
-    check(
-        UPDATE_KEY,
-        "\"id\":45",
-        "\"ident\":45",
-        Reason::MissingField,
-        true,
-    );
-    check(
-        UPDATE_KEY,
-        "\"weight\":31",
-        "\"weight\":1e1001",
-        Reason::AbsurdNumber,
-        true,
-    );
-    check(
-        UPDATE_KEY,
-        "\"transaction-id\":1140",
-        "\"transaction-id\":\"x\"",
-        Reason::WrongType,
-        true,
-    );
-    check(
-        DROP_TABLE,
-        "drop-table",
-        "drop-everything",
-        Reason::UnknownOperation,
-        true,
-    );
+    check(UPDATE_KEY, "\"table-name\"", "\"table\"", Reason::MissingField, false);
+    check(UPDATE_KEY, "\"update\"", "\"upsert\"", Reason::UnknownOperation, true);
+    check(UPDATE_KEY, "\"data\":{", "\"datum\":{", Reason::MissingField, true);
+    check(UPDATE_KEY, "\"id\":45", "\"id\":45,\"id\":45", Reason::DuplicateKey, true);
+    check(UPDATE_KEY, "\"id\":45", "\"ident\":45", Reason::MissingField, true);
+    check(UPDATE_KEY, "\"weight\":31", "\"weight\":1e1001", Reason::AbsurdNumber, true);
+    check(UPDATE_KEY, "\"transaction-id\":1140", "\"transaction-id\":\"x\"", Reason::WrongType, true);
+    check(DROP_TABLE, "drop-table", "drop-everything", Reason::UnknownOperation, true);
 }

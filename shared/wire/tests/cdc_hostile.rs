@@ -121,35 +121,18 @@ fn decoders(format: Format) -> [Decoder; 3] {
     let mut learned = Decoder::new(Some(format), 1);
     for table in ["shop.parcels", "public.parcels", "shop.codes"] {
         let columns = vec![
-            (
-                "price".to_owned(),
-                ColumnCoding::UnscaledDecimal { scale: 6 },
-            ),
+            ("price".to_owned(), ColumnCoding::UnscaledDecimal { scale: 6 }),
             ("depot".to_owned(), ColumnCoding::Binary),
             ("id".to_owned(), ColumnCoding::Unsigned64),
         ];
-        learned.learn(
-            TableName::new(table),
-            TableShape {
-                key: vec!["id".to_owned()],
-                columns,
-            },
-        );
+        learned.learn(TableName::new(table), TableShape { key: vec!["id".to_owned()], columns });
     }
-    [
-        Decoder::new(Some(format), 0),
-        Decoder::new(None, 0),
-        learned,
-    ]
+    [Decoder::new(Some(format), 0), Decoder::new(None, 0), learned]
 }
 
 /// The only things asked of a hostile record: no panic, and a short reason.
 fn check(decoders: &[Decoder], data: &[u8], partition_key: Option<&str>) {
-    let envelope = Envelope {
-        data,
-        partition_key,
-        arrival: Some(1),
-    };
+    let envelope = Envelope { data, partition_key, arrival: Some(1) };
     for decoder in decoders {
         if let Err(error) = decoder.decode(&envelope) {
             assert!(error.detail.len() < 4_096, "{}", error.detail.len());
@@ -159,10 +142,7 @@ fn check(decoders: &[Decoder], data: &[u8], partition_key: Option<&str>) {
 
 fn runner(inputs_of_a_case: usize) -> TestRunner {
     let cases = u32::try_from(INPUTS.div_ceil(inputs_of_a_case)).unwrap();
-    TestRunner::new(ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(cases)
-    })
+    TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) })
 }
 
 fn mutants_of(format: Format, records: &[&str]) {
@@ -197,9 +177,7 @@ fn no_mutant_of_a_debezium_record_breaks_the_decoder() {
 
 #[test]
 fn no_bytes_break_the_decoder() {
-    let decoders = [Format::DynamoDb, Format::Dms, Format::Debezium]
-        .map(decoders)
-        .concat();
+    let decoders = [Format::DynamoDb, Format::Dms, Format::Debezium].map(decoders).concat();
     let bytes = prop::collection::vec(any::<u8>(), 0..32);
     let tokens = prop::collection::vec(any::<Index>(), 0..16);
     let result = runner(2).run(&(bytes, tokens), |(bytes, tokens)| {
@@ -212,10 +190,7 @@ fn no_bytes_break_the_decoder() {
 }
 
 fn reason(data: &[u8]) -> Option<Reason> {
-    Decoder::new(None, 0)
-        .decode(&Envelope::of(data))
-        .err()
-        .map(|error| error.reason)
+    Decoder::new(None, 0).decode(&Envelope::of(data)).err().map(|error| error.reason)
 }
 
 #[test]
@@ -226,23 +201,14 @@ fn what_is_no_record_says_so() {
     assert_eq!(reason(b"[]"), Some(Reason::WrongType));
     assert_eq!(reason(b"5"), Some(Reason::WrongType));
     assert_eq!(reason(b""), Some(Reason::NotJson));
-    assert_eq!(
-        reason(b"{\"op\":\"c\",\"op\":\"d\"}"),
-        Some(Reason::DuplicateKey)
-    );
+    assert_eq!(reason(b"{\"op\":\"c\",\"op\":\"d\"}"), Some(Reason::DuplicateKey));
     assert_eq!(reason(b"\xff{}"), Some(Reason::NotUtf8));
-    assert_eq!(
-        reason(b"{\"op\":\"c\",\"source\":{\"table\":\"a\"}}"),
-        Some(Reason::MissingField)
-    );
+    assert_eq!(reason(b"{\"op\":\"c\",\"source\":{\"table\":\"a\"}}"), Some(Reason::MissingField));
 }
 
 #[test]
 fn size_depth_and_width_are_bounded_before_they_cost_anything() {
-    assert_eq!(
-        reason(&vec![b' '; RECORD_BYTES_MAX + 1]),
-        Some(Reason::TooLarge)
-    );
+    assert_eq!(reason(&vec![b' '; RECORD_BYTES_MAX + 1]), Some(Reason::TooLarge));
     let arrays = "[".repeat(RECORD_BYTES_MAX);
     assert_eq!(reason(arrays.as_bytes()), Some(Reason::WrongType));
     for record in [
@@ -252,28 +218,14 @@ fn size_depth_and_width_are_bounded_before_they_cost_anything() {
     ] {
         let check = |image: String, expected: &[Reason]| {
             let found = reason(record.replace('@', &image).as_bytes());
-            assert!(
-                found.is_some_and(|reason| expected.contains(&reason)),
-                "{record}: {found:?}"
-            );
+            assert!(found.is_some_and(|reason| expected.contains(&reason)), "{record}: {found:?}");
         };
         let open = "{\"M\":{\"L\":".repeat(10_000);
-        check(
-            format!("{{\"a\":{open}1{}}}", "}}".repeat(10_000)),
-            &[Reason::TooDeep],
-        );
-        let fields: Vec<String> = (0..1_001)
-            .map(|field| format!("\"{field}\":{{\"S\":\"\"}}"))
-            .collect();
-        check(
-            format!("{{{}}}", fields.join(",")),
-            &[Reason::TooManyFields],
-        );
+        check(format!("{{\"a\":{open}1{}}}", "}}".repeat(10_000)), &[Reason::TooDeep]);
+        let fields: Vec<String> = (0..1_001).map(|field| format!("\"{field}\":{{\"S\":\"\"}}")).collect();
+        check(format!("{{{}}}", fields.join(",")), &[Reason::TooManyFields]);
         let digits = "9".repeat(200_000);
-        check(
-            format!("{{\"N\":{{\"N\":\"{digits}\"}},\"n\":{digits}}}"),
-            &[Reason::AbsurdNumber],
-        );
+        check(format!("{{\"N\":{{\"N\":\"{digits}\"}},\"n\":{digits}}}"), &[Reason::AbsurdNumber]);
     }
 }
 
@@ -287,19 +239,10 @@ fn a_tolerated_field_may_be_as_deep_as_it_likes() {
 #[test]
 fn record_data_in_base64_is_decoded_or_refused() {
     assert_eq!(from_base64("e30="), Ok(b"{}".to_vec()));
-    assert_eq!(
-        from_base64("e30").map_err(|error| error.reason),
-        Err(Reason::BadBase64)
-    );
-    assert_eq!(
-        from_base64("e3 0=").map_err(|error| error.reason),
-        Err(Reason::BadBase64)
-    );
+    assert_eq!(from_base64("e30").map_err(|error| error.reason), Err(Reason::BadBase64));
+    assert_eq!(from_base64("e3 0=").map_err(|error| error.reason), Err(Reason::BadBase64));
     let long = "A".repeat(2 * RECORD_BYTES_MAX);
-    assert_eq!(
-        from_base64(&long).map_err(|error| error.reason),
-        Err(Reason::TooLarge)
-    );
+    assert_eq!(from_base64(&long).map_err(|error| error.reason), Err(Reason::TooLarge));
 }
 
 #[test]

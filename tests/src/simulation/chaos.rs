@@ -47,7 +47,8 @@ impl Chaos {
     /// A store under the faults of a plan.
     #[must_use]
     pub fn new(faults: Faults, control: Option<Control>, seed: u64) -> Self {
-        let trouble = Trouble { rng: Rng::with_seed(seed), quiet: false, strikes: Strikes::new(), broken: None };
+        let trouble =
+            Trouble { rng: Rng::with_seed(seed), quiet: false, strikes: Strikes::new(), broken: None };
         Self { memory: Arc::default(), faults, control, state: Arc::new(Mutex::new(trouble)) }
     }
 

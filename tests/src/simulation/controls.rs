@@ -72,20 +72,21 @@ impl Control {
 
     /// Spoils what a commit is conditional on.
     pub fn spoil_commit(self, commit: &mut Commit, memory: &Memory) {
-        memory.inspect(|state| match self {
-            Self::NoCondition => {
+        if self == Self::NoCondition {
+            memory.inspect(|state| {
                 for write in &mut commit.rows {
                     write.expected_revision = state.rows.get(&write.key).map(|row| row.revision);
                 }
-            }
-            _ => {}
-        });
+            });
+        }
     }
 
     /// Spoils what a commit left.
     pub fn after_commit(self, memory: &Memory) {
         if self == Self::Clamped {
-            memory.tamper(|state| state.cells.values_mut().flat_map(|cells| cells.values_mut()).for_each(|n| *n = (*n).max(0)));
+            memory.tamper(|state| {
+                state.cells.values_mut().flat_map(|cells| cells.values_mut()).for_each(|n| *n = (*n).max(0))
+            });
         }
     }
 
@@ -126,9 +127,13 @@ impl Memoryless {
         for record in records {
             // A call that others may come before, and that may fail.
             let Ok(Some(catalog)) = store.catalog(None).await else {
-                return BatchReport { first_unapplied: Some(record.sequence.clone()), ..BatchReport::default() };
+                return BatchReport {
+                    first_unapplied: Some(record.sequence.clone()),
+                    ..BatchReport::default()
+                };
             };
-            let known = control == Control::EventWindow && !self.is_new(hash(std::slice::from_ref(record)), WINDOW);
+            let known =
+                control == Control::EventWindow && !self.is_new(hash(std::slice::from_ref(record)), WINDOW);
             if !known {
                 add(&store.memory, &catalog, record, options);
             }

@@ -25,8 +25,18 @@ pub fn definitions(table: &str, groups_max: u32) -> Vec<CountDefinition> {
     };
     vec![
         define("by_status", &["status"], None, 1_000),
-        define("by_city_and_plan", &["address.city", "plan"], Some("plan >= 1 AND amount BETWEEN 100 AND 900"), groups_max),
-        define("open_total", &[], Some("begins_with(status, 'A') OR NOT (status = 'CLOSED' OR amount > 500)"), 1_000),
+        define(
+            "by_city_and_plan",
+            &["address.city", "plan"],
+            Some("plan >= 1 AND amount BETWEEN 100 AND 900"),
+            groups_max,
+        ),
+        define(
+            "open_total",
+            &[],
+            Some("begins_with(status, 'A') OR NOT (status = 'CLOSED' OR amount > 500)"),
+            1_000,
+        ),
     ]
 }
 
@@ -39,7 +49,11 @@ pub fn ledger(memory: &Memory, logic: &[LogicVersion]) -> Result<(), String> {
         }
         for record in state.quarantine.values() {
             for id in &record.affects {
-                counting::add_cells(expected.entry(id.clone()).or_default(), &[(Cell::Uncertain, 1)].into(), 1);
+                counting::add_cells(
+                    expected.entry(id.clone()).or_default(),
+                    &[(Cell::Uncertain, 1)].into(),
+                    1,
+                );
             }
         }
         for id in logic.iter().map(|version| version.id.clone()).chain([LogicId::unattributed()]) {
@@ -73,7 +87,11 @@ fn recounted(logic: &LogicVersion, images: &[Item]) -> Cells {
 fn comparable(mut cells: Cells, overflowed: bool) -> Cells {
     cells.remove(&Cell::Uncertain);
     if overflowed {
-        let total = cells.iter().filter(|(cell, _)| matches!(cell, Cell::Group(_) | Cell::Overflow)).map(|(_, n)| n).sum();
+        let total = cells
+            .iter()
+            .filter(|(cell, _)| matches!(cell, Cell::Group(_) | Cell::Overflow))
+            .map(|(_, n)| n)
+            .sum();
         cells.retain(|cell, _| !matches!(cell, Cell::Group(_) | Cell::Overflow));
         cells.insert(Cell::Overflow, total);
     }
@@ -114,7 +132,10 @@ pub fn certificate(memory: &Memory, logic: &[LogicVersion], images: &[Item]) -> 
                 let n = |cells: &Cells| cells.get(cell).copied().unwrap_or(0);
                 let off = (n(&stored) - n(&expected)).abs();
                 if off > uncertain {
-                    return Err(format!("I8: {} is off by {off} at {cell:?}, uncertain says {uncertain}", version.id));
+                    return Err(format!(
+                        "I8: {} is off by {off} at {cell:?}, uncertain says {uncertain}",
+                        version.id
+                    ));
                 }
             }
         }
@@ -126,7 +147,10 @@ pub fn certificate(memory: &Memory, logic: &[LogicVersion], images: &[Item]) -> 
 pub fn rows_are_right(memory: &Memory, logic: &[LogicVersion], images: &[Item]) -> Result<(), String> {
     memory.inspect(|state| {
         let present = state.rows.values().filter(|row| row.present).count();
-        let keyless = state.rows.keys().any(|key| matches!(key.identity, evercount_core::change::RowIdentity::Position(_)));
+        let keyless = state
+            .rows
+            .keys()
+            .any(|key| matches!(key.identity, evercount_core::change::RowIdentity::Position(_)));
         if !keyless && present != images.len() {
             return Err(format!("I2: the ledger holds {present} rows, the source {}", images.len()));
         }
@@ -137,9 +161,10 @@ pub fn rows_are_right(memory: &Memory, logic: &[LogicVersion], images: &[Item]) 
             for version in logic {
                 let expected = counting::contribution(version, Some(image)).unwrap_or_default();
                 let again = counting::contribution(version, Some(image)).unwrap_or_default();
-                let held = state.rows.values().any(|row| {
-                    row.contributions.get(&version.id).cloned().unwrap_or_default() == expected
-                });
+                let held = state
+                    .rows
+                    .values()
+                    .any(|row| row.contributions.get(&version.id).cloned().unwrap_or_default() == expected);
                 if expected != again || !held {
                     return Err(format!("I18: no ledger row contributes {expected:?} to {}", version.id));
                 }
@@ -153,7 +178,8 @@ pub fn rows_are_right(memory: &Memory, logic: &[LogicVersion], images: &[Item]) 
 #[must_use]
 pub fn cells_but_doubt(memory: &Memory, logic: &[LogicVersion]) -> BTreeMap<String, Cells> {
     memory.inspect(|state| {
-        let of = |version: &LogicVersion| (version.id.to_string(), comparable(state.cells_of(&version.id), false));
+        let of =
+            |version: &LogicVersion| (version.id.to_string(), comparable(state.cells_of(&version.id), false));
         logic.iter().map(of).collect()
     })
 }

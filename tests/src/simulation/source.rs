@@ -128,7 +128,8 @@ impl Source {
             Some(image) => self.rows.insert(key, image.clone()),
             None => self.rows.remove(&key),
         };
-        let backward = if self.strikes_now("backward", rng, plan.faults.backward) { rng.i64(0..SKEW) } else { 0 };
+        let backward =
+            if self.strikes_now("backward", rng, plan.faults.backward) { rng.i64(0..SKEW) } else { 0 };
         vec![self.emit(Some(key), before.as_ref(), after.as_ref(), now - backward, 0)]
     }
 
@@ -199,7 +200,14 @@ impl Source {
         }]
     }
 
-    fn emit(&self, key: Option<u32>, before: Option<&Image>, after: Option<&Image>, at: i64, row: u32) -> Emitted {
+    fn emit(
+        &self,
+        key: Option<u32>,
+        before: Option<&Image>,
+        after: Option<&Image>,
+        at: i64,
+        row: u32,
+    ) -> Emitted {
         let json = |image: Option<&Image>| image.map(|image| self.json(key, image));
         let (before_json, after_json) = (json(before), json(after));
         let data = match self.kind {
@@ -259,7 +267,12 @@ impl Source {
             let _ = if typed && tag != "M" {
                 write!(json, r#"{separator}"{name}":{{"{tag}":{quote}{value}{quote}}}"#)
             } else {
-                write!(json, r#"{separator}"{name}":{}{value}{}"#, if tag == "M" { "" } else { quote }, if tag == "M" { "" } else { quote })
+                write!(
+                    json,
+                    r#"{separator}"{name}":{}{value}{}"#,
+                    if tag == "M" { "" } else { quote },
+                    if tag == "M" { "" } else { quote }
+                )
             };
         };
         match (key, typed) {
@@ -269,12 +282,20 @@ impl Source {
         }
         put("plan", "N", &image.plan.to_string());
         // Two spellings of one number.
-        put("amount", "N", &if image.plan == 1 { format!("{}.0", image.amount) } else { image.amount.to_string() });
+        put(
+            "amount",
+            "N",
+            &if image.plan == 1 { format!("{}.0", image.amount) } else { image.amount.to_string() },
+        );
         if let Some(status) = image.status {
             put("status", "S", status);
         }
         if let Some(city) = image.city {
-            let map = if typed { format!(r#"{{"M":{{"city":{{"S":"{city}"}}}}}}"#) } else { format!(r#"{{"city":"{city}"}}"#) };
+            let map = if typed {
+                format!(r#"{{"M":{{"city":{{"S":"{city}"}}}}}}"#)
+            } else {
+                format!(r#"{{"city":"{city}"}}"#)
+            };
             put("address", "M", &map);
         }
         if let Some(unique) = image.unique {

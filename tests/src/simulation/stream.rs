@@ -99,7 +99,10 @@ impl Stream {
         let hash = hash(&emitted.partition_key);
         self.next_sequence += 7;
         let sequence = self.next_sequence.to_string();
-        let open = self.shards.iter_mut().find(|shard| !shard.closed && (shard.range.0..=shard.range.1).contains(&hash));
+        let open = self
+            .shards
+            .iter_mut()
+            .find(|shard| !shard.closed && (shard.range.0..=shard.range.1).contains(&hash));
         if let Some(shard) = open {
             shard.records.push(Stored { sequence, arrived_at: now, emitted });
         }
@@ -110,7 +113,8 @@ impl Stream {
         let open: Vec<usize> = (0..self.shards.len()).filter(|index| !self.shards[*index].closed).collect();
         let chosen = open[rng.usize(0..open.len())];
         let (low, high) = self.shards[chosen].range;
-        let neighbour = open.iter().copied().find(|other| high < u64::MAX && self.shards[*other].range.0 == high + 1);
+        let neighbour =
+            open.iter().copied().find(|other| high < u64::MAX && self.shards[*other].range.0 == high + 1);
         match neighbour {
             Some(neighbour) if rng.bool() => {
                 let end = self.shards[neighbour].range.1;
@@ -177,5 +181,6 @@ impl Shard {
 
 fn hash(key: &str) -> u64 {
     // FNV-1a: where a key goes only has to be spread and the same in every run.
-    key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    key.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -224,7 +224,10 @@ impl World {
                 self.held.push((later, record.clone()));
             }
             let mut record = record;
-            if self.plan.faults.corrupt > 0 && self.rng.u32(0..1_000) < self.plan.faults.corrupt && record.cut() {
+            if self.plan.faults.corrupt > 0
+                && self.rng.u32(0..1_000) < self.plan.faults.corrupt
+                && record.cut()
+            {
                 *self.outcome.strikes.entry("corrupt").or_insert(0) += 1;
             }
             if self.chance("reorder", self.plan.faults.reorder) {
@@ -246,8 +249,14 @@ impl World {
     }
 
     fn poison(&mut self) {
-        let poisons: [&[u8]; 6] =
-            [b"not json", b"{\"dynamodb\":", b"\xff\xfe", b"[1,2]", b"{\"metadata\":{\"record-type\":\"data\"}}", b"{}"];
+        let poisons: [&[u8]; 6] = [
+            b"not json",
+            b"{\"dynamodb\":",
+            b"\xff\xfe",
+            b"[1,2]",
+            b"{\"metadata\":{\"record-type\":\"data\"}}",
+            b"{}",
+        ];
         let data = poisons[self.rng.usize(0..poisons.len())].to_vec();
         self.tell(3, || "poison".to_owned());
         let partition_key = self.rng.u32(0..99).to_string();
@@ -256,7 +265,10 @@ impl World {
 
     fn put(&mut self, record: Emitted) {
         let now = self.now();
-        let preview = || String::from_utf8_lossy(record.data.get(..record.data.len().min(900)).unwrap_or_default()).into_owned();
+        let preview = || {
+            String::from_utf8_lossy(record.data.get(..record.data.len().min(900)).unwrap_or_default())
+                .into_owned()
+        };
         self.tell(4 + record.data.len() as u64, || format!("put {}", preview()));
         self.stream.put(record, now);
     }
@@ -286,7 +298,10 @@ impl World {
             let index = self.rng.usize(0..self.stream.shards.len());
             let records = self.rng.usize(1..50);
             self.tell(6, || format!("mapping of shard {index} restarts {records} records earlier"));
-            self.running.iter_mut().filter(|running| running.shard == index).for_each(|running| running.zombie = true);
+            self.running
+                .iter_mut()
+                .filter(|running| running.shard == index)
+                .for_each(|running| running.zombie = true);
             self.stream.rewind(index, records);
         }
         if self.repairs.len() < 2 && self.chance("repair", self.plan.faults.repair) {
@@ -333,7 +348,9 @@ impl World {
         }
         let now = self.now();
         self.stream.feed(shard, now);
-        let Next::Batch(batch) = self.stream.shards[shard].reader.next(u64::try_from(now / 1_000).unwrap_or(0)) else {
+        let Next::Batch(batch) =
+            self.stream.shards[shard].reader.next(u64::try_from(now / 1_000).unwrap_or(0))
+        else {
             return;
         };
         let records: Vec<_> = batch.iter().map(super::stream::Stored::delivered).collect();
@@ -343,7 +360,11 @@ impl World {
         // A sandbox that served the shard before, however long ago, or a new one.
         let known = self.sandboxes.iter().position(|(of, _)| *of == shard).filter(|_| self.rng.u32(0..8) > 0);
         let warm = known.map(|at| self.sandboxes.swap_remove(at).1).unwrap_or_default();
-        let chunks = if self.chance("out_of_time", self.plan.faults.out_of_time) { self.rng.u32(0..3) } else { u32::MAX };
+        let chunks = if self.chance("out_of_time", self.plan.faults.out_of_time) {
+            self.rng.u32(0..3)
+        } else {
+            u32::MAX
+        };
         let work = self.invocation(lane, records, warm, chunks, now);
         self.running.push(Running { shard, work, zombie: false });
     }
@@ -360,9 +381,13 @@ impl World {
         let memoryless = self.memoryless.clone();
         Box::pin(async move {
             let left = AtomicU32::new(chunks);
-            let keep_going = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+            let keep_going = || {
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            };
             let report = match control {
-                Some(control) if control.is_memoryless() => memoryless.count(control, &store, &records, options).await,
+                Some(control) if control.is_memoryless() => {
+                    memoryless.count(control, &store, &records, options).await
+                }
                 Some(Control::Parallel) => {
                     let (later, sooner): (Vec<_>, Vec<_>) =
                         records.into_iter().partition(|record| record.partition_key.len().is_multiple_of(2));
@@ -390,7 +415,9 @@ impl World {
         }
         if let Some((report, warm)) = poll(&mut self.running[at].work) {
             drop(self.running.swap_remove(at));
-            self.tell(11, || format!("invocation on shard {shard} ends: {:?} {:?}", report.tally, report.stopped_by));
+            self.tell(11, || {
+                format!("invocation on shard {shard} ends: {:?} {:?}", report.tally, report.stopped_by)
+            });
             self.sandboxes.push((shard, warm));
             let mut failures: Vec<String> = report.first_unapplied.iter().map(ToString::to_string).collect();
             if self.chance("malformed_reply", self.plan.faults.malformed_reply) {
@@ -425,7 +452,8 @@ impl World {
     /// The quiet part: faults end, everything is delivered, and the counts must be right.
     fn settle(&mut self) -> Result<(), String> {
         self.store.quieten();
-        self.plan.faults = super::plan::Faults { child_first: self.plan.faults.child_first, ..Default::default() };
+        self.plan.faults =
+            super::plan::Faults { child_first: self.plan.faults.child_first, ..Default::default() };
         while let Some((_, record)) = self.held.pop() {
             self.put(record);
         }
@@ -465,7 +493,10 @@ impl World {
         let now = self.now();
         let rechecked = drive(async move { recheck::run(&store, &source, &table, 0, now, MARGIN).await });
         rechecked.map_err(|error| format!("I15: rechecks fail: {error}"))?;
-        let doubtful = self.store.memory.inspect(|state| state.rows.values().filter(|row| row.ambiguous.is_some()).count());
+        let doubtful = self
+            .store
+            .memory
+            .inspect(|state| state.rows.values().filter(|row| row.ambiguous.is_some()).count());
         if doubtful > 0 {
             return Err(format!("I15: {doubtful} rows are ambiguous after a recheck"));
         }
@@ -483,7 +514,10 @@ impl World {
         let typed = matches!(self.plan.source, SourceKind::DynamoDb | SourceKind::Ordered);
         let read = if typed { json::read_dynamodb_item } else { json::read_plain_item };
         let images = self.source.with(|source| source.images());
-        images.iter().map(|image| read(image).map_err(|error| format!("unreadable image {image}: {error:?}"))).collect()
+        images
+            .iter()
+            .map(|image| read(image).map_err(|error| format!("unreadable image {image}: {error:?}")))
+            .collect()
     }
 
     fn final_counts(&mut self) -> Result<(), String> {
@@ -524,7 +558,11 @@ impl World {
             return Err(format!("I7: a replay stops: {:?}", report.stopped_by));
         }
         let after = invariants::cells_but_doubt(&self.store.memory, &self.logic);
-        if before == after { Ok(()) } else { Err(format!("I7: a replay changes counts from {before:?} to {after:?}")) }
+        if before == after {
+            Ok(())
+        } else {
+            Err(format!("I7: a replay changes counts from {before:?} to {after:?}"))
+        }
     }
 }
 

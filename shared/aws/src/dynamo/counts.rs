@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::chunk::Commit;
-use evercount_core::counting::{Cells, add_cells};
+use evercount_core::counting::Cells;
 use evercount_core::decimal::Decimal;
 use evercount_core::lane::{LaneId, LaneState};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::LogicId;
+use evercount_core::reading::sum_items;
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::ports::{Cost, CountStore, StoreError};
 use evercount_wire::items::{
@@ -95,13 +96,10 @@ impl CountStore for DynamoStore {
     }
 
     async fn cells(&self, logic: &LogicId) -> Result<Cells, StoreError> {
-        let mut sum = Cells::new();
-        for item in self.query(&self.tables.counts, &logic_pk(logic), "").await? {
-            if let Some(counter) = counter_from_item(&item).map_err(unreadable)? {
-                add_cells(&mut sum, &counter.cells, 1);
-            }
-        }
-        Ok(sum)
+        let items = self.query(&self.tables.counts, &logic_pk(logic), "").await?;
+        let counters: Vec<_> =
+            items.iter().map(counter_from_item).collect::<Result<_, _>>().map_err(unreadable)?;
+        Ok(sum_items(counters.iter().flatten().map(|counter| &counter.cells)))
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Cost, StoreError> {

@@ -84,11 +84,7 @@ impl Envelope {
         let region = parts.next().unwrap_or_default().to_owned();
         let account = parts.next().unwrap_or(ACCOUNT_ID);
         let role_arn = format!("arn:aws:iam::{account}:role/evercount-local");
-        Self {
-            region,
-            role_arn,
-            stream_arn,
-        }
+        Self { region, role_arn, stream_arn }
     }
 
     pub(super) fn stream_arn(&self) -> &str {
@@ -98,10 +94,7 @@ impl Envelope {
     /// The event that delivers `batch`, the records of one shard.
     pub(super) fn event(&self, shard_id: &str, batch: &[Waiting]) -> KinesisEvent {
         let mut event = KinesisEvent::default();
-        event.records = batch
-            .iter()
-            .map(|waiting| self.record(shard_id, waiting))
-            .collect();
+        event.records = batch.iter().map(|waiting| self.record(shard_id, waiting)).collect();
         event
     }
 
@@ -109,11 +102,8 @@ impl Envelope {
         let mut kinesis = KinesisRecord::default();
         kinesis.approximate_arrival_timestamp = SecondTimestamp(waiting.arrival.into());
         kinesis.data.0.clone_from(&waiting.data);
-        kinesis.encryption_type = if waiting.encrypted {
-            KinesisEncryptionType::Kms
-        } else {
-            KinesisEncryptionType::None
-        };
+        kinesis.encryption_type =
+            if waiting.encrypted { KinesisEncryptionType::Kms } else { KinesisEncryptionType::None };
         kinesis.partition_key.clone_from(&waiting.partition_key);
         kinesis.sequence_number.clone_from(&waiting.sequence_number);
         kinesis.kinesis_schema_version = Some("1.0".to_owned());

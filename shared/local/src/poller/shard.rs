@@ -10,16 +10,12 @@ use aws_lambda_events::event::streams::KinesisEventResponse;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use evercount_pipeline::event_source::{
-    Discard, MappingConfig, Next, Outcome, Reply, ShardReader, Stage,
-};
+use evercount_pipeline::event_source::{Discard, MappingConfig, Next, Outcome, Reply, ShardReader, Stage};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::envelope::{Waiting, milliseconds};
-use super::{
-    DiscardedBatch, PollerError, SharedStage, Source, StartingPosition, Tally, call_error,
-};
+use super::{DiscardedBatch, PollerError, SharedStage, Source, StartingPosition, Tally, call_error};
 
 /// The most records one `GetRecords` call may ask for.
 const CALL_RECORDS: usize = 10_000;
@@ -63,9 +59,7 @@ impl Shard {
         let start = match start {
             StartingPosition::TrimHorizon => None,
             StartingPosition::Latest => Some((ShardIteratorType::Latest, None)),
-            StartingPosition::AtSequenceNumbers(at) => {
-                named(at, ShardIteratorType::AtSequenceNumber)
-            }
+            StartingPosition::AtSequenceNumbers(at) => named(at, ShardIteratorType::AtSequenceNumber),
             StartingPosition::AfterSequenceNumbers(after) => {
                 named(after, ShardIteratorType::AfterSequenceNumber)
             }
@@ -149,13 +143,7 @@ impl Shard {
                 Outcome::Succeeded | Outcome::Bisected(..) => {}
                 Outcome::Retry { retry, attempts } => {
                     let pause = retries.next().unwrap_or(source.options.retry_pause.1);
-                    tracing::debug!(
-                        shard = self.id,
-                        retry,
-                        attempts,
-                        ?pause,
-                        "a batch is retried"
-                    );
+                    tracing::debug!(shard = self.id, retry, attempts, ?pause, "a batch is retried");
                     sleep_unless_stopped(pause, &mut stopped).await;
                 }
                 Outcome::Discarded(discard) => {
@@ -224,13 +212,7 @@ impl Shard {
             None => self.shard_iterator(source).await?,
         };
         let limit = i32::try_from(self.reader.room().min(CALL_RECORDS)).unwrap_or(i32::MAX);
-        let sent = source
-            .client
-            .get_records()
-            .shard_iterator(&iterator)
-            .limit(limit)
-            .send()
-            .await;
+        let sent = source.client.get_records().shard_iterator(&iterator).limit(limit).send().await;
         let page = sent.map_err(|error| classify("GetRecords", source, &error))?;
         let now_ms = milliseconds(SystemTime::now());
         self.at_tip = page.records.is_empty() && page.millis_behind_latest.unwrap_or_default() == 0;
@@ -247,10 +229,7 @@ impl Shard {
 
     async fn shard_iterator(&self, source: &Source) -> Result<String, ReadError> {
         let (kind, number) = match self.reader.last_read() {
-            Some(last) => (
-                ShardIteratorType::AfterSequenceNumber,
-                Some(last.to_owned()),
-            ),
+            Some(last) => (ShardIteratorType::AfterSequenceNumber, Some(last.to_owned())),
             None => self.start.clone(),
         };
         let sent = source
@@ -340,11 +319,7 @@ async fn hand_over(source: &Source, discard: Discard<Waiting>) -> u64 {
     };
     let mut retries = pauses(source.options.retry_pause);
     while let Err(error) = source.on_failure.discarded(batch.clone()).await {
-        tracing::error!(
-            shard = batch.shard_id,
-            error,
-            "the on-failure destination failed"
-        );
+        tracing::error!(shard = batch.shard_id, error, "the on-failure destination failed");
         tokio::time::sleep(retries.next().unwrap_or(source.options.retry_pause.1)).await;
     }
     count(batch.event.records.len())

@@ -71,9 +71,7 @@ struct Change<'a> {
 type Image<'a> = BTreeMap<&'a str, &'a AttributeValue>;
 
 fn image(item: &Item) -> Image<'_> {
-    item.iter()
-        .map(|(name, value)| (name.as_str(), value))
-        .collect()
+    item.iter().map(|(name, value)| (name.as_str(), value)).collect()
 }
 
 /// Makes the record of one change.
@@ -116,10 +114,7 @@ pub fn convert(change: &Record, table: &str, region: &str) -> Result<Converted, 
     if bytes > RECORD_BYTES {
         return Ok(Converted::Oversized { bytes });
     }
-    Ok(Converted::Entry(Entry {
-        partition_key,
-        data,
-    }))
+    Ok(Converted::Entry(Entry { partition_key, data }))
 }
 
 /// The time of a change in microseconds since the Unix epoch.
@@ -140,13 +135,7 @@ fn creation_us(number: &str, seconds: f64) -> u64 {
 /// The change log's 32 hexadecimal digits, in the hyphenated form the stream uses.
 fn event_id(digits: &str) -> String {
     let part = |from: usize, to: usize| digits.get(from..to);
-    match (
-        part(0, 8),
-        part(8, 12),
-        part(12, 16),
-        part(16, 20),
-        part(20, 32),
-    ) {
+    match (part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)) {
         (Some(a), Some(b), Some(c), Some(d), Some(e)) if digits.len() == 32 => {
             format!("{a}-{b}-{c}-{d}-{e}")
         }
@@ -160,23 +149,14 @@ mod tests {
 
     #[test]
     fn a_change_number_is_the_microsecond_of_the_write() {
-        assert_eq!(
-            creation_us("101720740233012995000", 0.0),
-            1_720_740_233_012_995_000
-        );
-        assert_eq!(
-            creation_us("100001720740233012995", 1.0),
-            1_720_740_233_012_995
-        );
+        assert_eq!(creation_us("101720740233012995000", 0.0), 1_720_740_233_012_995_000);
+        assert_eq!(creation_us("100001720740233012995", 1.0), 1_720_740_233_012_995);
         assert_eq!(creation_us("17", 1_720_740_233.0), 1_720_740_233_000_000);
     }
 
     #[test]
     fn an_event_id_is_hyphenated_only_if_it_is_one() {
-        assert_eq!(
-            event_id("b015b5f0c0954b508ad04279aa3d88c6"),
-            "b015b5f0-c095-4b50-8ad0-4279aa3d88c6"
-        );
+        assert_eq!(event_id("b015b5f0c0954b508ad04279aa3d88c6"), "b015b5f0-c095-4b50-8ad0-4279aa3d88c6");
         assert_eq!(event_id("1732117000000001"), "1732117000000001");
     }
 }

@@ -2,31 +2,20 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, Put,
-    ReturnConsumedCapacity, ScalarAttributeType, TransactWriteItem,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, Put, ReturnConsumedCapacity,
+    ScalarAttributeType, TransactWriteItem,
 };
 use evercount_local::{EmbeddedAws, EmbeddedError, EmbeddedOptions};
 
 pub async fn create_table(client: &Client, table: &str) {
-    let key = KeySchemaElement::builder()
-        .attribute_name("id")
-        .key_type(KeyType::Hash)
-        .build()
-        .unwrap();
+    let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
     let attribute = AttributeDefinition::builder()
         .attribute_name("id")
         .attribute_type(ScalarAttributeType::S)
         .build()
         .unwrap();
-    let call = client
-        .create_table()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest);
-    call.key_schema(key)
-        .attribute_definitions(attribute)
-        .send()
-        .await
-        .unwrap();
+    let call = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+    call.key_schema(key).attribute_definitions(attribute).send().await.unwrap();
 }
 
 pub fn text(value: &str) -> AttributeValue {
@@ -40,21 +29,12 @@ pub fn number(value: i64) -> AttributeValue {
 #[tokio::test]
 async fn tables_in_a_file_outlive_the_services_and_those_in_memory_do_not() {
     let directory = tempfile::tempdir().unwrap();
-    let file = EmbeddedOptions {
-        data_file: Some(directory.path().join("data.db")),
-        ..EmbeddedOptions::default()
-    };
-    for (options, kept) in [
-        (file, vec!["items".to_owned()]),
-        (EmbeddedOptions::default(), vec![]),
-    ] {
+    let file =
+        EmbeddedOptions { data_file: Some(directory.path().join("data.db")), ..EmbeddedOptions::default() };
+    for (options, kept) in [(file, vec!["items".to_owned()]), (EmbeddedOptions::default(), vec![])] {
         let aws = EmbeddedAws::start(options.clone()).await.unwrap();
         create_table(&aws.dynamodb(), "items").await;
-        let put = aws
-            .dynamodb()
-            .put_item()
-            .table_name("items")
-            .item("id", text("a"));
+        let put = aws.dynamodb().put_item().table_name("items").item("id", text("a"));
         put.send().await.unwrap();
         aws.stop().await;
         let aws = EmbeddedAws::start(options).await.unwrap();
@@ -66,16 +46,9 @@ async fn tables_in_a_file_outlive_the_services_and_those_in_memory_do_not() {
 
 #[tokio::test]
 async fn a_stop_frees_the_ports_and_a_taken_port_is_an_error_that_names_it() {
-    let aws = EmbeddedAws::start(EmbeddedOptions::default())
-        .await
-        .unwrap();
-    let port = |endpoint: String| -> u16 {
-        endpoint
-            .strip_prefix("http://127.0.0.1:")
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
+    let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
+    let port =
+        |endpoint: String| -> u16 { endpoint.strip_prefix("http://127.0.0.1:").unwrap().parse().unwrap() };
     let options = EmbeddedOptions {
         dynamodb_port: port(aws.dynamodb_endpoint()),
         kinesis_port: port(aws.kinesis_endpoint()),
@@ -90,42 +63,28 @@ async fn a_stop_frees_the_ports_and_a_taken_port_is_an_error_that_names_it() {
     assert!(matches!(refused, EmbeddedError::Listen { port, .. } if port == options.dynamodb_port));
     aws.stop().await;
     for port in [options.dynamodb_port, options.kinesis_port] {
-        assert!(
-            tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .is_err()
-        );
+        assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err());
     }
     EmbeddedAws::start(options).await.unwrap().stop().await;
 }
 
 #[tokio::test]
 async fn a_drop_stops_the_services_without_waiting() {
-    let aws = EmbeddedAws::start(EmbeddedOptions::default())
-        .await
-        .unwrap();
+    let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
     aws.dynamodb().list_tables().send().await.unwrap();
-    let address = aws
-        .dynamodb_endpoint()
-        .strip_prefix("http://")
-        .unwrap()
-        .to_owned();
+    let address = aws.dynamodb_endpoint().strip_prefix("http://").unwrap().to_owned();
     drop(aws);
     let refused = async {
         while tokio::net::TcpStream::connect(&address).await.is_ok() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(5), refused)
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(5), refused).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_transaction_is_applied_once_per_token_and_tells_its_cost() {
-    let aws = EmbeddedAws::start(EmbeddedOptions::default())
-        .await
-        .unwrap();
+    let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
     let client = aws.dynamodb();
     create_table(&client, "items").await;
     let put = Put::builder()
@@ -138,48 +97,24 @@ async fn a_transaction_is_applied_once_per_token_and_tells_its_cost() {
         .transact_write_items()
         .transact_items(TransactWriteItem::builder().put(put).build())
         .return_consumed_capacity(ReturnConsumedCapacity::Total);
-    let first = write
-        .clone()
-        .client_request_token("one")
-        .send()
-        .await
-        .unwrap();
+    let first = write.clone().client_request_token("one").send().await.unwrap();
     assert_eq!(first.consumed_capacity()[0].capacity_units(), Some(2.0));
-    assert!(
-        write
-            .clone()
-            .client_request_token("one")
-            .send()
-            .await
-            .is_ok(),
-        "the same token again"
-    );
-    let refused = write
-        .client_request_token("two")
-        .send()
-        .await
-        .unwrap_err()
-        .into_service_error();
+    assert!(write.clone().client_request_token("one").send().await.is_ok(), "the same token again");
+    let refused = write.client_request_token("two").send().await.unwrap_err().into_service_error();
     assert!(refused.is_transaction_canceled_exception());
     aws.stop().await;
 }
 
 #[tokio::test]
 async fn writes_to_a_captured_table_do_not_slow_down_with_its_change_log() {
-    let aws = EmbeddedAws::start(EmbeddedOptions::default())
-        .await
-        .unwrap();
+    let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
     create_table(&aws.dynamodb(), "items").await;
     let mut pump = evercount_local::Pump::new(aws.database(), aws.kinesis(), "none", aws.region());
-    pump.attach("items", &evercount_local::PumpStart::TrimHorizon)
-        .unwrap();
+    pump.attach("items", &evercount_local::PumpStart::TrimHorizon).unwrap();
     let database = aws.database();
     let write = |index: u32| {
-        let request =
-            serde_json::json!({"TableName": "items", "Item": {"id": {"S": format!("{index}")}}});
-        database
-            .put_item(serde_json::from_value(request).unwrap())
-            .unwrap();
+        let request = serde_json::json!({"TableName": "items", "Item": {"id": {"S": format!("{index}")}}});
+        database.put_item(serde_json::from_value(request).unwrap()).unwrap();
     };
     let timed = |range: std::ops::Range<u32>| {
         let start = std::time::Instant::now();
@@ -190,9 +125,6 @@ async fn writes_to_a_captured_table_do_not_slow_down_with_its_change_log() {
     timed(500..8_000);
     let late = timed(8_000..8_500);
     // Without the index the late writes take more than twenty times as long as the early ones.
-    assert!(
-        late < early * 6 + std::time::Duration::from_millis(100),
-        "{early:?} became {late:?}"
-    );
+    assert!(late < early * 6 + std::time::Duration::from_millis(100), "{early:?} became {late:?}");
     aws.stop().await;
 }

@@ -32,11 +32,7 @@ impl OnFailure for Destination {
 
 fn options(mapping: MappingConfig) -> PollerOptions {
     let pause = std::time::Duration::from_millis(1);
-    PollerOptions {
-        mapping,
-        retry_pause: (pause, pause * 4),
-        ..PollerOptions::default()
-    }
+    PollerOptions { mapping, retry_pause: (pause, pause * 4), ..PollerOptions::default() }
 }
 
 fn number(text: &str) -> u32 {
@@ -48,21 +44,14 @@ fn holds(event: &KinesisEvent, poison: u32) -> bool {
 }
 
 fn spans(log: &Log) -> Vec<(u32, u32)> {
-    log.batches()
-        .iter()
-        .map(|batch| (number(&batch[0]), number(&batch[batch.len() - 1])))
-        .collect()
+    log.batches().iter().map(|batch| (number(&batch[0]), number(&batch[batch.len() - 1]))).collect()
 }
 
 #[tokio::test]
 async fn a_partial_reply_delivers_again_from_the_lowest_reported_record() {
     let scene = Scene::with_shards(1).await;
     scene.put(0..10).await;
-    let mapping = MappingConfig {
-        batch_size: 10,
-        report_item_failures: true,
-        ..MappingConfig::default()
-    };
+    let mapping = MappingConfig { batch_size: 10, report_item_failures: true, ..MappingConfig::default() };
     let mut poller = scene.poller(options(mapping)).await;
     let log = Log::default();
     let seen = log.clone();
@@ -92,21 +81,11 @@ async fn a_bisect_brings_one_poison_record_to_the_destination_and_all_others_thr
         ..MappingConfig::default()
     };
     // The destination refuses twice, which must not lose the batch.
-    let destination = Arc::new(Destination {
-        refusals: Mutex::new(2),
-        ..Destination::default()
-    });
-    let mut poller = scene
-        .poller(options(mapping))
-        .await
-        .on_failure(destination.clone());
+    let destination = Arc::new(Destination { refusals: Mutex::new(2), ..Destination::default() });
+    let mut poller = scene.poller(options(mapping)).await.on_failure(destination.clone());
     let log = Log::default();
     let function = log.reply(|event| {
-        if holds(event, 13) {
-            Err("poison".to_owned())
-        } else {
-            Ok(KinesisEventResponse::default())
-        }
+        if holds(event, 13) { Err("poison".to_owned()) } else { Ok(KinesisEventResponse::default()) }
     });
     let tally = poller.run_until_idle(function).await.unwrap();
     assert_eq!(
@@ -138,16 +117,10 @@ async fn a_bisect_brings_one_poison_record_to_the_destination_and_all_others_thr
 async fn an_exhausted_batch_goes_to_the_destination_whole_and_the_shard_goes_on() {
     let scene = Scene::with_shards(1).await;
     scene.put(0..10).await;
-    let mapping = MappingConfig {
-        batch_size: 4,
-        maximum_retry_attempts: Some(2),
-        ..MappingConfig::default()
-    };
+    let mapping =
+        MappingConfig { batch_size: 4, maximum_retry_attempts: Some(2), ..MappingConfig::default() };
     let destination = Arc::new(Destination::default());
-    let mut poller = scene
-        .poller(options(mapping))
-        .await
-        .on_failure(destination.clone());
+    let mut poller = scene.poller(options(mapping)).await.on_failure(destination.clone());
     let log = Log::default();
     // A panic is an error like any other.
     let noting = log.clone();
@@ -167,21 +140,9 @@ async fn an_exhausted_batch_goes_to_the_destination_whole_and_the_shard_goes_on(
     let sequence = |index: usize| batch.event.records[index].kinesis.sequence_number.clone();
     assert_eq!(batch.condition, Condition::RetryAttemptsExhausted);
     assert_eq!(batch.shard_id, "shardId-000000000000");
-    assert_eq!(
-        batch.stream_arn,
-        "arn:aws:kinesis:eu-central-1:000000000000:stream/cdc"
-    );
-    assert_eq!(
-        (batch.start.clone(), batch.end.clone()),
-        (sequence(0), sequence(3))
-    );
-    assert_eq!(
-        texts(&batch.event)
-            .iter()
-            .map(|text| number(text))
-            .collect::<Vec<_>>(),
-        [4, 5, 6, 7]
-    );
+    assert_eq!(batch.stream_arn, "arn:aws:kinesis:eu-central-1:000000000000:stream/cdc");
+    assert_eq!((batch.start.clone(), batch.end.clone()), (sequence(0), sequence(3)));
+    assert_eq!(texts(&batch.event).iter().map(|text| number(text)).collect::<Vec<_>>(), [4, 5, 6, 7]);
     scene.aws.stop().await;
 }
 
@@ -189,18 +150,11 @@ async fn an_exhausted_batch_goes_to_the_destination_whole_and_the_shard_goes_on(
 async fn a_response_without_failures_by_mistake_drops_the_data() {
     let scene = Scene::with_shards(1).await;
     scene.put(0..5).await;
-    let mapping = MappingConfig {
-        report_item_failures: true,
-        ..MappingConfig::default()
-    };
+    let mapping = MappingConfig { report_item_failures: true, ..MappingConfig::default() };
     let mut poller = scene.poller(options(mapping)).await;
     let log = Log::default();
     poller.run_until_idle(log.succeed()).await.unwrap();
     let tally = poller.run_until_idle(log.succeed()).await.unwrap();
-    assert_eq!(
-        (spans(&log), tally.delivered),
-        (vec![(0, 4)], 0),
-        "Lambda takes it for success"
-    );
+    assert_eq!((spans(&log), tally.delivered), (vec![(0, 4)], 0), "Lambda takes it for success");
     scene.aws.stop().await;
 }

@@ -1,10 +1,5 @@
 //! The embedded AWS end to end: real SDK calls over loopback, the poller and the pump.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod embedded;
 mod failures;

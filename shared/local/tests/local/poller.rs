@@ -11,10 +11,7 @@ use crate::scene::{Log, STREAM, Scene, assert_all_in_order};
 
 fn batches_of(batch_size: usize) -> PollerOptions {
     PollerOptions {
-        mapping: MappingConfig {
-            batch_size,
-            ..MappingConfig::default()
-        },
+        mapping: MappingConfig { batch_size, ..MappingConfig::default() },
         ..PollerOptions::default()
     }
 }
@@ -28,18 +25,12 @@ async fn every_record_is_delivered_once_in_order_of_its_key() {
     let tally = poller.run_until_idle(log.succeed()).await.unwrap();
     assert_all_in_order(&log.texts(), 1_200);
     assert!(log.batches().iter().all(|batch| batch.len() <= 50));
-    assert_eq!(
-        (tally.delivered, tally.succeeded, tally.discarded),
-        (1_200, 1_200, 0)
-    );
+    assert_eq!((tally.delivered, tally.succeeded, tally.discarded), (1_200, 1_200, 0));
     assert_eq!(tally.invocations, log.batches().len() as u64);
 
     scene.put(1_200..1_300).await;
     let tally = poller.run_until_idle(log.succeed()).await.unwrap();
-    assert_eq!(
-        tally.delivered, 100,
-        "a second run goes on where the first ended"
-    );
+    assert_eq!(tally.delivered, 100, "a second run goes on where the first ended");
     assert_all_in_order(&log.texts(), 1_300);
     scene.aws.stop().await;
 }
@@ -47,36 +38,17 @@ async fn every_record_is_delivered_once_in_order_of_its_key() {
 #[tokio::test]
 async fn the_event_is_the_envelope_that_lambda_sends() {
     let scene = Scene::with_shards(1).await;
-    let entry = Entry {
-        partition_key: "68406A36".to_owned(),
-        data: b"{}".to_vec(),
-    };
-    let put = scene
-        .kinesis
-        .put_record()
-        .stream_name(STREAM)
-        .partition_key(&entry.partition_key);
-    let put = put
-        .data(aws_sdk_kinesis::primitives::Blob::new(entry.data))
-        .send()
-        .await
-        .unwrap();
+    let entry = Entry { partition_key: "68406A36".to_owned(), data: b"{}".to_vec() };
+    let put = scene.kinesis.put_record().stream_name(STREAM).partition_key(&entry.partition_key);
+    let put = put.data(aws_sdk_kinesis::primitives::Blob::new(entry.data)).send().await.unwrap();
     let number = put.sequence_number();
     let log = Log::default();
-    scene
-        .poller(batches_of(1))
-        .await
-        .run_until_idle(log.succeed())
-        .await
-        .unwrap();
+    scene.poller(batches_of(1)).await.run_until_idle(log.succeed()).await.unwrap();
 
     let mut event = serde_json::to_value(&log.events()[0]).unwrap();
     let arrival = event["Records"][0]["kinesis"]["approximateArrivalTimestamp"].take();
     let seconds: f64 = arrival.as_str().unwrap().parse().unwrap();
-    assert!(
-        (1.7e9..1e11).contains(&seconds),
-        "{seconds} are seconds since the epoch"
-    );
+    assert!((1.7e9..1e11).contains(&seconds), "{seconds} are seconds since the epoch");
     assert_eq!(
         event,
         serde_json::json!({"Records": [{
@@ -110,34 +82,20 @@ async fn a_restart_at_an_older_position_delivers_again_and_after_the_checkpoint_
     let older = log.events()[2].records[0].kinesis.sequence_number.clone();
     let shard = "shardId-000000000000".to_owned();
     let checkpoints = first.checkpoints().await;
-    assert_eq!(
-        checkpoints[&shard],
-        log.events()[3].records[4].kinesis.sequence_number
-    );
+    assert_eq!(checkpoints[&shard], log.events()[3].records[4].kinesis.sequence_number);
 
     let after_older =
         StartingPosition::AfterSequenceNumbers(BTreeMap::from([(shard.clone(), older.clone())]));
     for (start, expected) in [
         (StartingPosition::TrimHorizon, 20),
-        (
-            StartingPosition::AtSequenceNumbers(BTreeMap::from([(shard, older)])),
-            10,
-        ),
+        (StartingPosition::AtSequenceNumbers(BTreeMap::from([(shard, older)])), 10),
         (after_older, 9),
         (StartingPosition::AfterSequenceNumbers(checkpoints), 0),
         (StartingPosition::Latest, 0),
     ] {
         let again = Log::default();
-        let options = PollerOptions {
-            start: start.clone(),
-            ..batches_of(5)
-        };
-        scene
-            .poller(options)
-            .await
-            .run_until_idle(again.succeed())
-            .await
-            .unwrap();
+        let options = PollerOptions { start: start.clone(), ..batches_of(5) };
+        scene.poller(options).await.run_until_idle(again.succeed()).await.unwrap();
         let all = log.texts();
         assert_eq!(again.texts(), all[all.len() - expected..], "{start:?}");
     }
@@ -148,10 +106,7 @@ async fn a_restart_at_an_older_position_delivers_again_and_after_the_checkpoint_
 async fn a_put_wakes_a_running_poller_and_a_shutdown_ends_its_pause() {
     let scene = Scene::with_shards(2).await;
     let minute = Duration::from_secs(60);
-    let options = PollerOptions {
-        idle_pause: (minute, minute),
-        ..scene.aws.poller_options()
-    };
+    let options = PollerOptions { idle_pause: (minute, minute), ..scene.aws.poller_options() };
     let mut poller = scene.poller(options).await;
     let log = Log::default();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -160,20 +115,14 @@ async fn a_put_wakes_a_running_poller_and_a_shutdown_ends_its_pause() {
         let shutdown = async {
             let _ = stopped.await;
         };
-        poller
-            .run(function, shutdown)
-            .await
-            .map(|tally| (poller, tally))
+        poller.run(function, shutdown).await.map(|tally| (poller, tally))
     });
     // Time enough for both shards to be found empty.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let put = Instant::now();
     scene.put(0..40).await;
     while log.texts().len() < 40 {
-        assert!(
-            put.elapsed() < Duration::from_secs(10),
-            "records are not delivered"
-        );
+        assert!(put.elapsed() < Duration::from_secs(10), "records are not delivered");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     stop.send(()).unwrap();
@@ -192,12 +141,8 @@ async fn a_cancelled_run_loses_nothing() {
     let mut poller = scene.poller(batches_of(100)).await;
     let log = Log::default();
     let failing = log.reply(|_| Err("never".to_owned()));
-    let cancelled =
-        tokio::time::timeout(Duration::from_millis(100), poller.run_until_idle(failing)).await;
-    assert!(
-        cancelled.is_err(),
-        "with endless retries a failing function keeps the run going"
-    );
+    let cancelled = tokio::time::timeout(Duration::from_millis(100), poller.run_until_idle(failing)).await;
+    assert!(cancelled.is_err(), "with endless retries a failing function keeps the run going");
     assert!(poller.checkpoints().await.is_empty());
     let after = Log::default();
     poller.run_until_idle(after.succeed()).await.unwrap();
@@ -208,24 +153,12 @@ async fn a_cancelled_run_loses_nothing() {
 #[tokio::test]
 async fn a_batch_window_gathers_records_and_is_cut_short_at_the_tip() {
     let scene = Scene::with_shards(1).await;
-    let mapping = MappingConfig {
-        batch_size: 100,
-        batch_window_ms: 60_000,
-        ..MappingConfig::default()
-    };
-    let mut poller = scene
-        .poller(PollerOptions {
-            mapping,
-            ..PollerOptions::default()
-        })
-        .await;
+    let mapping = MappingConfig { batch_size: 100, batch_window_ms: 60_000, ..MappingConfig::default() };
+    let mut poller = scene.poller(PollerOptions { mapping, ..PollerOptions::default() }).await;
     scene.put(0..250).await;
     let log = Log::default();
     poller.run_until_idle(log.succeed()).await.unwrap();
-    assert_eq!(
-        log.batches().iter().map(Vec::len).collect::<Vec<_>>(),
-        [100, 100, 50]
-    );
+    assert_eq!(log.batches().iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
     scene.aws.stop().await;
 }
 
@@ -270,10 +203,7 @@ async fn producers_that_put_at_once_lose_no_record_to_a_reader() {
     assert_eq!(texts.len(), 4_000);
     for producer in 0..8 {
         let expected: Vec<u32> = (0..500).collect();
-        assert_eq!(
-            crate::scene::numbers_of(&texts, &format!("p{producer}")),
-            expected
-        );
+        assert_eq!(crate::scene::numbers_of(&texts, &format!("p{producer}")), expected);
     }
     scene.aws.stop().await;
 }
@@ -283,28 +213,13 @@ async fn records_up_to_the_checkpoints_can_be_forgotten() {
     let scene = Scene::with_shards(3).await;
     scene.put(0..100).await;
     let mut poller = scene.poller(batches_of(10)).await;
-    poller
-        .run_until_idle(Log::default().succeed())
-        .await
-        .unwrap();
+    poller.run_until_idle(Log::default().succeed()).await.unwrap();
     scene.put(100..120).await;
-    assert_eq!(
-        scene.aws.forget(STREAM, &poller.checkpoints().await).await,
-        100
-    );
+    assert_eq!(scene.aws.forget(STREAM, &poller.checkpoints().await).await, 100);
     let rest = Log::default();
-    scene
-        .poller(batches_of(10))
-        .await
-        .run_until_idle(rest.succeed())
-        .await
-        .unwrap();
+    scene.poller(batches_of(10)).await.run_until_idle(rest.succeed()).await.unwrap();
     assert_eq!(rest.texts().len(), 20);
     poller.run_until_idle(rest.succeed()).await.unwrap();
-    assert_eq!(
-        rest.texts().len(),
-        40,
-        "the first poller goes on undisturbed"
-    );
+    assert_eq!(rest.texts().len(), 40, "the first poller goes on undisturbed");
     scene.aws.stop().await;
 }

@@ -14,16 +14,8 @@ const RIGHT: &str = "shardId-000000000002";
 const MERGED: &str = "shardId-000000000003";
 
 fn options(read_order: ReadOrder) -> PollerOptions {
-    let mapping = MappingConfig {
-        batch_size: 10,
-        read_order,
-        ..MappingConfig::default()
-    };
-    PollerOptions {
-        mapping,
-        discovery_pause: Duration::from_millis(20),
-        ..PollerOptions::default()
-    }
+    let mapping = MappingConfig { batch_size: 10, read_order, ..MappingConfig::default() };
+    PollerOptions { mapping, discovery_pause: Duration::from_millis(20), ..PollerOptions::default() }
 }
 
 fn shard(event: &KinesisEvent) -> String {
@@ -71,20 +63,12 @@ async fn parents_are_read_to_their_end_before_their_children() {
 async fn children_first_delivers_the_changes_of_a_key_out_of_order() {
     let scene = split_and_merged().await;
     let log = Log::default();
-    scene
-        .poller(options(ReadOrder::ChildFirst))
-        .await
-        .run_until_idle(log.succeed())
-        .await
-        .unwrap();
+    scene.poller(options(ReadOrder::ChildFirst)).await.run_until_idle(log.succeed()).await.unwrap();
     let order = shards(&log);
     assert_eq!((order[0].as_str(), order[3].as_str()), (MERGED, PARENT));
     let mut texts = log.texts();
     let numbers = crate::scene::numbers_of(&texts, "key3");
-    assert!(
-        numbers[0] >= 80 && numbers.last().is_some_and(|last| *last < 40),
-        "{numbers:?}"
-    );
+    assert!(numbers[0] >= 80 && numbers.last().is_some_and(|last| *last < 40), "{numbers:?}");
     texts.sort_by_key(|text| text.rsplit(':').next().unwrap().parse::<u32>().unwrap());
     assert_all_in_order(&texts, 120);
     scene.aws.stop().await;

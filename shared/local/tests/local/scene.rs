@@ -19,23 +19,11 @@ pub struct Scene {
 
 impl Scene {
     pub async fn with_shards(shards: i32) -> Self {
-        let aws = EmbeddedAws::start(EmbeddedOptions::default())
-            .await
-            .unwrap();
+        let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
         let kinesis = aws.kinesis();
-        kinesis
-            .create_stream()
-            .stream_name(STREAM)
-            .shard_count(shards)
-            .send()
-            .await
-            .unwrap();
+        kinesis.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
         let dynamodb = aws.dynamodb();
-        let scene = Self {
-            aws,
-            kinesis,
-            dynamodb,
-        };
+        let scene = Self { aws, kinesis, dynamodb };
         scene.until_active().await;
         scene
     }
@@ -43,19 +31,8 @@ impl Scene {
     /// A reshard is done in the background; the next one is refused until then.
     pub async fn until_active(&self) {
         for _ in 0..200 {
-            let summary = self
-                .kinesis
-                .describe_stream_summary()
-                .stream_name(STREAM)
-                .send()
-                .await
-                .unwrap();
-            let status = summary
-                .stream_description_summary()
-                .unwrap()
-                .stream_status()
-                .as_str()
-                .to_owned();
+            let summary = self.kinesis.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+            let status = summary.stream_description_summary().unwrap().stream_status().as_str().to_owned();
             if status == "ACTIVE" {
                 return;
             }
@@ -70,10 +47,7 @@ impl Scene {
             .map(|number| {
                 let partition_key = format!("key{}", number % 8);
                 let data = format!("{partition_key}:{number}").into_bytes();
-                Entry {
-                    partition_key,
-                    data,
-                }
+                Entry { partition_key, data }
             })
             .collect();
         put_in_order(&self.kinesis, STREAM, &entries).await.unwrap();
@@ -81,28 +55,18 @@ impl Scene {
 
     pub async fn split(&self, shard: &str, at: &str) {
         let call = self.kinesis.split_shard().stream_name(STREAM);
-        call.shard_to_split(shard)
-            .new_starting_hash_key(at)
-            .send()
-            .await
-            .unwrap();
+        call.shard_to_split(shard).new_starting_hash_key(at).send().await.unwrap();
         self.until_active().await;
     }
 
     pub async fn merge(&self, shard: &str, adjacent: &str) {
         let call = self.kinesis.merge_shards().stream_name(STREAM);
-        call.shard_to_merge(shard)
-            .adjacent_shard_to_merge(adjacent)
-            .send()
-            .await
-            .unwrap();
+        call.shard_to_merge(shard).adjacent_shard_to_merge(adjacent).send().await.unwrap();
         self.until_active().await;
     }
 
     pub async fn poller(&self, options: PollerOptions) -> Poller {
-        Poller::open(self.kinesis.clone(), STREAM, options)
-            .await
-            .unwrap()
+        Poller::open(self.kinesis.clone(), STREAM, options).await.unwrap()
     }
 }
 
@@ -138,10 +102,7 @@ impl Log {
     }
 
     /// A function that notes its event and answers what `reply` says.
-    pub fn reply<R>(
-        &self,
-        reply: R,
-    ) -> impl Fn(KinesisEvent) -> Replying + Send + Sync + 'static + use<R>
+    pub fn reply<R>(&self, reply: R) -> impl Fn(KinesisEvent) -> Replying + Send + Sync + 'static + use<R>
     where
         R: Fn(&KinesisEvent) -> Result<KinesisEventResponse, String> + Send + Sync + 'static,
     {
@@ -154,23 +115,16 @@ impl Log {
     }
 }
 
-pub type Replying =
-    std::pin::Pin<Box<dyn Future<Output = Result<KinesisEventResponse, String>> + Send>>;
+pub type Replying = std::pin::Pin<Box<dyn Future<Output = Result<KinesisEventResponse, String>> + Send>>;
 
 pub fn texts(event: &KinesisEvent) -> Vec<String> {
     let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
-    event
-        .records
-        .iter()
-        .map(|record| text(&record.kinesis.data))
-        .collect()
+    event.records.iter().map(|record| text(&record.kinesis.data)).collect()
 }
 
 /// The numbers in `texts` by key, in the order given.
 pub fn numbers_of(texts: &[String], key: &str) -> Vec<u32> {
-    let numbers = texts
-        .iter()
-        .filter_map(|text| text.strip_prefix(key)?.strip_prefix(':')?.parse().ok());
+    let numbers = texts.iter().filter_map(|text| text.strip_prefix(key)?.strip_prefix(':')?.parse().ok());
     numbers.collect()
 }
 
@@ -179,10 +133,6 @@ pub fn assert_all_in_order(texts: &[String], count: u32) {
     assert_eq!(texts.len(), count as usize);
     for key in 0..8 {
         let expected: Vec<u32> = (0..count).filter(|number| number % 8 == key).collect();
-        assert_eq!(
-            numbers_of(texts, &format!("key{key}")),
-            expected,
-            "key{key}"
-        );
+        assert_eq!(numbers_of(texts, &format!("key{key}")), expected, "key{key}");
     }
 }

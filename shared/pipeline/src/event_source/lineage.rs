@@ -44,8 +44,7 @@ pub struct ShardView<'a> {
 /// A parent that is not listed has left the stream's retention and holds nothing back.
 #[must_use]
 pub fn readable<'a>(order: ReadOrder, shards: &[ShardView<'a>]) -> Vec<&'a str> {
-    let stages: BTreeMap<&str, Stage> =
-        shards.iter().map(|shard| (shard.id, shard.stage)).collect();
+    let stages: BTreeMap<&str, Stage> = shards.iter().map(|shard| (shard.id, shard.stage)).collect();
     let mut has_child_behind: BTreeMap<&str, bool> = BTreeMap::new();
     for shard in shards {
         for parent in shard.parents.iter().flatten() {
@@ -56,11 +55,11 @@ pub fn readable<'a>(order: ReadOrder, shards: &[ShardView<'a>]) -> Vec<&'a str> 
         .iter()
         .filter(|shard| shard.stage != Stage::Drained)
         .filter(|shard| match order {
-            ReadOrder::ParentFirst => shard.parents.iter().flatten().all(|parent| {
-                stages
-                    .get(parent)
-                    .is_none_or(|stage| *stage == Stage::Drained)
-            }),
+            ReadOrder::ParentFirst => shard
+                .parents
+                .iter()
+                .flatten()
+                .all(|parent| stages.get(parent).is_none_or(|stage| *stage == Stage::Drained)),
             ReadOrder::ChildFirst => !has_child_behind.get(shard.id).copied().unwrap_or_default(),
         })
         .map(|shard| shard.id)
@@ -75,11 +74,8 @@ mod tests {
     fn children_wait_for_their_parents_or_the_other_way_round() {
         use ReadOrder::{ChildFirst, ParentFirst};
         use Stage::{AtTip, Behind, Drained};
-        let view = |id: &'static str, parents: [Option<&'static str>; 2], stage| ShardView {
-            id,
-            parents,
-            stage,
-        };
+        let view =
+            |id: &'static str, parents: [Option<&'static str>; 2], stage| ShardView { id, parents, stage };
         let split = |parent, left, right| {
             vec![
                 view("p", [None, None], parent),
@@ -95,60 +91,15 @@ mod tests {
             ]
         };
         for (what, order, shards, expected) in [
-            (
-                "the parent alone",
-                ParentFirst,
-                split(Behind, Behind, Behind),
-                vec!["p"],
-            ),
-            (
-                "at the tip is not drained",
-                ParentFirst,
-                split(AtTip, Behind, Behind),
-                vec!["p"],
-            ),
-            (
-                "then both children",
-                ParentFirst,
-                split(Drained, Behind, Behind),
-                vec!["l", "r"],
-            ),
-            (
-                "a merged shard waits for both",
-                ParentFirst,
-                merge(Drained, Behind),
-                vec!["b"],
-            ),
-            (
-                "and then goes on alone",
-                ParentFirst,
-                merge(Drained, Drained),
-                vec!["m"],
-            ),
-            (
-                "the children alone",
-                ChildFirst,
-                split(Behind, Behind, Behind),
-                vec!["l", "r"],
-            ),
-            (
-                "one child behind holds the parent",
-                ChildFirst,
-                split(Behind, AtTip, Behind),
-                vec!["l", "r"],
-            ),
-            (
-                "then the parent too",
-                ChildFirst,
-                split(Behind, AtTip, AtTip),
-                vec!["p", "l", "r"],
-            ),
-            (
-                "a merged shard first",
-                ChildFirst,
-                merge(Behind, Behind),
-                vec!["m"],
-            ),
+            ("the parent alone", ParentFirst, split(Behind, Behind, Behind), vec!["p"]),
+            ("at the tip is not drained", ParentFirst, split(AtTip, Behind, Behind), vec!["p"]),
+            ("then both children", ParentFirst, split(Drained, Behind, Behind), vec!["l", "r"]),
+            ("a merged shard waits for both", ParentFirst, merge(Drained, Behind), vec!["b"]),
+            ("and then goes on alone", ParentFirst, merge(Drained, Drained), vec!["m"]),
+            ("the children alone", ChildFirst, split(Behind, Behind, Behind), vec!["l", "r"]),
+            ("one child behind holds the parent", ChildFirst, split(Behind, AtTip, Behind), vec!["l", "r"]),
+            ("then the parent too", ChildFirst, split(Behind, AtTip, AtTip), vec!["p", "l", "r"]),
+            ("a merged shard first", ChildFirst, merge(Behind, Behind), vec!["m"]),
             (
                 "a parent out of retention",
                 ParentFirst,

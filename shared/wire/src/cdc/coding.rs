@@ -65,11 +65,7 @@ impl Codings<'_> {
             }
         }
         for (name, coding) in self.learned.map_or(&[][..], |shape| &shape.columns) {
-            let form = self
-                .schema
-                .iter()
-                .find(|(column, _)| column == name)
-                .map(|(_, form)| *form);
+            let form = self.schema.iter().find(|(column, _)| column == name).map(|(_, form)| *form);
             // A Connect schema calls an unsigned column a signed one, and is right on all else.
             let told = match form {
                 None => true,
@@ -117,10 +113,7 @@ fn replace(value: &mut Value, coding: ColumnCoding) {
 /// values, and its rows keep their keys and groups.
 fn binary(text: &str) -> Option<Value> {
     let bytes = json::read_base64(text).ok()?;
-    Some(
-        String::from_utf8(bytes)
-            .map_or_else(|error| Value::Binary(error.into_bytes()), Value::String),
-    )
+    Some(String::from_utf8(bytes).map_or_else(|error| Value::Binary(error.into_bytes()), Value::String))
 }
 
 fn unscaled(text: &str, scale: i32) -> Option<Decimal> {
@@ -142,8 +135,7 @@ fn variable_scale(value: &Value) -> Option<Decimal> {
     let Value::Map(parts) = value else {
         return None;
     };
-    let (Value::Number(scale), Value::String(text)) = (parts.get("scale")?, parts.get("value")?)
-    else {
+    let (Value::Number(scale), Value::String(text)) = (parts.get("scale")?, parts.get("value")?) else {
         return None;
     };
     unscaled(text, scale.as_i64()?.try_into().ok()?)
@@ -151,9 +143,7 @@ fn variable_scale(value: &Value) -> Option<Decimal> {
 
 /// The columns of a Connect `struct` schema
 /// (<https://kafka.apache.org/documentation/#connect_schema>); empty where it has none.
-pub(super) fn schema_columns(
-    schema: &Fields<'_>,
-) -> Result<Vec<(String, WireForm)>, super::Undecodable> {
+pub(super) fn schema_columns(schema: &Fields<'_>) -> Result<Vec<(String, WireForm)>, super::Undecodable> {
     let mut columns = Vec::new();
     for column in schema.array("fields")? {
         let column = Fields::read(column, "schema")?;
@@ -162,19 +152,13 @@ pub(super) fn schema_columns(
         let form = match (column.text("type")?.as_deref(), logical.as_deref()) {
             (Some("bytes"), Some("org.apache.kafka.connect.data.Decimal")) => {
                 let parameters = column.object("parameters")?;
-                let scale = parameters
-                    .as_ref()
-                    .and_then(|parameters| parameters.get("scale"));
+                let scale = parameters.as_ref().and_then(|parameters| parameters.get("scale"));
                 // Connect writes the scale as a string; a number is taken as well.
                 let scale = scale.and_then(|scale| scale.trim_matches('"').parse().ok());
-                WireForm::Coded(ColumnCoding::UnscaledDecimal {
-                    scale: scale.unwrap_or(0),
-                })
+                WireForm::Coded(ColumnCoding::UnscaledDecimal { scale: scale.unwrap_or(0) })
             }
             (Some("bytes"), _) => WireForm::Coded(ColumnCoding::Binary),
-            (Some("struct"), Some("io.debezium.data.VariableScaleDecimal")) => {
-                WireForm::VariableScale
-            }
+            (Some("struct"), Some("io.debezium.data.VariableScaleDecimal")) => WireForm::VariableScale,
             (Some("int64"), None) => WireForm::Integer,
             _ => WireForm::Plain,
         };
@@ -200,11 +184,7 @@ mod tests {
         let check = |coding, wire: Value, expected: Option<Value>| {
             let mut value = wire.clone();
             replace(&mut value, coding);
-            assert_eq!(
-                value,
-                expected.unwrap_or_else(|| wire.clone()),
-                "{coding:?} {wire:?}"
-            );
+            assert_eq!(value, expected.unwrap_or_else(|| wire.clone()), "{coding:?} {wire:?}");
         };
         let binary = ColumnCoding::Binary;
         check(binary, text("aGk="), Some(text("hi")));
@@ -220,28 +200,12 @@ mod tests {
         check(decimal, text(""), None);
         check(decimal, text("12.50"), None);
         check(decimal, text(&"A".repeat(4_000)), None);
-        check(
-            ColumnCoding::UnscaledDecimal { scale: -2 },
-            text("BQ=="),
-            number("500"),
-        );
-        check(
-            ColumnCoding::UnscaledDecimal { scale: i32::MIN },
-            text("BQ=="),
-            None,
-        );
+        check(ColumnCoding::UnscaledDecimal { scale: -2 }, text("BQ=="), number("500"));
+        check(ColumnCoding::UnscaledDecimal { scale: i32::MIN }, text("BQ=="), None);
         let unsigned = ColumnCoding::Unsigned64;
-        check(
-            unsigned,
-            Value::Number(Decimal::from(-1)),
-            number("18446744073709551615"),
-        );
+        check(unsigned, Value::Number(Decimal::from(-1)), number("18446744073709551615"));
         check(unsigned, Value::Number(Decimal::from(5)), None);
-        check(
-            unsigned,
-            Value::Number(Decimal::from(i64::MIN)),
-            number("9223372036854775808"),
-        );
+        check(unsigned, Value::Number(Decimal::from(i64::MIN)), number("9223372036854775808"));
         check(unsigned, text("-1"), None);
     }
 
@@ -255,21 +219,14 @@ mod tests {
                 ("raw".into(), ColumnCoding::Binary),
             ],
         };
-        let schema = vec![
-            ("name".to_owned(), WireForm::Plain),
-            ("big".to_owned(), WireForm::Integer),
-        ];
+        let schema = vec![("name".to_owned(), WireForm::Plain), ("big".to_owned(), WireForm::Integer)];
         let mut item: Item = [
             ("name".to_owned(), text("aGk=")),
             ("big".to_owned(), Value::Number(Decimal::from(-1))),
             ("raw".to_owned(), text("aGk=")),
         ]
         .into();
-        Codings {
-            schema: &schema,
-            learned: Some(&learned),
-        }
-        .apply(&mut item);
+        Codings { schema: &schema, learned: Some(&learned) }.apply(&mut item);
         assert_eq!(item.get("name"), Some(&text("aGk=")));
         assert_eq!(item.get("big").cloned(), number("18446744073709551615"));
         assert_eq!(item.get("raw"), Some(&text("hi")));
@@ -280,16 +237,9 @@ mod tests {
         let list = Value::List(vec![text(UNAVAILABLE)]);
         for wire in [text(UNAVAILABLE), text(UNAVAILABLE_BASE64), list] {
             for columns in [vec![], vec![("a".to_owned(), ColumnCoding::Binary)]] {
-                let learned = TableShape {
-                    key: vec![],
-                    columns,
-                };
+                let learned = TableShape { key: vec![], columns };
                 let mut item: Item = [("a".to_owned(), wire.clone())].into();
-                Codings {
-                    schema: &[],
-                    learned: Some(&learned),
-                }
-                .apply(&mut item);
+                Codings { schema: &[], learned: Some(&learned) }.apply(&mut item);
                 assert_eq!(item.get("a"), Some(&Value::Unavailable));
             }
         }

@@ -24,9 +24,7 @@ pub(super) fn decode(
     record: &Fields<'_>,
     envelope: &Envelope<'_>,
 ) -> Result<Record, Undecodable> {
-    let metadata = record
-        .object("metadata")?
-        .ok_or_else(|| Undecodable::missing("metadata"))?;
+    let metadata = record.object("metadata")?.ok_or_else(|| Undecodable::missing("metadata"))?;
     let schema = metadata.text("schema-name")?.unwrap_or_default();
     let control = match &*metadata.needed_text("record-type")? {
         "data" => false,
@@ -38,11 +36,8 @@ pub(super) fn decode(
         return Ok(Record::Passed(Passed::NotAChange));
     }
     let name = metadata.needed_text("table-name")?;
-    let table = if schema.is_empty() {
-        TableName::new(&name)
-    } else {
-        TableName::new(format!("{schema}.{name}"))
-    };
+    let table =
+        if schema.is_empty() { TableName::new(&name) } else { TableName::new(format!("{schema}.{name}")) };
     let decoded = if control {
         control_event(record, &metadata, &table, envelope).map(|event| Record::Tables(vec![event]))
     } else {
@@ -94,13 +89,8 @@ impl<'a> DataRecord<'a> {
             let Some(text) = record.get(name) else {
                 return Ok(None);
             };
-            let mut item =
-                json::read_plain_item(text).map_err(|error| Undecodable::json(error, name))?;
-            Codings {
-                schema: &[],
-                learned: shape,
-            }
-            .apply(&mut item);
+            let mut item = json::read_plain_item(text).map_err(|error| Undecodable::json(error, name))?;
+            Codings { schema: &[], learned: shape }.apply(&mut item);
             Ok(Some(item))
         };
         let data = image("data")?;
@@ -111,41 +101,22 @@ impl<'a> DataRecord<'a> {
         let at = at.ok_or_else(|| Undecodable::missing("timestamp"))?;
         let transaction: Option<u64> = metadata.integer("transaction-id")?;
         let number: Option<u64> = metadata.integer("transaction-record-id")?;
-        let stream = metadata
-            .text("stream-position")?
-            .filter(|text| !text.is_empty());
+        let stream = metadata.text("stream-position")?.filter(|text| !text.is_empty());
         let (version, position) = if operation == Operation::Load {
             let at = written.unwrap_or(at);
             // Rows of a load share their times; a table without a key tells them apart by value.
             let row = digest(data.as_ref());
-            (
-                OrderVersion::load(decoder.epoch, at),
-                format!("load:{at}:{row:016x}"),
-            )
+            (OrderVersion::load(decoder.epoch, at), format!("load:{at}:{row:016x}"))
         } else if let Some(stream) = stream {
             let position = format!("{stream}#{}", number.unwrap_or(0));
             let known = dms_position(decoder.epoch, &stream, number);
-            let version =
-                known.unwrap_or_else(|| fallback(decoder.epoch, at, commit, transaction, number));
+            let version = known.unwrap_or_else(|| fallback(decoder.epoch, at, commit, transaction, number));
             (version, position)
         } else {
             let position = format!("{at}/{}#{}", transaction.unwrap_or(0), number.unwrap_or(0));
-            (
-                fallback(decoder.epoch, at, commit, transaction, number),
-                position,
-            )
+            (fallback(decoder.epoch, at, commit, transaction, number), position)
         };
-        Ok(Self {
-            operation,
-            metadata,
-            table,
-            shape,
-            data,
-            before,
-            version,
-            position,
-            at,
-        })
+        Ok(Self { operation, metadata, table, shape, data, before, version, position, at })
     }
 
     fn changes(mut self) -> Result<Vec<Change>, Undecodable> {
@@ -160,10 +131,7 @@ impl<'a> DataRecord<'a> {
             _ => Some(data.ok_or_else(|| Undecodable::missing("data"))?),
         };
         let change = |identity, before, after| Change {
-            row: RowKey {
-                table: self.table.clone(),
-                identity,
-            },
+            row: RowKey { table: self.table.clone(), identity },
             before,
             after,
             version: self.version.clone(),
@@ -189,20 +157,12 @@ impl<'a> DataRecord<'a> {
         }
     }
 
-    fn key_columns(
-        &self,
-        shape: &TableShape,
-    ) -> Result<(RowIdentity, Option<RowIdentity>), Undecodable> {
-        let data = self
-            .data
-            .as_ref()
-            .ok_or_else(|| Undecodable::missing("data"))?;
+    fn key_columns(&self, shape: &TableShape) -> Result<(RowIdentity, Option<RowIdentity>), Undecodable> {
+        let data = self.data.as_ref().ok_or_else(|| Undecodable::missing("data"))?;
         let mut key = Item::new();
         let mut old = Item::new();
         for column in &shape.key {
-            let value = data
-                .get(column)
-                .ok_or_else(|| Undecodable::missing(column))?;
+            let value = data.get(column).ok_or_else(|| Undecodable::missing(column))?;
             let earlier = self.before.as_ref().and_then(|before| before.get(column));
             key.insert(column.clone(), value.clone());
             old.insert(column.clone(), earlier.unwrap_or(value).clone());
@@ -220,20 +180,16 @@ impl<'a> DataRecord<'a> {
             return Ok(None);
         };
         let prefix = format!("{}.", self.table);
-        Ok(Some(
-            value.strip_prefix(&prefix).unwrap_or(&value).to_owned(),
-        ))
+        Ok(Some(value.strip_prefix(&prefix).unwrap_or(&value).to_owned()))
     }
 
     /// Identities from the partition key value, which names no columns: the column whose text
     /// it is shows how it is to be read, and what it was before.
-    fn partition_identities(
-        &self,
-        text: &str,
-    ) -> Result<(RowIdentity, Option<RowIdentity>), Undecodable> {
+    fn partition_identities(&self, text: &str) -> Result<(RowIdentity, Option<RowIdentity>), Undecodable> {
         let as_number = text.parse().ok();
         let is_text = |value: &Value| matches!(value, Value::String(known) if known == text);
-        let is_number = |value: &Value| matches!(value, Value::Number(known) if Some(known) == as_number.as_ref());
+        let is_number =
+            |value: &Value| matches!(value, Value::Number(known) if Some(known) == as_number.as_ref());
         let columns = || self.data.iter().flatten();
         // One number has several spellings, `5e16` among them, and one identity.
         let spelled = match &as_number {
@@ -245,17 +201,14 @@ impl<'a> DataRecord<'a> {
             }
             _ => text.to_owned(),
         };
-        let identity =
-            |text: &str| key_identity(json::canonical_value(&Value::String(text.to_owned())));
+        let identity = |text: &str| key_identity(json::canonical_value(&Value::String(text.to_owned())));
         let before = self.before.as_ref();
         let mut earlier = columns()
             .filter(|(_, value)| is_text(value) || is_number(value))
             .filter_map(|(name, _)| before?.get(name));
         // Where several columns hold the key's text, the old key is told only if they all held
         // one value before; a column that happens to equal the key must not look like a new key.
-        let old = earlier
-            .next()
-            .filter(|first| earlier.all(|other| other == *first));
+        let old = earlier.next().filter(|first| earlier.all(|other| other == *first));
         let old = match old {
             Some(Value::String(old)) => Some(identity(old)?),
             Some(Value::Number(old)) => Some(identity(&old.to_string())?),
@@ -274,9 +227,7 @@ fn fallback(
     record: Option<u64>,
 ) -> OrderVersion {
     match commit {
-        Some(commit) => {
-            OrderVersion::commit(epoch, commit, transaction.unwrap_or(0), record.unwrap_or(0))
-        }
+        Some(commit) => OrderVersion::commit(epoch, commit, transaction.unwrap_or(0), record.unwrap_or(0)),
         // Without transaction details all that is left is the clock.
         None => OrderVersion::clock(epoch, at),
     }
@@ -302,17 +253,9 @@ fn control_event(
         Some(control) => control.object("table-def")?,
         None => None,
     };
-    let shape = definition
-        .map(|definition| shape(&definition))
-        .transpose()?;
+    let shape = definition.map(|definition| shape(&definition)).transpose()?;
     let floor = empties.then_some(Floor::Time(at));
-    Ok(TableEvent {
-        table: table.clone(),
-        operation,
-        floor,
-        shape,
-        at,
-    })
+    Ok(TableEvent { table: table.clone(), operation, floor, shape, at })
 }
 
 /// The shape in a control record's table definition.
@@ -323,15 +266,10 @@ fn shape(definition: &Fields<'_>) -> Result<TableShape, Undecodable> {
             let kind = Fields::read(column, "column")?.text("type")?;
             match kind.as_deref() {
                 Some("BYTES" | "BLOB") => columns.push((name.to_owned(), ColumnCoding::Binary)),
-                Some("UINT8" | "UINT64") => {
-                    columns.push((name.to_owned(), ColumnCoding::Unsigned64))
-                }
+                Some("UINT8" | "UINT64") => columns.push((name.to_owned(), ColumnCoding::Unsigned64)),
                 _ => {}
             }
         }
     }
-    Ok(TableShape {
-        key: definition.texts("primary-key")?,
-        columns,
-    })
+    Ok(TableShape { key: definition.texts("primary-key")?, columns })
 }

@@ -26,10 +26,7 @@ use crate::json::{self, Fault, Key, KeySeed, OptionalItemSeed, OptionalTextSeed,
 pub(super) fn decode(text: &str, epoch: u16) -> Result<Record, Undecodable> {
     let mut draft = Draft::default();
     let reading = Reading::default();
-    let seed = RecordSeed {
-        draft: &mut draft,
-        reading: &reading,
-    };
+    let seed = RecordSeed { draft: &mut draft, reading: &reading };
     json::read(text, &reading, seed)
         .map_err(|error| Undecodable::json(error, "record"))
         .and_then(|()| draft.change(epoch))
@@ -52,9 +49,7 @@ fn table_of(text: &str) -> Option<TableName> {
 /// `arn:aws:dynamodb:region:account:table/NAME/stream/label`.
 fn table_name(name: Option<&str>, arn: Option<&str>) -> Option<TableName> {
     let from_arn = || arn?.split_once(":table/")?.1.split('/').next();
-    name.or_else(from_arn)
-        .filter(|name| !name.is_empty())
-        .map(TableName::new)
+    name.or_else(from_arn).filter(|name| !name.is_empty()).map(TableName::new)
 }
 
 /// What a record says, as far as it has been read.
@@ -75,9 +70,7 @@ impl Draft<'_> {
         let table = table_name(self.table.as_deref(), self.source.as_deref())
             .ok_or_else(|| Undecodable::missing("tableName"))?;
         let at = self.at()?;
-        let event = self
-            .event
-            .ok_or_else(|| Undecodable::missing("eventName"))?;
+        let event = self.event.ok_or_else(|| Undecodable::missing("eventName"))?;
         let after = match &*event {
             "INSERT" | "MODIFY" => Some(self.new.ok_or_else(|| Undecodable::missing("NewImage"))?),
             // A TTL delete is a REMOVE too; who removed the item makes no difference.
@@ -86,27 +79,13 @@ impl Draft<'_> {
         };
         let keys = self.keys.filter(|keys| !keys.is_empty());
         let keys = keys.ok_or_else(|| Undecodable::missing("Keys"))?;
-        let keyable = |value: &Value| {
-            matches!(
-                value,
-                Value::String(_) | Value::Number(_) | Value::Binary(_)
-            )
-        };
+        let keyable = |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Binary(_));
         if !keys.values().all(keyable) {
-            return Err(Undecodable::wrong_type(
-                "Keys",
-                "made of strings, numbers and binaries",
-            ));
+            return Err(Undecodable::wrong_type("Keys", "made of strings, numbers and binaries"));
         }
         let identity = key_identity(json::canonical_key(&keys))?;
         let version = OrderVersion::clock(epoch, at);
-        Ok(Change {
-            row: RowKey { table, identity },
-            before: self.old,
-            after,
-            version,
-            at,
-        })
+        Ok(Change { row: RowKey { table, identity }, before: self.old, after, version, at })
     }
 
     fn at(&self) -> Result<Micros, Undecodable> {
@@ -176,25 +155,12 @@ impl<'de> Visitor<'de> for RecordSeed<'_, 'de> {
         let Self { draft, reading } = self;
         while let Some(Key::Name(name)) = map.next_key_seed(KeySeed)? {
             match &*name {
-                "tableName" => Self::keep(
-                    reading,
-                    &mut draft.table,
-                    map.next_value_seed(OptionalTextSeed)?,
-                )?,
-                "eventSourceARN" => Self::keep(
-                    reading,
-                    &mut draft.source,
-                    map.next_value_seed(OptionalTextSeed)?,
-                )?,
-                "eventName" => Self::keep(
-                    reading,
-                    &mut draft.event,
-                    map.next_value_seed(OptionalTextSeed)?,
-                )?,
-                "dynamodb" => map.next_value_seed(ImagesSeed(RecordSeed {
-                    draft: &mut *draft,
-                    reading,
-                }))?,
+                "tableName" => Self::keep(reading, &mut draft.table, map.next_value_seed(OptionalTextSeed)?)?,
+                "eventSourceARN" => {
+                    Self::keep(reading, &mut draft.source, map.next_value_seed(OptionalTextSeed)?)?
+                }
+                "eventName" => Self::keep(reading, &mut draft.event, map.next_value_seed(OptionalTextSeed)?)?,
+                "dynamodb" => map.next_value_seed(ImagesSeed(RecordSeed { draft: &mut *draft, reading }))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -225,22 +191,14 @@ impl<'de> Visitor<'de> for ImagesSeed<'_, 'de> {
         while let Some(Key::Name(name)) = map.next_key_seed(KeySeed)? {
             match &*name {
                 "Keys" => RecordSeed::keep(reading, &mut draft.keys, map.next_value_seed(image)?)?,
-                "NewImage" => {
-                    RecordSeed::keep(reading, &mut draft.new, map.next_value_seed(image)?)?
-                }
-                "OldImage" => {
-                    RecordSeed::keep(reading, &mut draft.old, map.next_value_seed(image)?)?
-                }
+                "NewImage" => RecordSeed::keep(reading, &mut draft.new, map.next_value_seed(image)?)?,
+                "OldImage" => RecordSeed::keep(reading, &mut draft.old, map.next_value_seed(image)?)?,
                 "ApproximateCreationDateTime" => {
                     let time = map.next_value::<&'de RawValue>()?.get();
                     RecordSeed::keep(reading, &mut draft.time, Some(time))?;
                 }
                 "ApproximateCreationDateTimePrecision" => {
-                    RecordSeed::keep(
-                        reading,
-                        &mut draft.precision,
-                        map.next_value_seed(OptionalTextSeed)?,
-                    )?;
+                    RecordSeed::keep(reading, &mut draft.precision, map.next_value_seed(OptionalTextSeed)?)?;
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;

@@ -34,10 +34,7 @@ impl<'a> Fields<'a> {
 
     /// The JSON text of a field, null or not.
     pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
-        self.0
-            .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, text)| *text)
+        self.0.iter().find(|(field, _)| field == name).map(|(_, text)| *text)
     }
 
     /// Whether the field is there, null or not.
@@ -60,9 +57,7 @@ impl<'a> Fields<'a> {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        string(text)
-            .ok_or_else(|| Undecodable::wrong_type(name, "a string"))
-            .map(Some)
+        string(text).ok_or_else(|| Undecodable::wrong_type(name, "a string")).map(Some)
     }
 
     /// A field that is a string and must be there.
@@ -71,10 +66,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is an integer in the range of `T`.
-    pub(super) fn integer<T: FromStr + TryFrom<i64>>(
-        &self,
-        name: &str,
-    ) -> Result<Option<T>, Undecodable> {
+    pub(super) fn integer<T: FromStr + TryFrom<i64>>(&self, name: &str) -> Result<Option<T>, Undecodable> {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
@@ -88,9 +80,7 @@ impl<'a> Fields<'a> {
 
     /// A field that is an object.
     pub(super) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, Undecodable> {
-        self.get(name)
-            .map(|text| Fields::read(text, name))
-            .transpose()
+        self.get(name).map(|text| Fields::read(text, name)).transpose()
     }
 
     /// A field that is an array: the JSON text of each element.
@@ -107,17 +97,13 @@ impl<'a> Fields<'a> {
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Undecodable> {
         let wrong = || Undecodable::wrong_type(name, "an array of strings");
         let elements = self.array(name)?.into_iter();
-        elements
-            .map(|text| string(text).map(Cow::into_owned).ok_or_else(wrong))
-            .collect()
+        elements.map(|text| string(text).map(Cow::into_owned).ok_or_else(wrong)).collect()
     }
 }
 
 /// The string that a JSON text is, if it is one.
 pub(super) fn string(text: &str) -> Option<Cow<'_, str>> {
-    json::read(text, &Reading::default(), OptionalTextSeed)
-        .ok()
-        .flatten()
+    json::read(text, &Reading::default(), OptionalTextSeed).ok().flatten()
 }
 
 struct FieldsSeed<'s>(&'s Reading);

@@ -166,11 +166,7 @@ pub struct Undecodable {
 
 impl Undecodable {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-            table: None,
-        }
+        Self { reason, detail: detail.into(), table: None }
     }
 
     fn missing(field: &str) -> Self {
@@ -187,15 +183,8 @@ impl Undecodable {
 
     /// An operation's name is the producer's word, not row data, but it may be any text.
     fn unknown_operation(operation: &str) -> Self {
-        let shown: String = operation
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(40)
-            .collect();
-        Self::new(
-            Reason::UnknownOperation,
-            format!("`{shown}` is no operation of this format"),
-        )
+        let shown: String = operation.chars().filter(|c| !c.is_control()).take(40).collect();
+        Self::new(Reason::UnknownOperation, format!("`{shown}` is no operation of this format"))
     }
 
     fn of(mut self, table: &TableName) -> Self {
@@ -220,11 +209,7 @@ impl<'a> Envelope<'a> {
     /// A record of which only the data is known.
     #[must_use]
     pub fn of(data: &'a [u8]) -> Self {
-        Self {
-            data,
-            partition_key: None,
-            arrival: None,
-        }
+        Self { data, partition_key: None, arrival: None }
     }
 }
 
@@ -242,11 +227,7 @@ impl Decoder {
     /// source's log restarts.
     #[must_use]
     pub fn new(format: Option<Format>, epoch: u16) -> Self {
-        Self {
-            format,
-            epoch,
-            shapes: BTreeMap::new(),
-        }
+        Self { format, epoch, shapes: BTreeMap::new() }
     }
 
     /// Remembers the shape of a table: its key columns and the columns whose wire form is not
@@ -271,24 +252,18 @@ impl Decoder {
     /// fails the same way each time.
     pub fn decode(&self, envelope: &Envelope<'_>) -> Result<Record, Undecodable> {
         if envelope.data.len() > RECORD_BYTES_MAX {
-            let detail = format!(
-                "{} bytes, more than {RECORD_BYTES_MAX}",
-                envelope.data.len()
-            );
+            let detail = format!("{} bytes, more than {RECORD_BYTES_MAX}", envelope.data.len());
             return Err(Undecodable::new(Reason::TooLarge, detail));
         }
-        let text = std::str::from_utf8(envelope.data).map_err(|error| {
-            Undecodable::new(Reason::NotUtf8, format!("at byte {}", error.valid_up_to()))
-        })?;
+        let text = std::str::from_utf8(envelope.data)
+            .map_err(|error| Undecodable::new(Reason::NotUtf8, format!("at byte {}", error.valid_up_to())))?;
         if text.trim_ascii() == "null" && matches!(self.format, None | Some(Format::Debezium)) {
             return Ok(Record::Passed(Passed::Tombstone));
         }
         match self.format {
             Some(Format::DynamoDb) => dynamodb::decode(text, self.epoch),
             Some(Format::Dms) => dms::decode(self, &Fields::read(text, "record")?, envelope),
-            Some(Format::Debezium) => {
-                debezium::decode(self, Fields::read(text, "record")?, envelope)
-            }
+            Some(Format::Debezium) => debezium::decode(self, Fields::read(text, "record")?, envelope),
             None => {
                 let record = Fields::read(text, "record")?;
                 match detect(&record) {
@@ -312,9 +287,7 @@ fn detect(record: &Fields<'_>) -> Option<Format> {
     if all(&["dynamodb", "eventName"]) {
         return Some(Format::DynamoDb);
     }
-    let dms = record
-        .get("metadata")
-        .and_then(|metadata| Fields::read(metadata, "metadata").ok());
+    let dms = record.get("metadata").and_then(|metadata| Fields::read(metadata, "metadata").ok());
     if dms.is_some_and(|metadata| metadata.has("record-type")) {
         return Some(Format::Dms);
     }
@@ -340,10 +313,7 @@ pub fn from_base64(text: &str) -> Result<Vec<u8>, Undecodable> {
 /// The identity of a row with a key.
 fn key_identity(canonical: String) -> Result<RowIdentity, Undecodable> {
     if canonical.len() > KEY_BYTES_MAX {
-        let detail = format!(
-            "a key of {} bytes, more than {KEY_BYTES_MAX}",
-            canonical.len()
-        );
+        let detail = format!("a key of {} bytes, more than {KEY_BYTES_MAX}", canonical.len());
         return Err(Undecodable::new(Reason::TooLarge, detail));
     }
     Ok(RowIdentity::Key(canonical.into()))

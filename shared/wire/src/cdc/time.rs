@@ -40,17 +40,13 @@ pub(super) fn change_time(text: &str, unit: Unit) -> Option<Micros> {
     let plain = number.to_string();
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
     let digits = unit.digits_to_micros();
-    let micros: Micros = format!("{whole}{fraction:0<digits$.digits$}")
-        .parse()
-        .ok()?;
+    let micros: Micros = format!("{whole}{fraction:0<digits$.digits$}").parse().ok()?;
     (EARLIEST..=LATEST).contains(&micros).then_some(micros)
 }
 
 /// The microseconds of an ISO 8601 time with an offset; digits below a microsecond are dropped.
 pub(super) fn iso_time(text: &str) -> Option<Micros> {
-    text.parse()
-        .ok()
-        .map(|time: jiff::Timestamp| time.as_microsecond())
+    text.parse().ok().map(|time: jiff::Timestamp| time.as_microsecond())
 }
 
 /// An ISO time read from an optional field.
@@ -64,20 +60,14 @@ mod tests {
 
     #[test]
     fn a_time_passes_in_its_own_unit_only() {
-        let check = |text: &str, unit, micros| {
-            assert_eq!(change_time(text, unit), micros, "{text} {unit:?}")
-        };
+        let check = |text: &str, unit, micros| assert_eq!(change_time(text, unit), micros, "{text} {unit:?}");
         let time = Some(1_720_740_233_012_995);
         check("1720740233012995", Unit::Microseconds, time);
         check("1720740233012.995", Unit::Milliseconds, time);
         check("1720740233.012995", Unit::Seconds, time);
         check("1.720740233012995e9", Unit::Seconds, time);
         check("1720740233.0129959", Unit::Seconds, time);
-        check(
-            "1651495525900",
-            Unit::Milliseconds,
-            Some(1_651_495_525_900_000),
-        );
+        check("1651495525900", Unit::Milliseconds, Some(1_651_495_525_900_000));
         check("1720740233", Unit::Seconds, Some(1_720_740_233_000_000));
         for (text, unit) in [
             ("1720740233012995", Unit::Milliseconds),
@@ -95,14 +85,8 @@ mod tests {
 
     #[test]
     fn an_iso_time_keeps_its_microseconds() {
-        assert_eq!(
-            iso_time("2019-10-31T22:53:59.721201Z"),
-            Some(1_572_562_439_721_201)
-        );
-        assert_eq!(
-            iso_time("2019-10-31T22:53:55Z"),
-            Some(1_572_562_435_000_000)
-        );
+        assert_eq!(iso_time("2019-10-31T22:53:59.721201Z"), Some(1_572_562_439_721_201));
+        assert_eq!(iso_time("2019-10-31T22:53:55Z"), Some(1_572_562_435_000_000));
         assert_eq!(iso_time("2019-10-31"), None);
     }
 }

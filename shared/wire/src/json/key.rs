@@ -34,17 +34,15 @@ fn write_value(value: &Value, out: &mut String) {
         Value::List(values) => write_list(values, out, write_value),
         Value::Binary(bytes) => described("B", out, |out| write_binary(bytes, out)),
         Value::Map(item) => described("M", out, |out| write_object(item, out, write_value)),
-        Value::StringSet(set) => described("SS", out, |out| {
-            write_list(set, out, |text, out| write_text(text, out))
-        }),
-        Value::NumberSet(set) => {
-            described("NS", out, |out| {
-                write_list(set, out, |number, out| out.push_str(&number.to_string()))
-            });
+        Value::StringSet(set) => {
+            described("SS", out, |out| write_list(set, out, |text, out| write_text(text, out)))
         }
-        Value::BinarySet(set) => described("BS", out, |out| {
-            write_list(set, out, |bytes, out| write_binary(bytes, out))
-        }),
+        Value::NumberSet(set) => {
+            described("NS", out, |out| write_list(set, out, |number, out| out.push_str(&number.to_string())));
+        }
+        Value::BinarySet(set) => {
+            described("BS", out, |out| write_list(set, out, |bytes, out| write_binary(bytes, out)))
+        }
         Value::Unavailable => described("UNAVAILABLE", out, |out| out.push_str("true")),
     }
 }

@@ -17,8 +17,8 @@ use evercount_core::value::{Item, Value};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    DEPTH_MAX, DYNAMODB_DIGITS_MAX, DYNAMODB_MAGNITUDE_MAX, DYNAMODB_MAGNITUDE_MIN, FIELDS_MAX,
-    Fault, JsonError,
+    DEPTH_MAX, DYNAMODB_DIGITS_MAX, DYNAMODB_MAGNITUDE_MAX, DYNAMODB_MAGNITUDE_MIN, FIELDS_MAX, Fault,
+    JsonError,
 };
 
 /// What one reading remembers besides its result: the fault it found, which an error of serde's
@@ -37,30 +37,20 @@ impl Reading {
 }
 
 /// Reads a whole text with a seed that reports its faults to `reading`.
-pub(crate) fn read<'de, S>(
-    text: &'de str,
-    reading: &Reading,
-    seed: S,
-) -> Result<S::Value, JsonError>
+pub(crate) fn read<'de, S>(text: &'de str, reading: &Reading, seed: S) -> Result<S::Value, JsonError>
 where
     S: DeserializeSeed<'de>,
 {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = seed.deserialize(&mut deserializer);
-    value
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| {
-            let fallback = if error.is_data() {
-                Fault::WrongType
-            } else {
-                Fault::NotJson
-            };
-            JsonError {
-                fault: reading.fault.get().unwrap_or(fallback),
-                line: error.line(),
-                column: error.column(),
-            }
-        })
+    value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
+        let fallback = if error.is_data() { Fault::WrongType } else { Fault::NotJson };
+        JsonError {
+            fault: reading.fault.get().unwrap_or(fallback),
+            line: error.line(),
+            column: error.column(),
+        }
+    })
 }
 
 /// Decodes base64 in the standard alphabet, padded, and in no other form: two texts of one value
@@ -80,11 +70,7 @@ fn dynamodb_number(text: &str) -> Result<Decimal, Fault> {
     let number = plain_number(text)?;
     let storable = number.significant_digits() <= DYNAMODB_DIGITS_MAX
         && (DYNAMODB_MAGNITUDE_MIN..=DYNAMODB_MAGNITUDE_MAX).contains(&number.magnitude());
-    if storable {
-        Ok(number)
-    } else {
-        Err(Fault::AbsurdNumber)
-    }
+    if storable { Ok(number) } else { Err(Fault::AbsurdNumber) }
 }
 
 /// A key of a map, as serde_json presents it.
@@ -205,11 +191,7 @@ pub(super) struct ValueSeed<'s> {
 impl<'s> ValueSeed<'s> {
     /// For a value that stands in no other.
     pub(super) fn top(reading: &'s Reading, dialect: Dialect) -> Self {
-        Self {
-            reading,
-            dialect,
-            depth: 0,
-        }
+        Self { reading, dialect, depth: 0 }
     }
 
     /// For the values within a list or map that stands here.
@@ -217,17 +199,11 @@ impl<'s> ValueSeed<'s> {
         if self.depth >= DEPTH_MAX {
             return Err(self.reading.fail(Fault::TooDeep));
         }
-        Ok(Self {
-            depth: self.depth + 1,
-            ..self
-        })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 
     fn text<T, F: FnOnce(&str) -> Result<T, Fault>>(self, make: F) -> TextSeed<'s, F> {
-        TextSeed {
-            reading: self.reading,
-            make,
-        }
+        TextSeed { reading: self.reading, make }
     }
 
     /// The rest of an object whose first name, if it has any, was read already.
@@ -269,9 +245,7 @@ impl<'s> ValueSeed<'s> {
         };
         let value = match &*descriptor {
             "S" => map.next_value_seed(self.text(|text| Ok(Value::String(text.to_owned()))))?,
-            "N" => {
-                map.next_value_seed(self.text(|text| dynamodb_number(text).map(Value::Number)))?
-            }
+            "N" => map.next_value_seed(self.text(|text| dynamodb_number(text).map(Value::Number)))?,
             "B" => map.next_value_seed(self.text(|text| read_base64(text).map(Value::Binary)))?,
             "BOOL" => Value::Bool(map.next_value()?),
             "NULL" if map.next_value()? => Value::Null,
@@ -326,9 +300,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
         match i64::try_from(number) {
             Ok(number) => self.visit_i64(number),
-            Err(_) => self
-                .text(|text| plain_number(text).map(Value::Number))
-                .visit_str(&number.to_string()),
+            Err(_) => self.text(|text| plain_number(text).map(Value::Number)).visit_str(&number.to_string()),
         }
     }
 
@@ -345,9 +317,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             return self.described(&mut map);
         }
         match map.next_key_seed(KeySeed)? {
-            Some(Key::Number) => {
-                map.next_value_seed(self.text(|text| plain_number(text).map(Value::Number)))
-            }
+            Some(Key::Number) => map.next_value_seed(self.text(|text| plain_number(text).map(Value::Number))),
             Some(Key::Name(name)) => self.within()?.fields(Some(name), &mut map).map(Value::Map),
             None => self.within().map(|_: Self| Value::Map(Item::new())),
         }

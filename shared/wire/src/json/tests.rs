@@ -16,10 +16,7 @@ fn number(value: &str) -> Value {
 }
 
 fn item(attributes: &[(&str, Value)]) -> Item {
-    attributes
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone()))
-        .collect()
+    attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 fn fault_of<T>(result: Result<T, JsonError>) -> Option<Fault> {
@@ -36,10 +33,7 @@ fn plain_json_becomes_the_value_it_says() {
     check("\"a\\u00e9\\n\"", text("aé\n"));
     check("[]", Value::List(vec![]));
     check("{}", Value::Map(Item::new()));
-    check(
-        "[1,{\"a\":null}]",
-        Value::List(vec![number("1"), Value::Map(item(&[("a", Value::Null)]))]),
-    );
+    check("[1,{\"a\":null}]", Value::List(vec![number("1"), Value::Map(item(&[("a", Value::Null)]))]));
 }
 
 #[test]
@@ -51,18 +45,9 @@ fn dynamodb_json_becomes_the_value_its_descriptor_says() {
     check("{\"BOOL\":false}", Value::Bool(false));
     check("{\"NULL\":true}", Value::Null);
     check("{\"L\":[{\"S\":\"a\"}]}", Value::List(vec![text("a")]));
-    check(
-        "{\"M\":{\"a\":{\"N\":\"7\"}}}",
-        Value::Map(item(&[("a", number("7"))])),
-    );
-    check(
-        "{\"SS\":[\"b\",\"a\"]}",
-        Value::StringSet(["a".to_owned(), "b".to_owned()].into()),
-    );
-    check(
-        "{\"NS\":[\"2\",\"1e0\"]}",
-        Value::NumberSet([Decimal::from(1), Decimal::from(2)].into()),
-    );
+    check("{\"M\":{\"a\":{\"N\":\"7\"}}}", Value::Map(item(&[("a", number("7"))])));
+    check("{\"SS\":[\"b\",\"a\"]}", Value::StringSet(["a".to_owned(), "b".to_owned()].into()));
+    check("{\"NS\":[\"2\",\"1e0\"]}", Value::NumberSet([Decimal::from(1), Decimal::from(2)].into()));
     check("{\"BS\":[\"AQ==\"]}", Value::BinarySet([vec![1]].into()));
 }
 
@@ -83,14 +68,7 @@ fn what_breaks_a_rule_says_which() {
         "\"\\ud800\"",
         "{\"\\ud800\":1}",
     ] {
-        plain(
-            json,
-            if json.contains(":1") {
-                Fault::WrongType
-            } else {
-                Fault::NotJson
-            },
-        );
+        plain(json, if json.contains(":1") { Fault::WrongType } else { Fault::NotJson });
     }
     plain("{\"a\":1,\"a\":1}", Fault::DuplicateKey);
     plain("{\"a\":1,\"\\u0061\":1}", Fault::DuplicateKey);
@@ -98,8 +76,7 @@ fn what_breaks_a_rule_says_which() {
     plain(&format!("[{}]", "9".repeat(1_001)), Fault::AbsurdNumber);
     assert_eq!(fault_of(read_plain_item("[]")), Some(Fault::WrongType));
     assert_eq!(fault_of(read_plain_item("5")), Some(Fault::WrongType));
-    let dynamodb =
-        |json: &str, fault| assert_eq!(fault_of(read_dynamodb(json)), Some(fault), "{json}");
+    let dynamodb = |json: &str, fault| assert_eq!(fault_of(read_dynamodb(json)), Some(fault), "{json}");
     for json in [
         "5",
         "\"a\"",
@@ -127,11 +104,7 @@ fn what_breaks_a_rule_says_which() {
 #[test]
 fn a_dynamodb_number_is_refused_just_beyond_what_dynamodb_stores() {
     let check = |digits: &str, fault| {
-        assert_eq!(
-            fault_of(read_dynamodb(&format!("{{\"N\":\"{digits}\"}}"))),
-            fault,
-            "{digits}"
-        );
+        assert_eq!(fault_of(read_dynamodb(&format!("{{\"N\":\"{digits}\"}}"))), fault, "{digits}");
     };
     let nines = "9".repeat(38);
     check(&nines, None);
@@ -147,25 +120,14 @@ fn a_dynamodb_number_is_refused_just_beyond_what_dynamodb_stores() {
 
 #[test]
 fn an_object_that_wears_the_number_marker_is_an_object() {
-    for name in [
-        MARKER,
-        "\\u0024serde_json::private::Number",
-        "$serde_json::private::RawValue",
-    ] {
+    for name in [MARKER, "\\u0024serde_json::private::Number", "$serde_json::private::RawValue"] {
         let spelled = name.replace("\\u0024", "$");
-        for (json, value) in [
-            ("\"5\"", text("5")),
-            ("5.0", number("5")),
-            ("5", number("5")),
-            ("{}", Value::Map(Item::new())),
-        ] {
+        for (json, value) in
+            [("\"5\"", text("5")), ("5.0", number("5")), ("5", number("5")), ("{}", Value::Map(Item::new()))]
+        {
             let object = format!("{{\"{name}\":{json}}}");
             let expected = item(&[(&spelled, value)]);
-            assert_eq!(
-                read_plain(&object),
-                Ok(Value::Map(expected.clone())),
-                "{object}"
-            );
+            assert_eq!(read_plain(&object), Ok(Value::Map(expected.clone())), "{object}");
             assert_eq!(read_plain_item(&object), Ok(expected), "{object}");
         }
         let described = format!("{{\"{name}\":\"5\"}}");
@@ -177,35 +139,19 @@ fn an_object_that_wears_the_number_marker_is_an_object() {
 fn nesting_and_width_end_at_their_limits() {
     let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     assert!(read_plain_item(&nested(DEPTH_MAX)).is_ok());
-    assert_eq!(
-        fault_of(read_plain_item(&nested(DEPTH_MAX + 1))),
-        Some(Fault::TooDeep)
-    );
-    assert_eq!(
-        fault_of(read_plain_item(&nested(100_000))),
-        Some(Fault::TooDeep)
-    );
+    assert_eq!(fault_of(read_plain_item(&nested(DEPTH_MAX + 1))), Some(Fault::TooDeep));
+    assert_eq!(fault_of(read_plain_item(&nested(100_000))), Some(Fault::TooDeep));
     let nested = |depth: usize| {
-        format!(
-            "{{\"a\":{}{{\"L\":[]}}{}}}",
-            "{\"M\":{\"b\":".repeat(depth),
-            "}}".repeat(depth)
-        )
+        format!("{{\"a\":{}{{\"L\":[]}}{}}}", "{\"M\":{\"b\":".repeat(depth), "}}".repeat(depth))
     };
     assert!(read_dynamodb_item(&nested(DEPTH_MAX - 1)).is_ok());
-    assert_eq!(
-        fault_of(read_dynamodb_item(&nested(DEPTH_MAX))),
-        Some(Fault::TooDeep)
-    );
+    assert_eq!(fault_of(read_dynamodb_item(&nested(DEPTH_MAX))), Some(Fault::TooDeep));
     let wide = |fields: usize| {
         let fields: Vec<String> = (0..fields).map(|field| format!("\"{field}\":1")).collect();
         format!("{{{}}}", fields.join(","))
     };
     assert!(read_plain_item(&wide(FIELDS_MAX)).is_ok());
-    assert_eq!(
-        fault_of(read_plain_item(&wide(FIELDS_MAX + 1))),
-        Some(Fault::TooManyFields)
-    );
+    assert_eq!(fault_of(read_plain_item(&wide(FIELDS_MAX + 1))), Some(Fault::TooManyFields));
 }
 
 #[test]
@@ -224,22 +170,13 @@ fn a_key_has_one_text_and_different_keys_have_different_texts() {
             item(&[("z", number("1.50")), ("a", text("\"\\\n\u{1}é"))]),
             "{\"a\":\"\\\"\\\\\\n\\u0001é\",\"z\":1.5}",
         ),
-        (
-            item(&[("id", Value::Binary(vec![0, 1]))]),
-            "{\"id\":{\"B\":\"AAE=\"}}",
-        ),
-        (
-            item(&[("id", Value::Map(item(&[("B", text("AAE="))])))]),
-            "{\"id\":{\"M\":{\"B\":\"AAE=\"}}}",
-        ),
+        (item(&[("id", Value::Binary(vec![0, 1]))]), "{\"id\":{\"B\":\"AAE=\"}}"),
+        (item(&[("id", Value::Map(item(&[("B", text("AAE="))])))]), "{\"id\":{\"M\":{\"B\":\"AAE=\"}}}"),
         (item(&[("id", text("AAE="))]), "{\"id\":\"AAE=\"}"),
         (item(&[("id", number("1"))]), "{\"id\":1}"),
         (item(&[("id", text("1"))]), "{\"id\":\"1\"}"),
         (item(&[("id", Value::Null)]), "{\"id\":null}"),
-        (
-            item(&[("id", Value::List(vec![Value::Bool(true)]))]),
-            "{\"id\":[true]}",
-        ),
+        (item(&[("id", Value::List(vec![Value::Bool(true)]))]), "{\"id\":[true]}"),
         (item(&[]), "{}"),
     ];
     for (key, canonical) in keys {
@@ -255,8 +192,7 @@ fn values() -> impl Strategy<Value = Value> {
         ".{0,8}".prop_map(Value::String),
         prop::collection::vec(any::<u8>(), 0..5).prop_map(Value::Binary),
         prop::collection::btree_set(".{0,3}", 1..3).prop_map(Value::StringSet),
-        prop::collection::btree_set(any::<i64>().prop_map(Decimal::from), 1..3)
-            .prop_map(Value::NumberSet),
+        prop::collection::btree_set(any::<i64>().prop_map(Decimal::from), 1..3).prop_map(Value::NumberSet),
         prop::collection::btree_set(prop::collection::vec(any::<u8>(), 0..3), 1..3)
             .prop_map(Value::BinarySet),
     ];

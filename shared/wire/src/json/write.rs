@@ -33,22 +33,14 @@ fn write_plain(value: &Value, out: &mut String) {
         Value::List(values) => write_list(values, out, write_plain),
         Value::Map(item) => write_present(item, out, write_plain),
         Value::StringSet(set) => write_list(set, out, |text, out| write_text(text, out)),
-        Value::NumberSet(set) => {
-            write_list(set, out, |number, out| out.push_str(&number.to_string()))
-        }
-        Value::BinarySet(set) => write_list(set, out, |bytes, out| {
-            write_text(&STANDARD.encode(bytes), out)
-        }),
+        Value::NumberSet(set) => write_list(set, out, |number, out| out.push_str(&number.to_string())),
+        Value::BinarySet(set) => write_list(set, out, |bytes, out| write_text(&STANDARD.encode(bytes), out)),
     }
 }
 
 fn write_dynamodb(value: &Value, out: &mut String) {
     out.push_str("{\"");
-    out.push_str(if matches!(value, Value::Unavailable) {
-        "NULL"
-    } else {
-        value.type_name()
-    });
+    out.push_str(if matches!(value, Value::Unavailable) { "NULL" } else { value.type_name() });
     out.push_str("\":");
     match value {
         Value::Null | Value::Unavailable => out.push_str("true"),
@@ -59,21 +51,15 @@ fn write_dynamodb(value: &Value, out: &mut String) {
         Value::List(values) => write_list(values, out, write_dynamodb),
         Value::Map(item) => write_present(item, out, write_dynamodb),
         Value::StringSet(set) => write_list(set, out, |text, out| write_text(text, out)),
-        Value::NumberSet(set) => {
-            write_list(set, out, |number, out| write_text(&number.to_string(), out))
-        }
-        Value::BinarySet(set) => write_list(set, out, |bytes, out| {
-            write_text(&STANDARD.encode(bytes), out)
-        }),
+        Value::NumberSet(set) => write_list(set, out, |number, out| write_text(&number.to_string(), out)),
+        Value::BinarySet(set) => write_list(set, out, |bytes, out| write_text(&STANDARD.encode(bytes), out)),
     }
     out.push('}');
 }
 
 /// Writes the attributes of an item that the source did send.
 fn write_present(item: &Item, out: &mut String, write: fn(&Value, &mut String)) {
-    let present = item
-        .iter()
-        .filter(|(_, value)| !matches!(value, Value::Unavailable));
+    let present = item.iter().filter(|(_, value)| !matches!(value, Value::Unavailable));
     write_fields(present, out, write);
 }
 

@@ -94,19 +94,12 @@ impl<'a> Message<'a> {
         // its own where there is no key.
         let key = key.or_else(|| envelope.partition_key.filter(|text| text.starts_with('{')));
         let key = key.map(MessageKey::open).transpose()?.flatten();
-        Ok(Some(Self {
-            topic,
-            key,
-            value,
-            schema,
-        }))
+        Ok(Some(Self { topic, key, value, schema }))
     }
 
     fn is_housekeeping(&self) -> bool {
         let topic = self.topic.as_deref().unwrap_or_default();
-        topic.contains("heartbeat")
-            || topic.ends_with(".transaction")
-            || is_bare_housekeeping(&self.value)
+        topic.contains("heartbeat") || topic.ends_with(".transaction") || is_bare_housekeeping(&self.value)
     }
 
     /// What the message's own schema says of the columns of its rows.
@@ -128,10 +121,7 @@ impl<'a> Message<'a> {
 impl<'a> MessageKey<'a> {
     /// Unwraps a key; `None` where it is null.
     fn open(text: &'a str) -> Result<Option<Self>, Undecodable> {
-        let plain = Self {
-            text,
-            columns: Vec::new(),
-        };
+        let plain = Self { text, columns: Vec::new() };
         if !text.starts_with('{') {
             return Ok(Some(plain));
         }
@@ -140,10 +130,7 @@ impl<'a> MessageKey<'a> {
         match (key.len(), key.raw("schema"), key.raw("payload")) {
             (2, Some(schema), Some(payload)) if schema.starts_with('{') => {
                 let columns = schema_columns(&Fields::read(schema, "key schema")?)?;
-                Ok((payload != "null").then_some(Self {
-                    text: payload,
-                    columns,
-                }))
+                Ok((payload != "null").then_some(Self { text: payload, columns }))
             }
             _ => Ok(Some(plain)),
         }
@@ -161,9 +148,7 @@ fn row_change(
         // A message that a program wrote into the log itself.
         return Ok(Record::Passed(Passed::NotAChange));
     }
-    let source = value
-        .object("source")?
-        .ok_or_else(|| Undecodable::missing("source"))?;
+    let source = value.object("source")?.ok_or_else(|| Undecodable::missing("source"))?;
     let source = Source::of_row(&source)?;
     let table = source.table()?;
     let decoded = match &*operation {
@@ -204,18 +189,11 @@ fn changed(
     let at = source.at(value, envelope)?;
     // Connectors before 1.4 could be set to write the rows of a snapshot as creations.
     let snapshot = operation == "r" || (operation == "c" && source.in_snapshot());
-    let rank = if snapshot {
-        LogRank::Snapshot
-    } else {
-        LogRank::Change
-    };
+    let rank = if snapshot { LogRank::Snapshot } else { LogRank::Change };
     let position = source.position(decoder.epoch, rank, at, value)?;
     let shape = decoder.shape(table);
     let columns = message.columns()?;
-    let codings = Codings {
-        schema: &columns,
-        learned: shape,
-    };
+    let codings = Codings { schema: &columns, learned: shape };
     let image = |name: &str| -> Result<Option<Item>, Undecodable> {
         let Some(text) = value.get(name) else {
             return Ok(None);
@@ -251,17 +229,8 @@ fn changed(
             RowIdentity::Position(text.into())
         }
     };
-    let row = RowKey {
-        table: table.clone(),
-        identity,
-    };
-    Ok(Record::Changes(vec![Change {
-        row,
-        before,
-        after,
-        version: position.version,
-        at,
-    }]))
+    let row = RowKey { table: table.clone(), identity };
+    Ok(Record::Changes(vec![Change { row, before, after, version: position.version, at }]))
 }
 
 /// The canonical text of the row's key: from the message's key, else from the row's learned key
@@ -275,11 +244,7 @@ fn key_text(
         let key = json::read_plain(text).map_err(|error| Undecodable::json(error, "key"))?;
         return Ok(Some(match key {
             Value::Map(mut key) => {
-                Codings {
-                    schema: columns,
-                    learned: shape,
-                }
-                .apply(&mut key);
+                Codings { schema: columns, learned: shape }.apply(&mut key);
                 json::canonical_key(&key)
             }
             single => json::canonical_value(&single),
@@ -293,9 +258,6 @@ fn key_text(
         let value = row.get(name).ok_or_else(|| Undecodable::missing(name))?;
         Ok((name.clone(), value.clone()))
     };
-    let key: Item = columns
-        .iter()
-        .map(column)
-        .collect::<Result<_, Undecodable>>()?;
+    let key: Item = columns.iter().map(column).collect::<Result<_, Undecodable>>()?;
     Ok(Some(json::canonical_key(&key)))
 }

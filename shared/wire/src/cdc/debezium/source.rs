@@ -64,10 +64,7 @@ impl<'a> Source<'a> {
     pub(super) fn table(&self) -> Result<TableName, Undecodable> {
         let name = match self.fields.text("table")? {
             Some(name) => name,
-            None => self
-                .fields
-                .text("collection")?
-                .ok_or_else(|| Undecodable::missing("table"))?,
+            None => self.fields.text("collection")?.ok_or_else(|| Undecodable::missing("table"))?,
         };
         let space = match self.log {
             Log::Binlog => self.fields.text("db")?,
@@ -96,25 +93,17 @@ impl<'a> Source<'a> {
     /// Whether the record was written by a snapshot: `snapshot` is `true`, `first`, `last`,
     /// `incremental` and more in a snapshot, and `false` or absent outside.
     pub(super) fn in_snapshot(&self) -> bool {
-        !matches!(
-            self.fields.get("snapshot"),
-            None | Some("false" | "\"false\"" | "\"\"")
-        )
+        !matches!(self.fields.get("snapshot"), None | Some("false" | "\"false\"" | "\"\""))
     }
 
     /// When the source made the change; where it does not say, when the connector wrote the
     /// record; else when the stream took it.
-    pub(super) fn at(
-        &self,
-        value: &Fields<'_>,
-        envelope: &Envelope<'_>,
-    ) -> Result<Micros, Undecodable> {
+    pub(super) fn at(&self, value: &Fields<'_>, envelope: &Envelope<'_>) -> Result<Micros, Undecodable> {
         let told = match time(self.fields)? {
             Some(at) => Some(at),
             None => time(value)?,
         };
-        told.or(envelope.arrival)
-            .ok_or_else(|| Undecodable::missing("ts_ms"))
+        told.or(envelope.arrival).ok_or_else(|| Undecodable::missing("ts_ms"))
     }
 
     /// Where in the log the record stands. `at` stands in for a position that is not told.
@@ -157,12 +146,7 @@ impl<'a> Source<'a> {
 
     /// Rows that one statement writes may share a log record. Their order within the transaction
     /// is told where the connector is set to provide it (`provide.transaction.metadata`).
-    fn wal(
-        &self,
-        epoch: u16,
-        rank: LogRank,
-        value: &Fields<'_>,
-    ) -> Result<Option<Position>, Undecodable> {
+    fn wal(&self, epoch: u16, rank: LogRank, value: &Fields<'_>) -> Result<Option<Position>, Undecodable> {
         let Some(lsn) = self.fields.integer("lsn")? else {
             return Ok(None);
         };

@@ -18,11 +18,7 @@ use super::source::{Position, Source, qualified};
 const DDL: &str = "DDL";
 
 /// Decodes a schema change.
-pub(super) fn decode(
-    epoch: u16,
-    value: &Fields<'_>,
-    envelope: &Envelope<'_>,
-) -> Result<Record, Undecodable> {
+pub(super) fn decode(epoch: u16, value: &Fields<'_>, envelope: &Envelope<'_>) -> Result<Record, Undecodable> {
     let place = match value.object("position")? {
         Some(position) => Some(position),
         None => value.object("source")?,
@@ -32,13 +28,7 @@ pub(super) fn decode(
     let changes = value.array("tableChanges")?;
     if changes.is_empty() {
         let at = source.at(value, envelope)?;
-        let event = |table| TableEvent {
-            table,
-            operation: DDL.to_owned(),
-            floor: None,
-            shape: None,
-            at,
-        };
+        let event = |table| TableEvent { table, operation: DDL.to_owned(), floor: None, shape: None, at };
         let events: Vec<TableEvent> = source.named_tables()?.into_iter().map(event).collect();
         // Settings, `USE`, and statements on databases as a whole.
         return Ok(if events.is_empty() {
@@ -48,25 +38,13 @@ pub(super) fn decode(
         });
     }
     let at = source.at(value, envelope)?;
-    let rank = if source.in_snapshot() {
-        LogRank::SnapshotFloor
-    } else {
-        LogRank::Change
-    };
+    let rank = if source.in_snapshot() { LogRank::SnapshotFloor } else { LogRank::Change };
     let position = source.position(epoch, rank, at, value)?;
     let event = |change: &str| table_event(&Fields::read(change, "tableChanges")?, &position, at);
-    changes
-        .into_iter()
-        .map(event)
-        .collect::<Result<_, _>>()
-        .map(Record::Tables)
+    changes.into_iter().map(event).collect::<Result<_, _>>().map(Record::Tables)
 }
 
-fn table_event(
-    change: &Fields<'_>,
-    position: &Position,
-    at: i64,
-) -> Result<TableEvent, Undecodable> {
+fn table_event(change: &Fields<'_>, position: &Position, at: i64) -> Result<TableEvent, Undecodable> {
     let id = change.needed_text("id")?;
     let table = table_of_id(&id);
     let operation = change.needed_text("type")?.into_owned();
@@ -76,20 +54,11 @@ fn table_event(
         unknown => return Err(Undecodable::unknown_operation(unknown).of(&table)),
     };
     // A dropped table has no definition left.
-    let shape = match change
-        .object("table")
-        .map_err(|undecodable| undecodable.of(&table))?
-    {
+    let shape = match change.object("table").map_err(|undecodable| undecodable.of(&table))? {
         Some(definition) => Some(shape(&definition).map_err(|undecodable| undecodable.of(&table))?),
         None => None,
     };
-    Ok(TableEvent {
-        table,
-        operation,
-        floor,
-        shape,
-        at,
-    })
+    Ok(TableEvent { table, operation, floor, shape, at })
 }
 
 /// The table of an id: `"db"."table"` or `"db"."schema"."table"`. The id of a rename lists the
@@ -126,23 +95,14 @@ fn shape(definition: &Fields<'_>) -> Result<TableShape, Undecodable> {
     for column in definition.array("columns")? {
         let column = Fields::read(column, "columns")?;
         let name = column.needed_text("name")?.into_owned();
-        let kind = column
-            .text("typeName")?
-            .unwrap_or_default()
-            .to_ascii_uppercase();
-        let expression = column
-            .text("typeExpression")?
-            .unwrap_or_default()
-            .to_ascii_uppercase();
+        let kind = column.text("typeName")?.unwrap_or_default().to_ascii_uppercase();
+        let expression = column.text("typeExpression")?.unwrap_or_default().to_ascii_uppercase();
         let scale = column.integer("scale")?.unwrap_or(0);
         if let Some(coding) = coding(&kind, &expression, scale) {
             columns.push((name, coding));
         }
     }
-    Ok(TableShape {
-        key: definition.texts("primaryKeyColumnNames")?,
-        columns,
-    })
+    Ok(TableShape { key: definition.texts("primaryKeyColumnNames")?, columns })
 }
 
 /// How values of a column type come with the connector's default settings: bytes in base64,
@@ -180,14 +140,7 @@ mod tests {
     #[test]
     fn a_column_type_tells_its_wire_form() {
         let check = |kind: &str, expected| assert_eq!(coding(kind, kind, 4), expected, "{kind}");
-        for kind in [
-            "BIT",
-            "BINARY",
-            "VARBINARY(20)",
-            "TINYBLOB",
-            "BLOB",
-            "LONGBLOB",
-        ] {
+        for kind in ["BIT", "BINARY", "VARBINARY(20)", "TINYBLOB", "BLOB", "LONGBLOB"] {
             check(kind, Some(ColumnCoding::Binary));
         }
         for kind in ["DECIMAL", "NUMERIC", "DECIMAL UNSIGNED", "DECIMAL(10,4)"] {

@@ -1,0 +1,131 @@
+//! Habits of the house as failing tests.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest source file, in lines.
+const FILE_LINES_MAX: usize = 600;
+/// Longest `main.rs` of a function: it is wiring.
+const MAIN_LINES_MAX: usize = 50;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["functions", "shared", "tests"] {
+        sources(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+fn check(what: &str, wrong: impl Fn(&Path, &str) -> bool) {
+    let offenders: Vec<String> = all_sources()
+        .into_iter()
+        .filter(|path| wrong(path, &fs::read_to_string(path).unwrap()))
+        .map(|path| path.strip_prefix(root()).unwrap().display().to_string())
+        .collect();
+    assert!(offenders.is_empty(), "{what}: {offenders:#?}");
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    check("no `//!` at the top", |_, text| !text.starts_with("//!"));
+}
+
+#[test]
+fn files_stay_small_enough_to_hold_in_mind() {
+    check("too long", |_, text| text.lines().count() > FILE_LINES_MAX);
+}
+
+#[test]
+fn a_function_is_wiring() {
+    check("holds more than wiring", |path, text| {
+        path.ends_with("src/main.rs")
+            && path.starts_with(root().join("functions"))
+            && text.lines().count() > MAIN_LINES_MAX
+    });
+}
+
+#[test]
+fn core_is_pure() {
+    let manifest = fs::read_to_string(root().join("shared/core/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split('[').next().unwrap();
+    let names: Vec<&str> = dependencies
+        .lines()
+        .filter_map(|line| line.split('.').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert_eq!(names, ["xxhash-rust"], "core depends on a hash and on nothing else");
+    check("core is synchronous and knows no clock, environment or randomness", |path, text| {
+        let banned = ["async fn", "SystemTime", "Instant::now", "std::env", "rand::"];
+        path.starts_with(root().join("shared/core/src")) && banned.iter().any(|word| text.contains(word))
+    });
+}
+
+#[test]
+fn only_adapters_name_the_sdk() {
+    for pure in ["core", "wire", "pipeline"] {
+        let manifest = fs::read_to_string(root().join(format!("shared/{pure}/Cargo.toml"))).unwrap();
+        assert!(!manifest.contains("aws"), "shared/{pure} must not depend on AWS crates");
+    }
+}
+
+#[test]
+fn every_test_file_is_compiled() {
+    let manifest = fs::read_to_string(root().join("tests/Cargo.toml")).unwrap();
+    for entry in fs::read_dir(root().join("tests")).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".rs") {
+            assert!(
+                manifest.contains(&format!("path = \"{name}\"")),
+                "tests/{name} is not in tests/Cargo.toml"
+            );
+        }
+    }
+}
+
+#[test]
+fn versions_are_pinned_in_one_place() {
+    for package in ["shared", "functions"] {
+        for entry in fs::read_dir(root().join(package)).unwrap().flatten() {
+            let manifest = fs::read_to_string(entry.path().join("Cargo.toml")).unwrap();
+            let strays: Vec<&str> = manifest.lines().filter(|line| line.contains("version = \"")).collect();
+            assert!(strays.is_empty(), "{}: {strays:?}", entry.path().display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_starts_with_the_demo_and_the_tests() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let commands: Vec<&str> = readme
+        .split("```")
+        .skip(1)
+        .step_by(2)
+        .filter_map(|block| block.strip_prefix("sh\n"))
+        .flat_map(str::lines)
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    assert_eq!(commands.first().copied(), Some("cargo evercount demo"));
+    assert_eq!(commands.get(1).copied(), Some("cargo test --workspace"));
+    let aliases = fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
+    assert!(aliases.contains("evercount = "));
+    let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
+    assert!(ci.contains("cargo test --workspace"), "CI runs the README's test command");
+}
