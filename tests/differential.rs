@@ -136,8 +136,11 @@ async fn see<S: Store>(
             continue;
         }
         for lane in lanes.keys() {
-            let of_lane = store.cells_of_lane(&version.id, lane).await?;
-            items.insert((version.id.to_string(), lane.clone()), of_lane.into_iter().collect());
+            let mut of_lane: BTreeMap<u32, Cells> = store.cells_of_lane(&version.id, lane).await?.into_iter().collect();
+            // A sweep takes a transaction for each page, and pages are the store's own; so is
+            // whether a cell that nets to zero was touched.
+            of_lane.values_mut().for_each(|cells| cells.retain(|_, n| *n != 0));
+            items.insert((version.id.to_string(), lane.clone()), of_lane);
         }
         let reading = read::run(store, version).await?;
         totals.insert(version.id.to_string(), (reading.total, reading.uncertain, reading.is_exact()));
@@ -194,7 +197,12 @@ struct Run {
 
 impl Run {
     async fn new(seed: u64, dynamo: DynamoStore) -> Result<Self, String> {
-        let plan = Plan::of(seed, 40 + u32::try_from(seed % 41).unwrap_or(0));
+        let mut plan = Plan::of(seed, 40 + u32::try_from(seed % 41).unwrap_or(0));
+        if plan.source == SourceKind::Keyless {
+            // Only here a table has more rows than a page in memory, and cells that one sweep
+            // touches and the other does not take different places under a cap.
+            plan.groups_max = 1_000;
+        }
         let source = Source::new(&plan);
         let memory = Memory::default();
         let mut logic = Vec::new();

@@ -82,11 +82,13 @@ fn no_seed_breaks_an_invariant() {
     if let Some((seed, plan, outcome)) = failed.into_inner().ok().flatten() {
         fail(seed, &plan, outcome);
     }
-    println!("{seeds} seeds, {} delivered records, {} commits", delivered.into_inner(), commits.into_inner());
+    let delivered = delivered.into_inner();
+    println!("{seeds} seeds, {delivered} delivered records, {} commits", commits.into_inner());
     let strikes = strikes.into_inner().unwrap_or_default();
     for (fault, n) in &strikes {
         println!("  {fault}: {n}");
     }
+    assert!(delivered >= seeds * 300, "only {delivered} records were delivered");
     // "Sometimes" assertions: a fault that never strikes tests nothing.
     let expected = seeds / 10;
     let rare: Vec<_> = strikes.iter().filter(|(_, n)| **n < expected).collect();

@@ -20,7 +20,7 @@ pub struct Metrics {
 }
 
 /// The metrics of a batch, with their units.
-const UNITS: [(&str, &str); 8] = [
+const UNITS: [(&str, &str); 9] = [
     ("records", "Count"),
     ("duplicates", "Count"),
     ("late", "Count"),
@@ -29,6 +29,7 @@ const UNITS: [(&str, &str); 8] = [
     ("iterator_age_ms", "Milliseconds"),
     ("write_units", "Count"),
     ("commits", "Count"),
+    ("overflowed", "Count"),
 ];
 
 impl Metrics {
@@ -58,6 +59,7 @@ impl Metrics {
             "iterator_age_ms": iterator_age / 1_000,
             "write_units": report.cost.write_units,
             "commits": report.commits,
+            "overflowed": report.overflowed,
         })
         .to_string()
     }

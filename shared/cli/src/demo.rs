@@ -173,9 +173,7 @@ impl<'a> Demo<'a> {
             let pump = self.pump()?;
             let relay = self.relay().await?;
             let end = Instant::now() + Duration::from_secs(self.args.seconds);
-            let (worked, struck) = tokio::join!(self.work(end), self.strike(&display));
-            worked?;
-            let struck = struck?;
+            let ((), struck) = tokio::try_join!(self.work(end), self.strike(&display))?;
             display.say("the table is left alone; what is under way is counted");
             // Upstream first: each is only at rest once nothing more comes from the one before.
             rest("pump", async { pump.finish().await }).await?;

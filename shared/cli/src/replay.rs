@@ -26,9 +26,9 @@ use crate::exit::Exit;
 use crate::{show, target};
 
 /// Records put on the stream before they are counted: a bound on memory, not on the capture.
-const WINDOW_RECORDS: usize = 4_000;
+const WINDOW_RECORDS: usize = 2_000;
 /// Bytes put on the stream before they are counted.
-const WINDOW_BYTES: usize = 8 << 20;
+const WINDOW_BYTES: usize = 4 << 20;
 
 /// Totals over all batches.
 #[derive(Default)]

@@ -166,6 +166,7 @@ pub fn reading_json(reading: &Reading) -> Value {
         "doubts": doubts,
         "overflow": reading.overflow,
         "missing": missing,
+        "by_delta": reading.by_delta,
         "groups": groups,
         "cut": cut,
     })
@@ -195,7 +196,9 @@ pub fn reading(reading: &Reading) {
         let mut groups: Vec<_> = reading.groups.iter().collect();
         groups.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
         for (key, n) in groups {
-            shown.add_row(vec![group(key), n.to_string()]);
+            // Here, a key of nothing is the group of items that lack the attributes.
+            let name = if key.0.is_empty() { "(absent)".to_owned() } else { group(key) };
+            shown.add_row(vec![name, n.to_string()]);
         }
         if reading.overflow != 0 {
             shown.add_row(vec!["(other groups, counted together)".to_owned(), reading.overflow.to_string()]);
@@ -204,6 +207,12 @@ pub fn reading(reading: &Reading) {
     }
     for (atom, n) in &reading.missing {
         line(format!("  {n} items lack the attribute in `{}`", atom_text(reading, *atom)));
+    }
+    if reading.by_delta > 0 {
+        line(format!(
+            "  note: {} has no key; {} changes are counted by what each adds and removes, told apart by source position",
+            logic.definition.table, reading.by_delta
+        ));
     }
     if let Exactness::Inexact(doubts) = &reading.exactness {
         doubts.iter().for_each(|doubt| line(format!("  note: {}", doubt.sentence())));

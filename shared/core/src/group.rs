@@ -67,4 +67,6 @@ pub enum Cell {
     Missing(u16),
     /// Changes that could not be judged: the truth lies within this many of the count.
     Uncertain,
+    /// Changes of a table without a key, counted by what each adds and removes.
+    ByDelta,
 }

@@ -231,9 +231,8 @@ pub fn delta_row<'a>(
     for version in logic {
         let mut cells = counting::contribution(version, change.after.as_ref())?;
         counting::add_cells(&mut cells, &counting::contribution(version, change.before.as_ref())?, -1);
-        if !cells.is_empty() {
-            contributions.insert(version.id.clone(), cells);
-        }
+        cells.insert(Cell::ByDelta, 1);
+        contributions.insert(version.id.clone(), cells);
     }
     Ok(LedgerRow {
         version: change.version.clone(),

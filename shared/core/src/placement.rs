@@ -49,7 +49,7 @@ fn weight(cell: &Cell) -> usize {
         Cell::Group(GroupKey(parts)) => {
             parts.iter().map(|(path, part)| path.column_name().len() + 8 + value(part)).sum::<usize>() + 6
         }
-        Cell::Overflow | Cell::Missing(_) | Cell::Uncertain => 14,
+        Cell::Overflow | Cell::Missing(_) | Cell::Uncertain | Cell::ByDelta => 14,
     }
 }
 

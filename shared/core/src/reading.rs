@@ -18,6 +18,8 @@ pub struct Reading {
     pub overflow: i64,
     /// Items for which an atom of the predicate met a missing attribute, by atom number.
     pub missing: BTreeMap<u16, i64>,
+    /// Changes counted by delta, because the table has no key; see [`Cell::ByDelta`].
+    pub by_delta: i64,
     /// All items: the groups and the overflow.
     pub total: i64,
     /// The truth lies within this many items of each number.
@@ -126,13 +128,14 @@ impl Reading {
     ) -> Self {
         let mut groups: BTreeMap<GroupKey, i64> = BTreeMap::new();
         let mut missing: BTreeMap<u16, i64> = BTreeMap::new();
-        let (mut overflow, mut overflowed, mut uncertain) = (0_i64, false, 0_i64);
+        let (mut overflow, mut overflowed, mut uncertain, mut by_delta) = (0_i64, false, 0_i64, 0_i64);
         for (cell, n) in cells {
             match cell {
                 Cell::Group(key) => *groups.entry(key).or_insert(0) += n,
                 Cell::Overflow => (overflow, overflowed) = (overflow + n, true),
                 Cell::Missing(atom) => *missing.entry(atom).or_insert(0) += n,
                 Cell::Uncertain => uncertain += n,
+                Cell::ByDelta => by_delta += n,
             }
         }
         groups.retain(|_, n| *n != 0);
@@ -152,6 +155,7 @@ impl Reading {
             total: groups.values().sum::<i64>() + overflow,
             groups,
             overflow,
+            by_delta,
             missing,
             uncertain: u64::try_from(uncertain).unwrap_or(0),
             exactness: if doubts.is_empty() { Exactness::Exact } else { Exactness::Inexact(doubts) },

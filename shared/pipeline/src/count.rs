@@ -88,6 +88,8 @@ pub struct BatchReport {
     pub cost: Cost,
     /// Transactions committed.
     pub commits: u64,
+    /// Items that went to an overflow cell, because their definition has as many groups as it may.
+    pub overflowed: u64,
 }
 
 /// Why a batch was not finished.
@@ -306,6 +308,9 @@ impl<S: Store> Batch<'_, S> {
         *state = advance.to;
         self.report.tally.add(&chunk.tally);
         self.report.commits += 1;
+        let cells = chunk.commit.moves.iter().flat_map(|one| &one.cells);
+        let beyond = cells.filter(|(cell, n)| **cell == Cell::Overflow && **n > 0);
+        self.report.overflowed += beyond.map(|(_, n)| n.unsigned_abs()).sum::<u64>();
         if let Some(cost) = committed {
             self.report.cost.write_units += cost.write_units;
             self.report.cost.read_units += cost.read_units;

@@ -23,6 +23,7 @@ use crate::json::canonical_value;
 
 const OVERFLOW: &str = "overflow";
 const UNCERTAIN: &str = "uncertain";
+const BY_DELTA: &str = "by_delta";
 const MISSING: &str = "missing ";
 
 /// The name a cell is stored under.
@@ -31,6 +32,7 @@ pub fn cell_name(cell: &Cell) -> String {
     match cell {
         Cell::Overflow => OVERFLOW.to_owned(),
         Cell::Uncertain => UNCERTAIN.to_owned(),
+        Cell::ByDelta => BY_DELTA.to_owned(),
         Cell::Missing(atom) => format!("{MISSING}{atom}"),
         Cell::Group(GroupKey(key)) => {
             let mut name = String::from("{");
@@ -57,6 +59,8 @@ pub fn cell_from_name(name: &str) -> Option<Cell> {
         Cell::Missing(atom.parse().ok()?)
     } else if name == OVERFLOW {
         Cell::Overflow
+    } else if name == BY_DELTA {
+        Cell::ByDelta
     } else {
         Cell::Uncertain
     };

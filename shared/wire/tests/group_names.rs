@@ -30,6 +30,7 @@ fn check(cell: &Cell, name: &str) {
 fn names_of_cells_are_made_to_be_read() {
     check(&Cell::Overflow, "overflow");
     check(&Cell::Uncertain, "uncertain");
+    check(&Cell::ByDelta, "by_delta");
     check(&Cell::Missing(3), "missing 3");
     check(&Cell::Group(GroupKey::default()), "{}");
     let of = |entries: &[(&str, Value)]| Cell::Group(group(entries));
@@ -153,6 +154,7 @@ fn cell() -> impl Strategy<Value = Cell> {
         1 => any::<u16>().prop_map(Cell::Missing),
         1 => Just(Cell::Overflow),
         1 => Just(Cell::Uncertain),
+        1 => Just(Cell::ByDelta),
     ]
 }
 

@@ -86,6 +86,7 @@ fn recounted(logic: &LogicVersion, images: &[Item]) -> Cells {
 /// total can be told.
 fn comparable(mut cells: Cells, overflowed: bool) -> Cells {
     cells.remove(&Cell::Uncertain);
+    cells.remove(&Cell::ByDelta);
     if overflowed {
         let total = cells
             .iter()

@@ -40,7 +40,7 @@ impl Display {
             ProgressBar::new_spinner()
         };
         if let Ok(style) =
-            ProgressStyle::with_template("{spinner:.cyan} {elapsed_precise:.dim}  {msg}\n  live  {prefix}")
+            ProgressStyle::with_template("{spinner:.cyan} {elapsed:>3.dim}  {wide_msg}\n       {prefix}")
         {
             bar.set_style(style);
         }
@@ -82,10 +82,10 @@ impl Drop for Display {
 fn progress(written: &Written, observed: &Observed) -> String {
     let tally = observed.totals().tally;
     format!(
-        "{} orders written, {} records counted, {} duplicates and latecomers absorbed",
+        "{} orders written, {} records counted, {} duplicates absorbed",
         HumanCount(written.so_far().total()),
         HumanCount(tally.read),
-        HumanCount(tally.duplicates + tally.late),
+        HumanCount(tally.duplicates),
     )
 }
 

@@ -142,7 +142,7 @@ mod tests {
 
     fn records(count: usize) -> Vec<Entry> {
         let record =
-            |n: usize| Entry { partition_key: format!("k{}", n % 40), data: n.to_string().into_bytes() };
+            |n: usize| Entry { partition_key: format!("k{}", n % 8), data: n.to_string().into_bytes() };
         (0..count).map(record).collect()
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use comfy_table::{Cell as TableCell, Color};
+use comfy_table::{Cell as TableCell, Color, presets};
 use evercount_core::group::GroupKey;
 use evercount_core::logic::LogicVersion;
 use evercount_core::reading::{Exactness, Reading};
@@ -181,21 +181,26 @@ impl Outcome {
         told(writes.expired, "abandoned carts removed by their time to live");
         show::line("");
         show::line("What was done to its records on the way to the counter");
-        told(injected.duplicates, "were put on the stream twice");
-        told(injected.replayed, "old ones were put once more");
-        told(injected.reordered, "were put behind a record written after them,");
+        told(injected.records, "captured");
+        told(injected.duplicates, "put on the stream twice");
+        told(injected.replayed, "old ones put on the stream once more");
+        told(injected.reordered, "put behind a record that was written later,");
         told(injected.overtaken, "of these behind a later change of the same order");
-        told(1, "of the stream's 2 shards was split while it was read");
+        told(1, "shard of 2 split while it was read");
         let crash = if self.crashed_in_a_batch { "crash in the middle of a batch" } else { "crash" };
-        told(1, &format!("{crash}; the next counter knew nothing and began too early"));
-        told(self.delivered.1, "were therefore delivered again");
+        told(1, &format!("{crash}; the next counter started cold, from an older position,"));
+        told(self.delivered.1, "records were therefore delivered again");
         show::line("");
         show::line("What the counter made of them");
-        told(tally.applied, "changes applied");
+        told(tally.applied, "applied");
         told(tally.duplicates, "duplicates absorbed");
-        told(tally.late, "latecomers absorbed: a newer change of the order was counted already");
-        told(tally.ambiguous, "could not be ordered by time and images, so the table was asked");
-        told(tally.quarantined, "in quarantine");
+        told(tally.late, "came too late: a newer change of the order was counted already");
+        let asked = HumanCount(self.rechecked);
+        told(
+            tally.ambiguous,
+            &format!("could not be ordered by time and images; {asked} orders were looked up in the table"),
+        );
+        told(tally.quarantined, "quarantined");
         show::line(format!("  {:>7.2}  write units a record", self.units_a_record()));
     }
 
@@ -225,10 +230,12 @@ fn print_count(count: &Compared) {
     let paths: Vec<String> = logic.definition.group_by.iter().map(ToString::to_string).collect();
     let mut headers: Vec<&str> = paths.iter().map(String::as_str).collect();
     if headers.is_empty() {
-        headers.push("");
+        headers.push("items");
     }
     headers.extend(["live", "recount", ""]);
     let mut table = show::table(&headers, 3);
+    // Many short rows: lines between them would hide the numbers.
+    table.load_style(presets::NOTHING);
     let mut add = |names: Vec<String>, live: i64, recount: i64| {
         let mut row: Vec<TableCell> = names.into_iter().map(TableCell::new).collect();
         row.extend([TableCell::new(live), TableCell::new(recount), mark(live == recount)]);
@@ -242,7 +249,7 @@ fn print_count(count: &Compared) {
             add(vec![format!("(lacks the attribute in `{test}`)")], live, recount);
         }
     }
-    show::line(table);
+    show::line(table.trim_fmt());
     if let Exactness::Inexact(doubts) = &count.live.exactness {
         doubts.iter().for_each(|doubt| show::line(format!("  note: {}", doubt.sentence())));
     }

@@ -302,11 +302,11 @@ fn next_statuses(status: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// Whether a write on the condition that its order exists has found it.
-fn still_there(sent: Result<(), Error>) -> Result<bool, Error> {
+fn still_there(sent: Result<(), Error>) -> anyhow::Result<bool> {
     match sent {
         Ok(()) => Ok(true),
         Err(Error::ConditionalCheckFailedException(_)) => Ok(false),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
