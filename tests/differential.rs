@@ -136,7 +136,8 @@ async fn see<S: Store>(
             continue;
         }
         for lane in lanes.keys() {
-            let mut of_lane: BTreeMap<u32, Cells> = store.cells_of_lane(&version.id, lane).await?.into_iter().collect();
+            let mut of_lane: BTreeMap<u32, Cells> =
+                store.cells_of_lane(&version.id, lane).await?.into_iter().collect();
             // A sweep takes a transaction for each page, and pages are the store's own; so is
             // whether a cell that nets to zero was touched.
             of_lane.values_mut().for_each(|cells| cells.retain(|_, n| *n != 0));
@@ -197,7 +198,7 @@ struct Run {
 
 impl Run {
     async fn new(seed: u64, dynamo: DynamoStore) -> Result<Self, String> {
-        let mut plan = Plan::of(seed, 40 + u32::try_from(seed % 41).unwrap_or(0));
+        let mut plan = Plan::of(seed, 40 + u32::try_from(seed % 31).unwrap_or(0));
         if plan.source == SourceKind::Keyless {
             // Only here a table has more rows than a page in memory, and cells that one sweep
             // touches and the other does not take different places under a cap.
@@ -255,12 +256,12 @@ impl Run {
         let mut written = 0;
         while written < self.plan.writes || !self.held.is_empty() {
             self.release_held();
-            match self.rng.u32(0..8) {
-                0..5 if written < self.plan.writes => {
+            match self.rng.u32(0..10) {
+                0..7 if written < self.plan.writes => {
                     written += 1;
                     self.write();
                 }
-                5 => self.disturb().await?,
+                7 => self.disturb().await?,
                 _ => {
                     let shard = self.rng.usize(0..self.stream.shards.len());
                     self.deliver(shard, true).await?;
@@ -444,8 +445,8 @@ impl Run {
             let one = recheck::run(&self.memory, &source, &self.table, 0, self.now, MARGIN).await;
             let other = recheck::run(&self.dynamo, &source, &self.table, 0, self.now, MARGIN).await;
             same("a recheck", &one, &other)?;
+            self.audit(0, false).await?;
             for index in 0..self.logic.len() {
-                self.audit(index, false).await?;
                 self.audit(index, true).await?;
             }
             self.compare(Look::Passing).await?;
@@ -508,7 +509,7 @@ impl Run {
             self.now += MARGIN * 4;
             self.audit(self.logic.len() - 1, true).await?;
         }
-        self.compare(Look::Close).await
+        self.compare(Look::Passing).await
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a person sees: tables, readings and failures, printed in one place.
 
-use std::io::IsTerminal;
-
 use comfy_table::{CellAlignment, Table, presets};
 use evercount_core::group::{Cell, GroupKey};
 use evercount_core::order::Micros;
@@ -93,11 +91,7 @@ impl miette::SourceCode for Pointed {
 #[must_use]
 pub fn table(headers: &[&str], numbers: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(if std::io::stdout().is_terminal() {
-        presets::UTF8_HORIZONTAL_ONLY
-    } else {
-        presets::NOTHING
-    });
+    table.load_style(presets::NOTHING);
     table.set_header(headers.to_vec());
     for index in headers.len().saturating_sub(numbers)..headers.len() {
         if let Some(column) = table.column_mut(index) {

@@ -39,7 +39,6 @@ fn live_counts_equal_a_recount_through_duplicates_reordering_a_split_and_a_crash
         "/records/applied",
         "/records/duplicates",
         "/injected/duplicates",
-        "/injected/replayed",
         "/injected/reordered",
         "/injected/delivered_again",
         "/cost/write_units",

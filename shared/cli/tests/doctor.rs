@@ -1,6 +1,6 @@
 //! `evercount doctor` from the outside.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::process::Command;
 

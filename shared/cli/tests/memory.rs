@@ -4,7 +4,12 @@
 //! `EVERCOUNT_MEMORY_RECORDS=1000000 cargo test -p evercount-cli --test memory -- --nocapture`
 //! runs it over a million records; an ordinary test run takes fewer.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and says what it measured")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic, and says what it measured"
+)]
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -11,10 +11,10 @@ use evercount_local::stack::Stack;
 
 /// Widest window within which order is lost, in records.
 const WINDOW_MAX: usize = 24;
-/// Of a hundred records, how many are put twice.
-const TWICE_PERCENT: u32 = 5;
-/// Of a hundred records, how many are followed by an old one.
-const OLD_PERCENT: u32 = 2;
+/// From one record that is put twice to the next, in records: about 5 %, and never none for long.
+const TWICE_EVERY: std::ops::RangeInclusive<u32> = 10..=30;
+/// From one old record that is put again to the next, in records.
+const OLD_EVERY: std::ops::RangeInclusive<u32> = 25..=75;
 /// Old records kept at hand.
 const MEMORY: usize = 256;
 
@@ -38,6 +38,8 @@ pub struct Injected {
 pub struct Faults {
     rng: fastrand::Rng,
     memory: Vec<Entry>,
+    until_twice: u32,
+    until_old: u32,
     injected: Injected,
 }
 
@@ -45,7 +47,9 @@ impl Faults {
     /// Faults of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { rng: fastrand::Rng::with_seed(!seed), memory: Vec::new(), injected: Injected::default() }
+        let mut rng = fastrand::Rng::with_seed(!seed);
+        let (until_twice, until_old) = (rng.u32(TWICE_EVERY), rng.u32(OLD_EVERY));
+        Self { rng, memory: Vec::new(), until_twice, until_old, injected: Injected::default() }
     }
 
     /// What has been done so far.
@@ -70,14 +74,17 @@ impl Faults {
         self.note_order(&numbered);
         let mut disturbed = Vec::with_capacity(numbered.len() + numbered.len() / 8);
         for (_, entry) in numbered {
-            if self.rng.u32(..100) < OLD_PERCENT
-                && let Some(old) = self.rng.choice(&self.memory)
-            {
-                self.injected.replayed += 1;
-                disturbed.push(old.clone());
+            (self.until_twice, self.until_old) = (self.until_twice - 1, self.until_old - 1);
+            if self.until_old == 0 {
+                self.until_old = self.rng.u32(OLD_EVERY);
+                if let Some(old) = self.rng.choice(&self.memory) {
+                    self.injected.replayed += 1;
+                    disturbed.push(old.clone());
+                }
             }
             disturbed.push(entry.clone());
-            if self.rng.u32(..100) < TWICE_PERCENT {
+            if self.until_twice == 0 {
+                self.until_twice = self.rng.u32(TWICE_EVERY);
                 self.injected.duplicates += 1;
                 let first = disturbed.len().saturating_sub(WINDOW_MAX);
                 // Anywhere near: which of the two copies is the first makes no difference.
