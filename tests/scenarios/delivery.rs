@@ -124,7 +124,8 @@ async fn two_streams_are_counted_into_one_store() {
     let binlog = stage.stack.poller("binlog", 40, StartingPosition::TrimHorizon);
     let mut other: Poller = binlog.await.unwrap();
     let both = tokio::join!(one.run_until_idle(invoke(&counter)), other.run_until_idle(invoke(&counter)));
-    (both.0.unwrap(), both.1.unwrap());
+    both.0.unwrap();
+    both.1.unwrap();
     stage.assert_exact(&of_orders, &orders.images()).await;
     stage.assert_exact(&of_shop, &shop.images()).await;
     assert_eq!(stage.read(&of_orders).await.cut.len(), 3);

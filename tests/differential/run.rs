@@ -1,40 +1,22 @@
-//! Runs the same batches on the store in memory and on DynamoDB as the embedded one speaks it,
-//! through the SDK: after every few batches both hold the same lanes, ledger rows, cells, table
-//! facts and quarantine, so what the simulator proves of one store is true of the other.
-//!
-//! An ordinary run takes 60 seeds, which is a few seconds; `EVERCOUNT_DIFF_SEEDS=n` sets another
-//! number (CI runs 500), `EVERCOUNT_DIFF_FIRST=n` where they start.
-
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test may panic, and says what it did"
-)]
+//! One seed: a source, a stream, and the same batches and operations on two stores.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use evercount_aws::dynamo::{DynamoStore, TableNames};
-use evercount_aws::setup::create_tables;
+use evercount_aws::dynamo::DynamoStore;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::chunk::{CellMove, Commit, Poison, Quarantined};
-use evercount_core::counting::Cells;
+use evercount_core::definition::DefinitionName;
 use evercount_core::group::Cell;
-use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
-use evercount_core::ledger::LedgerRow;
+use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::{Coverage, LogicVersion};
 use evercount_core::value::Item;
-use evercount_local::{EmbeddedAws, EmbeddedOptions};
 use evercount_pipeline::audit::{self, AuditOptions, AuditReport};
 use evercount_pipeline::count::{self, CountMode, CountOptions, StreamRecord, Warm};
 use evercount_pipeline::event_source::{Next, Reply};
 use evercount_pipeline::memory::Memory;
-use evercount_pipeline::ports::{SourceTable, Store, StoreError, TableFacts};
-use evercount_pipeline::{define, quarantine, read, recheck};
+use evercount_pipeline::ports::{SourceTable, Store, StoreError};
+use evercount_pipeline::{define, quarantine, recheck};
 use evercount_tests::simulation::invariants;
 use evercount_tests::simulation::plan::{Plan, SourceKind};
 use evercount_tests::simulation::source::{EPOCH, Emitted, Source};
@@ -42,33 +24,12 @@ use evercount_tests::simulation::stream::{Stored, Stream};
 use evercount_wire::json;
 use fastrand::Rng;
 
-/// Seeds of an ordinary test run.
-const SEEDS: u64 = 60;
+use super::sight::{Look, compare, same};
+
 /// Batches between two looks at both stores.
 const LOOK_EVERY: u64 = 6;
 /// Bound on clock skew that repairs and rechecks assume, microseconds.
 const MARGIN: i64 = 200_000;
-/// What every run does to both stores at least once, over all seeds.
-const EXPECTED: [&str; 14] = [
-    "cold",
-    "warm",
-    "redelivery",
-    "out_of_time",
-    "rewind",
-    "reshard",
-    "fence",
-    "truncate",
-    "key_change",
-    "poison",
-    "repair",
-    "lane_mode",
-    "released",
-    "keyless",
-];
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 /// The source as it stands while nothing writes to it.
 struct Still(BTreeMap<RowKey, Item>);
@@ -90,95 +51,10 @@ impl SourceTable for Still {
     }
 }
 
-/// How closely to look: the readings and each lane's counter items take most of the calls.
-#[derive(Clone, Copy, PartialEq)]
-enum Look {
-    Passing,
-    Close,
-}
-
-/// Everything a store shows.
-struct Sight {
-    lanes: BTreeMap<LaneId, LaneState>,
-    rows: BTreeMap<RowKey, LedgerRow>,
-    cells: BTreeMap<String, Cells>,
-    items: BTreeMap<(String, LaneId), BTreeMap<u32, Cells>>,
-    quarantine: Vec<Quarantined>,
-    facts: TableFacts,
-    versions: Vec<LogicVersion>,
-    totals: BTreeMap<String, (i64, u64, bool)>,
-}
-
-async fn see<S: Store>(
-    store: &S,
-    table: &TableName,
-    logic: &[LogicVersion],
-    look: Look,
-) -> Result<Sight, StoreError> {
-    let lanes = store.lanes().await?;
-    let (mut rows, mut after) = (BTreeMap::new(), None);
-    loop {
-        let (page, next) = store.rows_of_table(table, after).await?;
-        for (key, mut row) in page {
-            // DynamoDB's time to live has whole seconds.
-            row.expires_at = row.expires_at.map(|at| (at + 999_999) / 1_000_000 * 1_000_000);
-            assert!(rows.insert(key, row).is_none(), "a row is on two pages");
-        }
-        after = next;
-        if after.is_none() {
-            break;
-        }
-    }
-    let (mut cells, mut items, mut totals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    for version in logic {
-        cells.insert(version.id.to_string(), store.cells(&version.id).await?);
-        if look == Look::Passing {
-            continue;
-        }
-        for lane in lanes.keys() {
-            let mut of_lane: BTreeMap<u32, Cells> =
-                store.cells_of_lane(&version.id, lane).await?.into_iter().collect();
-            // A sweep takes a transaction for each page, and pages are the store's own; so is
-            // whether a cell that nets to zero was touched.
-            of_lane.values_mut().for_each(|cells| cells.retain(|_, n| *n != 0));
-            items.insert((version.id.to_string(), lane.clone()), of_lane);
-        }
-        let reading = read::run(store, version).await?;
-        totals.insert(version.id.to_string(), (reading.total, reading.uncertain, reading.is_exact()));
-    }
-    let mut quarantine = store.quarantined().await?;
-    // Stable: the order within a lane is the store's own.
-    quarantine.sort_by(|a, b| a.lane.cmp(&b.lane));
-    let mut versions = store.versions().await?;
-    versions.sort_by(|a, b| a.id.cmp(&b.id));
-    let facts = store.table_facts().await?;
-    Ok(Sight { lanes, rows, cells, items, quarantine, facts, versions, totals })
-}
-
-/// The same call on both stores must give the same answer.
-fn same<T: PartialEq + Debug>(what: &str, memory: &T, dynamo: &T) -> Result<(), String> {
-    if memory == dynamo {
-        return Ok(());
-    }
-    Err(format!("{what} differs\n  in memory:   {memory:?}\n  on DynamoDB: {dynamo:?}"))
-}
-
-/// As [`same`], telling only the entries that differ.
-fn same_entries<K: Ord + Debug, V: PartialEq + Debug>(
-    what: &str,
-    memory: &BTreeMap<K, V>,
-    dynamo: &BTreeMap<K, V>,
-) -> Result<(), String> {
-    for key in memory.keys().chain(dynamo.keys()) {
-        same(&format!("{what}, {key:?},"), &memory.get(key), &dynamo.get(key))?;
-    }
-    Ok(())
-}
-
 /// How often each thing happened.
-type Strikes = BTreeMap<&'static str, u64>;
+pub type Strikes = BTreeMap<&'static str, u64>;
 
-struct Run {
+pub struct Run {
     plan: Plan,
     rng: Rng,
     now: i64,
@@ -192,12 +68,13 @@ struct Run {
     warm: BTreeMap<usize, (Warm, Warm)>,
     held: Vec<(u32, Emitted)>,
     recent: Vec<Emitted>,
-    batches: u64,
+    /// Batches delivered to both stores.
+    pub batches: u64,
     strikes: Strikes,
 }
 
 impl Run {
-    async fn new(seed: u64, dynamo: DynamoStore) -> Result<Self, String> {
+    pub async fn new(seed: u64, dynamo: DynamoStore) -> Result<Self, String> {
         let mut plan = Plan::of(seed, 40 + u32::try_from(seed % 31).unwrap_or(0));
         if plan.source == SourceKind::Keyless {
             // Only here a table has more rows than a page in memory, and cells that one sweep
@@ -240,6 +117,11 @@ impl Run {
         })
     }
 
+    /// How often what happened, in the source too.
+    pub fn strikes(&self) -> Strikes {
+        self.strikes.iter().chain(&self.source.strikes).map(|(what, n)| (*what, *n)).collect()
+    }
+
     fn chance(&mut self, fault: &'static str, per_mille: u32) -> bool {
         let strikes = per_mille > 0 && self.rng.u32(0..1_000) < per_mille;
         if strikes {
@@ -252,7 +134,8 @@ impl Run {
         *self.strikes.entry(fault).or_insert(0) += 1;
     }
 
-    async fn live(&mut self) -> Result<(), String> {
+    /// The source writes, and batches are delivered, redelivered and compared.
+    pub async fn live(&mut self) -> Result<(), String> {
         let mut written = 0;
         while written < self.plan.writes || !self.held.is_empty() {
             self.release_held();
@@ -396,17 +279,7 @@ impl Run {
     }
 
     async fn compare(&self, look: Look) -> Result<(), String> {
-        let unavailable = |error: StoreError| format!("a store cannot be looked at: {error}");
-        let memory = see(&self.memory, &self.table, &self.logic, look).await.map_err(unavailable)?;
-        let dynamo = see(&self.dynamo, &self.table, &self.logic, look).await.map_err(unavailable)?;
-        same_entries("the lanes", &memory.lanes, &dynamo.lanes)?;
-        same_entries("the ledger", &memory.rows, &dynamo.rows)?;
-        same_entries("the counter items", &memory.items, &dynamo.items)?;
-        same_entries("the cells", &memory.cells, &dynamo.cells)?;
-        same("the quarantine", &memory.quarantine, &dynamo.quarantine)?;
-        same("what is known of tables", &memory.facts, &dynamo.facts)?;
-        same("the catalog", &memory.versions, &dynamo.versions)?;
-        same_entries("the readings", &memory.totals, &dynamo.totals)
+        compare(&self.memory, &self.dynamo, &self.table, &self.logic, look).await
     }
 
     fn images(&self) -> Result<Vec<Item>, String> {
@@ -438,7 +311,7 @@ impl Run {
     }
 
     /// What operators do: recheck, audit, replay the quarantine, delete and create a definition.
-    async fn operate(&mut self) -> Result<(), String> {
+    pub async fn operate(&mut self) -> Result<(), String> {
         if self.plan.source == SourceKind::DynamoDb {
             self.now += MARGIN * 4;
             let source = self.still()?;
@@ -525,67 +398,6 @@ async fn commit<S: Store>(store: &S, commit: &Commit) -> Result<(), StoreError> 
     store.commit(commit).await.map(|_| ())
 }
 
-async fn delete<S: Store>(
-    store: &S,
-    name: &evercount_core::definition::DefinitionName,
-) -> Result<bool, StoreError> {
+async fn delete<S: Store>(store: &S, name: &DefinitionName) -> Result<bool, StoreError> {
     store.delete_definition(name).await
-}
-
-async fn one_seed(aws: &EmbeddedAws, seed: u64) -> Result<(Strikes, u64), String> {
-    let names = |part: &str| format!("seed-{seed}-{part}");
-    let tables = TableNames { metadata: names("metadata"), ledger: names("ledger"), counts: names("counts") };
-    let client = aws.dynamodb();
-    create_tables(&client, &tables).await.map_err(|error| error.to_string())?;
-    let mut run = Run::new(seed, DynamoStore::new(&client, tables.clone())).await?;
-    run.live().await?;
-    run.operate().await?;
-    for table in [tables.metadata, tables.ledger, tables.counts] {
-        client.delete_table().table_name(table).send().await.map_err(|error| format!("{error:?}"))?;
-    }
-    run.strikes.extend(run.source.strikes);
-    Ok((run.strikes, run.batches))
-}
-
-#[test]
-fn both_stores_hold_the_same_after_the_same_batches() {
-    let seeds = from_env("EVERCOUNT_DIFF_SEEDS").unwrap_or(SEEDS);
-    let first = from_env("EVERCOUNT_DIFF_FIRST").unwrap_or(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, batches) = (AtomicU64::new(first), AtomicU64::new(0));
-    let strikes: Mutex<Strikes> = Mutex::default();
-    let failed: Mutex<Option<(u64, String)>> = Mutex::default();
-    // Each thread has an embedded DynamoDB and a runtime of its own: one database has one lock.
-    let work = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= first + seeds || failed.lock().unwrap().is_some() {
-                    break;
-                }
-                match Box::pin(one_seed(&aws, seed)).await {
-                    Ok((struck, delivered)) => {
-                        batches.fetch_add(delivered, Ordering::Relaxed);
-                        let mut all = strikes.lock().unwrap();
-                        struck.iter().for_each(|(fault, n)| *all.entry(fault).or_insert(0) += n);
-                    }
-                    Err(difference) => *failed.lock().unwrap() = Some((seed, difference)),
-                }
-            }
-            aws.stop().await;
-        });
-    };
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    if let Some((seed, difference)) = failed.into_inner().unwrap() {
-        panic!("seed {seed}: {difference}\nreplay: EVERCOUNT_DIFF_FIRST={seed} EVERCOUNT_DIFF_SEEDS=1");
-    }
-    let strikes = strikes.into_inner().unwrap();
-    println!("{seeds} seeds, {} batches on both stores: {strikes:?}", batches.into_inner());
-    if seeds >= SEEDS {
-        let rare: Vec<_> =
-            EXPECTED.iter().filter(|what| strikes.get(**what).copied().unwrap_or(0) == 0).collect();
-        assert!(rare.is_empty(), "these never happened: {rare:?}");
-    }
 }
