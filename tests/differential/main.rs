@@ -2,7 +2,7 @@
 //! through the SDK: after every few batches both hold the same lanes, ledger rows, cells, table
 //! facts and quarantine, so what the simulator proves of one store is true of the other.
 //!
-//! An ordinary run takes 60 seeds, which is a few seconds; `EVERCOUNT_DIFF_SEEDS=n` sets another
+//! An ordinary run takes 60 seeds, about ten seconds; `EVERCOUNT_DIFF_SEEDS=n` sets another
 //! number (CI runs 500), `EVERCOUNT_DIFF_FIRST=n` where they start.
 
 #![expect(

@@ -8,7 +8,7 @@ use evercount_core::chunk::Quarantined;
 use evercount_core::counting::Cells;
 use evercount_core::lane::{LaneId, LaneState};
 use evercount_core::ledger::LedgerRow;
-use evercount_core::logic::LogicVersion;
+use evercount_core::logic::{LogicId, LogicVersion};
 use evercount_pipeline::ports::{Store, StoreError, TableFacts};
 use evercount_pipeline::read;
 
@@ -52,6 +52,8 @@ async fn see<S: Store>(
         }
     }
     let (mut cells, mut items, mut totals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let unattributed = LogicId::unattributed();
+    cells.insert(unattributed.to_string(), store.cells(&unattributed).await?);
     for version in logic {
         cells.insert(version.id.to_string(), store.cells(&version.id).await?);
         if look == Look::Passing {

@@ -42,6 +42,7 @@ macro_rules! every_rule {
             of_two_commits_at_once_from_one_checkpoint_one_wins,
             a_transaction_takes_100_actions_and_no_more,
             cells_add_up_over_lanes_and_counter_items,
+            an_overflow_that_went_back_to_zero_is_still_told,
             cells_of_lanes_with_names_alike_are_kept_apart,
             lanes_at_once_lose_nothing,
             every_registered_lane_is_listed_with_its_state,

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::bail;
 use evercount_aws::dynamo::DynamoSource;
+use evercount_core::order::CLOCK_SKEW_BOUND;
 use evercount_local::stack::now;
 use evercount_pipeline::audit::{self, AuditOptions, AuditReport};
 use evercount_pipeline::count::CountMode;
@@ -48,7 +49,8 @@ pub async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
     let options = AuditOptions {
         one_in,
         repair: args.repair,
-        margin: i64::from(margin) * 1_000_000,
+        // Below the skew bound, what is read could not be told from what was just written.
+        margin: (i64::from(margin) * 1_000_000).max(CLOCK_SKEW_BOUND),
         epoch: opened.config.options.epoch,
     };
     let progress = if args.output.json || !std::io::stderr().is_terminal() {

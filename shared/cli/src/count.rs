@@ -89,8 +89,11 @@ async fn coverage(opened: &Opened, definition: &CountDefinition) -> Coverage {
     match scan {
         Ok(page) if page.count() > 0 => Coverage::Since(now()),
         Ok(_) => Coverage::Whole,
+        // No such table, or a name that DynamoDB gives none.
         Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
+            if error.as_service_error().is_some_and(|error| {
+                error.is_resource_not_found_exception() || error.meta().code() == Some("ValidationException")
+            }) =>
         {
             Coverage::Whole
         }

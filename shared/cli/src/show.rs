@@ -1,5 +1,7 @@
 //! What a person sees: tables, readings and failures, printed in one place.
 
+use std::io::Write;
+
 use comfy_table::{CellAlignment, Table, presets};
 use evercount_core::group::{Cell, GroupKey};
 use evercount_core::order::Micros;
@@ -9,15 +11,16 @@ use evercount_wire::group::{group_json, value_json};
 use serde_json::{Value, json};
 
 /// Prints one JSON document on standard output.
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub fn document(document: &Value) {
-    println!("{document:#}");
+    line(format_args!("{document:#}"));
 }
 
-/// Prints a line on standard output.
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
+/// Prints a line on standard output. Whoever reads it may have read enough (`| head`): then the
+/// command ends, without complaint.
 pub fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 /// Prints a remark on standard error.

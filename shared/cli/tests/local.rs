@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Select,
 };
 use aws_sdk_kinesis::primitives::Blob;
 use evercount_local::client;
@@ -274,6 +274,40 @@ async fn poison_on_the_stream_is_kept_and_shown() {
     let printed = local.stop("-INT").join("\n");
     assert!(printed.contains("table `orders` is captured"), "{printed}");
     assert!(printed.contains("1 quarantined"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_writes_loses_and_doubles_nothing() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let mut local = Local::start(home);
+    create_table(&local.dynamodb, "orders").await;
+    assert_eq!(json(home, &["count", "create", "all", "--table", "orders"]).0, 0);
+    let dynamodb = local.dynamodb.clone();
+    let writing = tokio::spawn(async move {
+        for id in 0.. {
+            let call = dynamodb.put_item().table_name("orders");
+            if call.item("id", AttributeValue::S(id.to_string())).send().await.is_err() {
+                return id;
+            }
+        }
+        0
+    });
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    local.child.kill().unwrap();
+    let written: i64 = writing.await.unwrap();
+    assert!(written > 10, "{written} rows");
+    drop(local);
+
+    let local = Local::start(home);
+    // The write that failed may have happened.
+    let found = local.dynamodb.scan().table_name("orders").select(Select::Count).send().await.unwrap();
+    let rows = i64::from(found.count());
+    assert!((written..=written + 1).contains(&rows), "{rows} rows, {written} written");
+    wait_for(home, "all", rows, true);
+    let (exit, audited) = json(home, &["audit", "all", "--margin", "0"]);
+    assert_eq!((exit, &audited["agreeing"]), (0, &rows.into()), "{audited:#}");
+    local.stop("-INT");
 }
 
 #[test]

@@ -164,7 +164,7 @@ impl<S: Store> Batch<'_, S> {
     /// The lane's state, with table facts that are at least as new as its fence.
     async fn lane_state(&mut self) -> Result<LaneState, StoreError> {
         let mut state = self.store.lane(self.lane).await?;
-        if state == LaneState::default() {
+        if state.sequence.is_none() {
             self.store.register_lane(self.lane).await?;
             // Whoever emptied a table before the lane was registered did not fence it.
             self.warm.facts = None;

@@ -4,7 +4,7 @@
 use evercount_core::audit;
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::ledger;
-use evercount_core::order::Micros;
+use evercount_core::order::{CLOCK_SKEW_BOUND, Micros};
 
 use crate::operator;
 use crate::ports::{SourceTable, Store, StoreError};
@@ -31,6 +31,8 @@ pub async fn run<S: Store, T: SourceTable>(
     now: Micros,
     margin: Micros,
 ) -> Result<Rechecked, StoreError> {
+    // An observation must be later than all doubt, or it would itself be ambiguous.
+    let margin = margin.max(CLOCK_SKEW_BOUND);
     let mut report = Rechecked::default();
     let mut after = None;
     loop {

@@ -209,6 +209,16 @@ pub async fn cells_add_up_over_lanes_and_counter_items<S: Store>(store: &S) {
     assert!(store.cells_of_lane(&id, &lane("c")).await.unwrap().is_empty());
 }
 
+/// Counts by delta cannot tell what an overflow that is zero by now holds of which group.
+pub async fn an_overflow_that_went_back_to_zero_is_still_told<S: Store>(store: &S) {
+    let id = logic("orders_by_status", 1);
+    for (n, name) in [(1, "a"), (-1, "b")] {
+        let moves = vec![move_of(&id, 0, &[(Cell::Overflow, n)])];
+        store.commit(&Commit { moves, ..Commit::empty(lane(name)) }).await.unwrap();
+    }
+    assert_eq!(store.cells(&id).await.unwrap(), cells(&[(Cell::Overflow, 0)]));
+}
+
 /// A lane's items are found by its whole name.
 pub async fn cells_of_lanes_with_names_alike_are_kept_apart<S: Store>(store: &S) {
     let id = logic("orders_by_status", 1);

@@ -1,3 +1,5 @@
+//! Stored items: golden samples of every shape, and laws.
+
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 //! Items written by format 1 are read forever; what is written reads back.
 

@@ -1,0 +1,350 @@
+//! Planning a chunk: what its transaction writes, decided from what was loaded.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ACTIONS_MAX, BYTES_MAX, CellMove, Chunk, Commit, Content, Control, Delivery, Facts, LaneAdvance, Poison,
+    Quarantined, RowWrite, Tally,
+};
+use crate::change::{Change, RowIdentity, RowKey};
+use crate::counting::{self, Cells, Contributions};
+use crate::group::Cell;
+use crate::lane::{LaneId, LaneState};
+use crate::ledger::{self, LedgerRow, Transition};
+use crate::logic::LogicVersion;
+use crate::placement::Placement;
+
+/// How counts are kept exact.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
+    /// By a ledger row for each source row; `loaded` holds every row of [`rows_needed`] that
+    /// exists.
+    Ledger {
+        /// The rows as read.
+        loaded: &'a BTreeMap<RowKey, LedgerRow>,
+    },
+    /// By the checkpoint alone: the source delivers each change once, in order, with both
+    /// images.
+    Lane,
+}
+
+/// Plans a chunk: as many of the deliveries as fit one transaction, at least one.
+///
+/// `placement` only gives hints, so it needs no undoing when the commit fails.
+#[must_use]
+pub fn plan(
+    mode: Mode<'_>,
+    deliveries: &[Delivery],
+    lane: &LaneId,
+    state: &LaneState,
+    facts: &Facts<'_>,
+    placement: &mut Placement,
+) -> Chunk {
+    let mut taken = deliveries.len();
+    loop {
+        let window = deliveries.get(..taken).unwrap_or(deliveries);
+        let mut chunk = plan_window(mode, window, lane, state, facts, placement);
+        let actions = chunk.commit.actions();
+        if actions <= ACTIONS_MAX && chunk.bytes <= BYTES_MAX {
+            return chunk;
+        }
+        if taken <= 1 {
+            merge_buckets(&mut chunk.commit.moves);
+            return chunk;
+        }
+        // Shorter in proportion to what is too much, so that chunks stay full.
+        let by_actions = taken * ACTIONS_MAX / actions.max(ACTIONS_MAX);
+        let by_bytes = if chunk.bytes > BYTES_MAX { taken / 2 } else { taken };
+        taken = by_actions.min(by_bytes).clamp(1, taken - 1);
+    }
+}
+
+/// Puts all cells of a logic version into one counter item: any item of the lane will do, and a
+/// single change must fit one transaction however many counts it touches.
+fn merge_buckets(moves: &mut Vec<CellMove>) {
+    moves.dedup_by(|next, first| {
+        let same = next.logic == first.logic;
+        if same {
+            first.cells.append(&mut next.cells);
+        }
+        same
+    });
+}
+
+fn plan_window(
+    mode: Mode<'_>,
+    window: &[Delivery],
+    lane: &LaneId,
+    state: &LaneState,
+    facts: &Facts<'_>,
+    placement: &mut Placement,
+) -> Chunk {
+    let mut draft = Draft {
+        lane,
+        facts,
+        mode,
+        placement,
+        rows: BTreeMap::new(),
+        sum: Contributions::new(),
+        commit: Commit::empty(lane.clone()),
+        tally: Tally::default(),
+        bytes: 0,
+    };
+    let mut to = state.clone();
+    for delivery in window {
+        if to.sequence.as_ref().is_none_or(|taken| delivery.sequence > *taken) {
+            draft.take(delivery);
+            to.sequence = Some(delivery.sequence.clone());
+            to.records += 1;
+            to.at = to.at.max(delivery.arrived_at);
+        }
+    }
+    if to != *state {
+        draft.commit.advance = Some(LaneAdvance { from: state.clone(), to });
+    }
+    draft.finish(window.len())
+}
+
+/// A chunk in the making.
+struct Draft<'a> {
+    lane: &'a LaneId,
+    facts: &'a Facts<'a>,
+    mode: Mode<'a>,
+    placement: &'a mut Placement,
+    /// Rows as this chunk leaves them.
+    rows: BTreeMap<RowKey, LedgerRow>,
+    /// Net movement of every cell.
+    sum: Contributions,
+    commit: Commit,
+    tally: Tally,
+    bytes: usize,
+}
+
+/// What became of one change; a record is what became of its most telling change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    NotCounted,
+    Late,
+    Duplicate,
+    Applied,
+    Ambiguous,
+}
+
+impl Draft<'_> {
+    fn take(&mut self, delivery: &Delivery) {
+        self.tally.read += 1;
+        match &delivery.content {
+            Content::Passed(_) => self.tally.passed += 1,
+            Content::Tables(events, raw) => {
+                self.tally.passed += 1;
+                for event in events {
+                    self.bytes += raw.len();
+                    self.commit.controls.push(Control {
+                        lane: self.lane.clone(),
+                        sequence: delivery.sequence.clone(),
+                        event: event.clone(),
+                        raw: raw.clone(),
+                    });
+                }
+            }
+            Content::Poison(poison) => self.put_aside(delivery, poison.clone()),
+            Content::Changes(changes) => match self.changes(changes) {
+                Ok(Outcome::Applied) => self.tally.applied += 1,
+                Ok(Outcome::Duplicate) => self.tally.duplicates += 1,
+                Ok(Outcome::Late) => self.tally.late += 1,
+                Ok(Outcome::NotCounted) => self.tally.passed += 1,
+                Ok(Outcome::Ambiguous) => self.tally.ambiguous += 1,
+                Err(poison) => self.put_aside(delivery, poison),
+            },
+        }
+    }
+
+    fn put_aside(&mut self, delivery: &Delivery, poison: Poison) {
+        self.tally.quarantined += 1;
+        self.bytes += delivery.bytes + 512;
+        let affects = self.facts.affected_by(&poison);
+        for logic in &affects {
+            counting::add_cells(
+                self.sum.entry(logic.clone()).or_default(),
+                &Cells::from([(Cell::Uncertain, 1)]),
+                1,
+            );
+        }
+        self.commit.quarantined.push(Quarantined {
+            lane: self.lane.clone(),
+            sequence: delivery.sequence.clone(),
+            arrived_at: delivery.arrived_at,
+            poison,
+            affects,
+        });
+    }
+
+    /// Takes all changes of a record, or none of them.
+    fn changes(&mut self, changes: &[Change]) -> Result<Outcome, Poison> {
+        let mut outcome = Outcome::NotCounted;
+        let mut staged: Vec<(RowKey, LedgerRow)> = Vec::new();
+        let mut moved = Contributions::new();
+        for change in changes {
+            let became = if self.facts.catalog.of_table(&change.row.table).is_empty() {
+                Outcome::NotCounted
+            } else if self.facts.is_below_floor(change) {
+                Outcome::Late
+            } else {
+                match self.mode {
+                    Mode::Lane => self.lane_change(change, &mut moved)?,
+                    Mode::Ledger { loaded } => self.ledger_change(change, loaded, &mut staged, &mut moved)?,
+                }
+            };
+            outcome = outcome.max(became);
+        }
+        self.rows.extend(staged);
+        counting::add(&mut self.sum, &moved, 1);
+        Ok(outcome)
+    }
+
+    fn lane_change(&mut self, change: &Change, moved: &mut Contributions) -> Result<Outcome, Poison> {
+        for logic in self.facts.logic_of(&change.row.table) {
+            for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
+                let mut cells =
+                    counting::contribution(logic, image.as_ref()).map_err(|_| unavailable(change))?;
+                cap_groups(&mut cells, None, logic, self.placement);
+                counting::add_cells(moved.entry(logic.id.clone()).or_default(), &cells, sign);
+            }
+        }
+        moved.retain(|_, cells| !cells.is_empty());
+        Ok(Outcome::Applied)
+    }
+
+    fn ledger_change(
+        &mut self,
+        change: &Change,
+        loaded: &BTreeMap<RowKey, LedgerRow>,
+        staged: &mut Vec<(RowKey, LedgerRow)>,
+        moved: &mut Contributions,
+    ) -> Result<Outcome, Poison> {
+        let key = &change.row;
+        let logic = self.facts.logic_of(&key.table);
+        let before = staged
+            .iter()
+            .rev()
+            .find_map(|(staged_key, row)| (staged_key == key).then_some(row))
+            .or_else(|| self.rows.get(key))
+            .or_else(|| loaded.get(key))
+            // A row from before the table was emptied is no row.
+            .filter(|row| {
+                !self.facts.floors.get(&key.table).is_some_and(|floor| floor.covers(&row.version, row.at))
+            });
+        let (mut row, outcome) = match &key.identity {
+            RowIdentity::Position(_) => match before {
+                Some(_) => return Ok(Outcome::Duplicate),
+                None => (
+                    ledger::delta_row(change, logic.clone()).map_err(|_| unavailable(change))?,
+                    Outcome::Applied,
+                ),
+            },
+            RowIdentity::Key(_) => {
+                match ledger::apply(before, change, logic.clone(), self.facts.tombstone_expires_at) {
+                    Err(_) => return Err(unavailable(change)),
+                    Ok(Transition::Duplicate) => return Ok(Outcome::Duplicate),
+                    Ok(Transition::Late) => return Ok(Outcome::Late),
+                    Ok(Transition::Applied(row)) => (row, Outcome::Applied),
+                    Ok(Transition::Ambiguous(row)) => (row, Outcome::Ambiguous),
+                }
+            }
+        };
+        // A stored row from before the table was emptied no longer counts as the row's state, but
+        // its contributions are still in the cells until this write or the sweep takes them out.
+        let previous = before.or_else(|| self.rows.get(key)).or_else(|| loaded.get(key));
+        for version in logic {
+            if let Some(cells) = row.contributions.get_mut(&version.id) {
+                let counted = previous.and_then(|row| row.contributions.get(&version.id));
+                cap_groups(cells, counted, version, self.placement);
+            }
+            for (contributions, sign) in [(Some(&row), 1), (previous, -1)] {
+                if let Some(cells) = contributions.and_then(|row| row.contributions.get(&version.id)) {
+                    counting::add_cells(moved.entry(version.id.clone()).or_default(), cells, sign);
+                }
+            }
+        }
+        moved.retain(|_, cells| !cells.is_empty());
+        staged.push((key.clone(), row));
+        Ok(outcome)
+    }
+
+    fn finish(mut self, consumed: usize) -> Chunk {
+        if let Mode::Ledger { loaded } = self.mode {
+            for (key, row) in self.rows {
+                self.bytes += row_weight(&key, &row);
+                let expected_revision = loaded.get(&key).map(|row| row.revision);
+                // Within the chunk the revision may have risen several times; one write, one step.
+                let revision = ledger::next_revision(expected_revision, &row.version);
+                self.commit.rows.push(RowWrite {
+                    key,
+                    expected_revision,
+                    row: Some(LedgerRow { revision, ..row }),
+                });
+            }
+        }
+        self.commit.moves = moves(self.sum, self.placement);
+        Chunk { commit: self.commit, consumed, tally: self.tally, bytes: self.bytes }
+    }
+}
+
+/// Distributes the movement of cells over the lane's counter items; what nets to zero is not
+/// written.
+#[must_use]
+pub fn moves(sum: Contributions, placement: &mut Placement) -> Vec<CellMove> {
+    let mut moves = Vec::new();
+    for (logic, cells) in sum {
+        let mut by_bucket: BTreeMap<u32, Cells> = BTreeMap::new();
+        for (cell, n) in cells.into_iter().filter(|(_, n)| *n != 0) {
+            by_bucket.entry(placement.place(&logic, &cell)).or_default().insert(cell, n);
+        }
+        moves.extend(by_bucket.into_iter().map(|(bucket, cells)| CellMove {
+            logic: logic.clone(),
+            bucket,
+            cells,
+        }));
+    }
+    moves
+}
+
+/// Moves a group beyond the definition's cap into the overflow cell, unless the row is counted
+/// in that group already.
+fn cap_groups(cells: &mut Cells, counted: Option<&Cells>, logic: &LogicVersion, placement: &mut Placement) {
+    let beyond = cells.keys().find(|cell| {
+        matches!(cell, Cell::Group(_))
+            && !counted.is_some_and(|counted| counted.contains_key(*cell))
+            && !placement.has_room(&logic.id, cell, logic.definition.groups_max)
+    });
+    if let Some(cell) = beyond.cloned()
+        && let Some(n) = cells.remove(&cell)
+    {
+        *cells.entry(Cell::Overflow).or_insert(0) += n;
+    } else {
+        // Take the place now, so that the groups of one chunk count against the cap as well.
+        cells.keys().filter(|cell| matches!(cell, Cell::Group(_))).for_each(|cell| {
+            placement.place(&logic.id, cell);
+        });
+    }
+}
+
+fn unavailable(change: &Change) -> Poison {
+    Poison {
+        reason: "value_unavailable".to_owned(),
+        detail: format!(
+            "a column that a count of `{}` reads was not sent, and the ledger does not know it from before",
+            change.row.table
+        ),
+        table: Some(change.row.table.clone()),
+        raw: Vec::new(),
+        partition_key: None,
+    }
+}
+
+/// Roughly how many bytes a row write adds to its transaction.
+fn row_weight(key: &RowKey, row: &LedgerRow) -> usize {
+    let cells: usize = row.contributions.values().map(|cells| 60 + cells.len() * 80).sum();
+    let remembered: usize = row.remembered.keys().map(|name| name.len() + 64).sum();
+    key.identity.as_str().len() + 200 + cells + remembered
+}
