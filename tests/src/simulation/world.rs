@@ -306,16 +306,16 @@ impl World {
         }
         if self.repairs.len() < 2 && self.chance("repair", self.plan.faults.repair) {
             self.tell(7, || "an audit starts to repair".to_owned());
-            let repair = self.repair(self.store.clone());
+            let logic = self.rng.usize(0..self.logic.len());
+            let repair = self.repair(self.store.clone(), logic);
             self.repairs.push(repair);
         }
     }
 
-    fn repair(&mut self, store: Chaos) -> Task {
+    fn repair(&self, store: Chaos, logic: usize) -> Task {
         let (source, clock) = (self.source.clone(), self.clock.clone());
         let margin = if self.control == Some(Control::RepairAfterReading) { -1_000_000 } else { MARGIN };
-        let index = self.rng.usize(0..self.logic.len());
-        let logic = self.logic[index].clone();
+        let logic = self.logic[logic].clone();
         Box::pin(async move {
             let options = AuditOptions { one_in: 1, repair: true, margin, epoch: 0 };
             let now = move || clock.load(Ordering::Relaxed);
@@ -501,11 +501,10 @@ impl World {
             return Err(format!("I15: {doubtful} rows are ambiguous after a recheck"));
         }
         if self.outcome.strikes.contains_key("lose") || self.outcome.strikes.contains_key("corrupt") {
-            for _ in 0..self.logic.len() * 3 {
-                let repair = self.repair(self.store.clone());
+            for logic in 0..self.logic.len() {
+                let repair = self.repair(self.store.clone(), logic);
                 drive(repair).map_err(|error| format!("repairs fail: {error}"))?;
             }
-            // Each repair picks a random count; what it repairs is the row, so all counts heal.
         }
         self.check()
     }
