@@ -159,7 +159,7 @@ fn what_a_record_lacks_or_has_wrong_is_named() {
     check(INSERT, "{\"N\":\"84.840\"}", "{\"$serde_json::private::Number\":\"5\"}", Reason::WrongType, true);
     check(INSERT, "\"eventSource\":\"aws:dynamodb\"}", "\"eventSource\"", Reason::NotJson, false);
     check(STREAMS, ":table/", ":bucket/", Reason::MissingField, false);
-    let long = format!("{{\"S\":\"{}\"}}", "k".repeat(2_049));
+    let long = format!("{{\"S\":\"{}\"}}", "k".repeat(evercount_wire::cdc::KEY_BYTES_MAX + 1));
     check(
         INSERT,
         "\"Keys\":{\"id\":{\"S\":\"P-1\"}}",
