@@ -17,7 +17,7 @@ use crate::placement::Placement;
 /// How counts are kept exact.
 #[derive(Clone, Copy, Debug)]
 pub enum Mode<'a> {
-    /// By a ledger row for each source row; `loaded` holds every row of [`rows_needed`] that
+    /// By a ledger row for each source row; `loaded` holds every row of [`super::rows_needed`] that
     /// exists.
     Ledger {
         /// The rows as read.
