@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use evercount_core::change::{Record, TableName};
 use evercount_core::chunk::{
@@ -70,7 +71,7 @@ pub struct StreamRecord {
 /// What a counter keeps between batches of one lane: all of it can be loaded again.
 #[derive(Debug, Default)]
 pub struct Warm {
-    catalog: Option<Catalog>,
+    catalog: Option<Arc<Catalog>>,
     facts: Option<(u64, TableFacts)>,
     placement: Placement,
 }
@@ -156,7 +157,7 @@ impl<S: Store> Batch<'_, S> {
     async fn prepare(&mut self) -> Result<LaneState, StoreError> {
         let known = self.warm.catalog.as_ref().map(|catalog| catalog.revision);
         if let Some(catalog) = self.store.catalog(known).await? {
-            self.warm.catalog = Some(catalog);
+            self.warm.catalog = Some(Arc::new(catalog));
         }
         self.lane_state().await
     }
