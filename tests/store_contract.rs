@@ -257,3 +257,8 @@ mod dynamo_alone {
         aws.stop().await;
     }
 }
+
+#[cfg(feature = "embedded")]
+#[path = "store_contract/registry_alone.rs"]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod registry_alone;

@@ -11,6 +11,7 @@
 )]
 
 mod delivery;
+mod distinct;
 mod failures;
 mod feed;
 mod operations;

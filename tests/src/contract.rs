@@ -4,12 +4,16 @@
 
 mod catalog;
 mod commits;
+mod lineage;
 mod records;
+mod registry;
 mod rows;
 
 pub use catalog::*;
 pub use commits::*;
+pub use lineage::*;
 pub use records::*;
+pub use registry::*;
 pub use rows::*;
 
 use evercount_core::change::{RowIdentity, RowKey, TableName};
@@ -65,6 +69,26 @@ macro_rules! every_rule {
             a_version_is_updated_only_from_what_is_stored,
             a_deleted_definition_is_gone_and_its_number_is_not_reused,
             a_batch_is_counted_once_however_often_it_is_delivered,
+            a_registration_is_all_or_nothing,
+            a_watch_is_moved_on_only_from_what_is_stored,
+            a_subject_is_changed_only_from_what_is_stored,
+            a_schema_version_is_registered_once,
+            an_event_is_entered_once,
+            of_two_registrations_at_once_one_wins,
+            a_wide_schema_comes_back_whole,
+            a_registration_of_too_much_is_rejected,
+            versions_are_listed_beyond_one_page,
+            watches_are_listed_beyond_one_page,
+            a_replaced_version_expires_and_the_current_one_does_not,
+            subjects_are_listed_by_name,
+            a_history_is_in_the_order_of_what_happened,
+            a_held_change_replaces_itself,
+            producers_add_up_over_lanes_and_a_telling_repeated_adds_nothing,
+            many_producers_are_told_at_once,
+            a_later_acknowledgement_stands,
+            acknowledgements_at_once_lose_nothing,
+            sketches_are_found_by_field_and_window,
+            sketches_expire,
         }
     };
 }

@@ -2,4 +2,12 @@
 
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a rule that is broken panics")]
 pub mod contract;
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a file that is not as it should be panics"
+)]
+pub mod histories;
+pub mod listening;
 pub mod simulation;

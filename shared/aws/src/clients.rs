@@ -10,6 +10,16 @@ pub struct Clients {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Kinesis.
     pub kinesis: aws_sdk_kinesis::Client,
+    config: aws_config::SdkConfig,
+}
+
+impl Clients {
+    /// A client of EventBridge, made only for those who have an event bus. It shares connections
+    /// and credentials with the others.
+    #[must_use]
+    pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
+        aws_sdk_eventbridge::Client::new(&self.config)
+    }
 }
 
 /// Clients for the region, credentials and endpoint of the environment. They share one
@@ -19,5 +29,6 @@ pub async fn from_env() -> Clients {
     Clients {
         dynamodb: aws_sdk_dynamodb::Client::new(&config),
         kinesis: aws_sdk_kinesis::Client::new(&config),
+        config,
     }
 }

@@ -2,8 +2,10 @@
 //! is deployed with two mistakes should not need two deployments to find them.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use evercount_pipeline::count::{CountMode, CountOptions};
+use evercount_pipeline::listen::ListenOptions;
 use evercount_wire::cdc::Format;
 
 use crate::dynamo::TableNames;
@@ -20,6 +22,26 @@ pub struct Config {
     /// The CloudWatch namespace of its metrics.
     pub namespace: String,
 }
+
+/// How a schema listener is configured.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Where its registry is.
+    pub tables: TableNames,
+    /// How to listen.
+    pub options: ListenOptions,
+    /// The Kinesis stream that its schema change events are put on.
+    pub schema_events_stream: String,
+    /// The event bus, by its name or ARN, that they are put on as well.
+    pub event_bus: Option<String>,
+    /// The service that its metrics are of.
+    pub service: String,
+    /// The CloudWatch namespace of its metrics.
+    pub namespace: String,
+}
+
+/// The stream of schema change events, unless the environment names another.
+pub const SCHEMA_EVENTS_STREAM: &str = "evercount-schema-events";
 
 /// A variable whose value cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -70,14 +92,62 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     fn table(&mut self, variable: &'static str, default: String) -> String {
         let expected = "a table name: 3 to 255 of a-z, A-Z, 0-9, `_`, `-` and `.`";
-        self.value(variable, default, expected, |name| is_table_name(name).then(|| name.to_owned()))
+        self.value(variable, default, expected, |name| is_name(name, 3..=255, "_-.").then(|| name.to_owned()))
+    }
+
+    fn tables(&mut self) -> TableNames {
+        let default = TableNames::default();
+        TableNames {
+            metadata: self.table("EVERCOUNT_METADATA_TABLE", default.metadata),
+            ledger: self.table("EVERCOUNT_LEDGER_TABLE", default.ledger),
+            counts: self.table("EVERCOUNT_COUNTS_TABLE", default.counts),
+        }
+    }
+
+    fn format(&mut self) -> Option<Format> {
+        let expected = "`auto`, `dynamodb`, `dms` or `debezium`";
+        self.value("EVERCOUNT_FORMAT", None, expected, |text| {
+            if text == "auto" { Some(None) } else { text.parse::<Format>().ok().map(Some) }
+        })
+    }
+
+    fn epoch(&mut self) -> u16 {
+        let expected = "a whole number from 0 to 65535";
+        self.value("EVERCOUNT_EPOCH", 0, expected, |text| text.parse().ok())
+    }
+
+    fn service(&mut self, default: &str) -> String {
+        self.value("POWERTOOLS_SERVICE_NAME", default.to_owned(), "any text", |text| Some(text.to_owned()))
+    }
+
+    fn namespace(&mut self) -> String {
+        let any = |text: &str| Some(text.to_owned());
+        self.value("POWERTOOLS_METRICS_NAMESPACE", "Evercount".to_owned(), "any text", any)
+    }
+
+    /// What was read, unless something is wrong. Last of all the tables are compared: two of one
+    /// name would overwrite each other.
+    fn finish<C>(mut self, tables: &TableNames, config: C) -> Result<C, ConfigErrors> {
+        if tables.metadata == tables.counts
+            || tables.metadata == tables.ledger
+            || tables.counts == tables.ledger
+        {
+            self.errors.push(ConfigError {
+                variable: "EVERCOUNT_{METADATA,LEDGER,COUNTS}_TABLE",
+                value: format!("{}, {}, {}", tables.metadata, tables.ledger, tables.counts),
+                expected: "three different tables",
+            });
+        }
+        if self.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(self.errors)) }
     }
 }
 
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
-fn is_table_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    (3..=255).contains(&name.len()) && name.bytes().all(allowed)
+/// Whether a name has an allowed length and holds only letters, digits and `others`. Tables:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>;
+/// streams: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html>;
+/// buses: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>.
+fn is_name(name: &str, length: RangeInclusive<usize>, others: &str) -> bool {
+    length.contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
 impl Config {
@@ -87,12 +157,7 @@ impl Config {
     /// [`ConfigErrors`] with everything that is wrong.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut reader = Reader { lookup, errors: Vec::new() };
-        let default = TableNames::default();
-        let tables = TableNames {
-            metadata: reader.table("EVERCOUNT_METADATA_TABLE", default.metadata),
-            ledger: reader.table("EVERCOUNT_LEDGER_TABLE", default.ledger),
-            counts: reader.table("EVERCOUNT_COUNTS_TABLE", default.counts),
-        };
+        let tables = reader.tables();
         let options =
             CountOptions {
                 mode: reader.value("EVERCOUNT_MODE", CountMode::Ledger, "`ledger` or `lane`", |text| {
@@ -102,36 +167,40 @@ impl Config {
                         _ => None,
                     }
                 }),
-                format: reader.value(
-                    "EVERCOUNT_FORMAT",
-                    None,
-                    "`auto`, `dynamodb`, `dms` or `debezium`",
-                    |text| if text == "auto" { Some(None) } else { text.parse::<Format>().ok().map(Some) },
-                ),
-                epoch: reader
-                    .value("EVERCOUNT_EPOCH", 0, "a whole number from 0 to 65535", |text| text.parse().ok()),
+                format: reader.format(),
+                epoch: reader.epoch(),
             };
-        let any = |text: &str| Some(text.to_owned());
-        let service = reader.value("POWERTOOLS_SERVICE_NAME", "item-counter".to_owned(), "any text", any);
-        let namespace = reader.value("POWERTOOLS_METRICS_NAMESPACE", "Evercount".to_owned(), "any text", any);
-        let mut errors = reader.errors;
-        if tables.metadata == tables.counts
-            || tables.metadata == tables.ledger
-            || tables.counts == tables.ledger
-        {
-            let value = format!("{}, {}, {}", tables.metadata, tables.ledger, tables.counts);
-            let expected = "three different tables";
-            errors.push(ConfigError {
-                variable: "EVERCOUNT_{METADATA,LEDGER,COUNTS}_TABLE",
-                value,
-                expected,
-            });
-        }
-        if errors.is_empty() {
-            Ok(Self { tables, options, service, namespace })
-        } else {
-            Err(ConfigErrors(errors))
-        }
+        let (service, namespace) = (reader.service("item-counter"), reader.namespace());
+        reader.finish(&tables.clone(), Self { tables, options, service, namespace })
+    }
+}
+
+impl ListenerConfig {
+    /// The configuration that an environment asks for; `lookup` gives a variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader { lookup, errors: Vec::new() };
+        let tables = reader.tables();
+        let options = ListenOptions { format: reader.format(), epoch: reader.epoch() };
+        let schema_events_stream = reader.value(
+            "EVERCOUNT_SCHEMA_EVENTS_STREAM",
+            SCHEMA_EVENTS_STREAM.to_owned(),
+            "a stream name: 1 to 128 of a-z, A-Z, 0-9, `_`, `-` and `.`",
+            |name| is_name(name, 1..=128, "_-.").then(|| name.to_owned()),
+        );
+        let event_bus = reader.value(
+            "EVERCOUNT_EVENT_BUS",
+            None,
+            "the name or ARN of an event bus: 1 to 1600 of a-z, A-Z, 0-9, `_`, `-`, `.`, `/` and `:`",
+            |name| is_name(name, 1..=1_600, "_-./:").then(|| Some(name.to_owned())),
+        );
+        let (service, namespace) = (reader.service("schema-listener"), reader.namespace());
+        reader.finish(
+            &tables.clone(),
+            Self { tables, options, schema_events_stream, event_bus, service, namespace },
+        )
     }
 }
 
@@ -140,10 +209,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
+    fn lookup(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        |wanted| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+    }
+
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::from_lookup(|wanted| {
-            variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
-        })
+        Config::from_lookup(lookup(variables))
     }
 
     #[test]
@@ -196,5 +267,39 @@ mod tests {
             ]
         );
         assert!(errors.to_string().contains("EVERCOUNT_MODE is `exact`: expected `ledger` or `lane`; "));
+    }
+
+    #[test]
+    fn a_listener_publishes_on_the_default_stream_and_on_no_bus_unless_told() {
+        let config = ListenerConfig::from_lookup(lookup(&[("EVERCOUNT_EVENT_BUS", "")])).unwrap();
+        assert_eq!(config.schema_events_stream, SCHEMA_EVENTS_STREAM);
+        assert_eq!((config.event_bus, config.options.format, config.options.epoch), (None, None, 0));
+        assert_eq!((config.tables, config.service.as_str()), (TableNames::default(), "schema-listener"));
+        let bus = "arn:aws:events:eu-central-1:111122223333:event-bus/shop";
+        let told = [
+            ("EVERCOUNT_SCHEMA_EVENTS_STREAM", "schemas"),
+            ("EVERCOUNT_EVENT_BUS", bus),
+            ("EVERCOUNT_FORMAT", "debezium"),
+            ("EVERCOUNT_EPOCH", "2"),
+        ];
+        let config = ListenerConfig::from_lookup(lookup(&told)).unwrap();
+        assert_eq!(
+            (config.schema_events_stream.as_str(), config.event_bus.as_deref()),
+            ("schemas", Some(bus))
+        );
+        assert_eq!((config.options.format, config.options.epoch), (Some(Format::Debezium), 2));
+    }
+
+    #[test]
+    fn a_listener_is_told_everything_wrong_and_a_counter_is_not_asked() {
+        let wrong = [
+            ("EVERCOUNT_FORMAT", "avro"),
+            ("EVERCOUNT_SCHEMA_EVENTS_STREAM", "a stream"),
+            ("EVERCOUNT_EVENT_BUS", "a bus"),
+        ];
+        let errors = ListenerConfig::from_lookup(lookup(&wrong)).unwrap_err();
+        let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
+        assert_eq!(variables, wrong.map(|(variable, _)| variable));
+        assert!(read(&wrong[1..]).is_ok());
     }
 }

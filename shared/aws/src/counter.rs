@@ -2,9 +2,8 @@
 //! kept warm, and what is told of each batch. The Lambda function and the local runner both run
 //! exactly this.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
@@ -15,15 +14,17 @@ use evercount_pipeline::ports::Store;
 
 use crate::kinesis::{EventError, ShardBatch, lane_and_records, read_event, response};
 use crate::metrics::Metrics;
-
-/// Most lanes whose placement and catalog are kept between invocations. A function's instance
-/// serves one shard for long stretches, so this only bounds a process that serves many; losing
-/// one costs a few reads.
-pub const WARM_LANES_MAX: usize = 64;
+use crate::shelf::Shelf;
 
 /// The share of the remaining time that is kept in hand, as a divisor: a fifth. A chunk begun
 /// within the rest has that long to end and to be reported.
 const TIME_IN_HAND: Micros = 5;
+
+/// When an invocation that started at `started` and must have ended by `deadline` begins nothing
+/// more.
+pub(crate) fn stop_at(started: Micros, deadline: Micros) -> Micros {
+    started.saturating_add(deadline.saturating_sub(started).max(0) / TIME_IN_HAND * (TIME_IN_HAND - 1))
+}
 
 /// Told of every batch.
 pub type ReportHook = Arc<dyn Fn(&LaneId, &BatchReport) + Send + Sync>;
@@ -35,7 +36,7 @@ pub struct Counter<S> {
     clock: fn() -> Micros,
     metrics: Option<Metrics>,
     hook: Option<ReportHook>,
-    warm: Mutex<HashMap<LaneId, Warm>>,
+    warm: Shelf<Warm>,
 }
 
 impl<S> fmt::Debug for Counter<S> {
@@ -51,7 +52,7 @@ impl<S: Store + Send> Counter<S> {
     /// A counter. `clock` gives the time in microseconds since the epoch.
     #[must_use]
     pub fn new(store: S, options: CountOptions, clock: fn() -> Micros) -> Self {
-        Self { store, options, clock, metrics: None, hook: None, warm: Mutex::default() }
+        Self { store, options, clock, metrics: None, hook: None, warm: Shelf::default() }
     }
 
     /// Writes a line of metrics to standard output for every batch.
@@ -102,39 +103,21 @@ impl<S: Store + Send> Counter<S> {
     }
 
     async fn count(&self, batches: Vec<ShardBatch>, deadline: Micros) -> KinesisEventResponse {
-        let started = (self.clock)();
-        let stop_at = started
-            .saturating_add(deadline.saturating_sub(started).max(0) / TIME_IN_HAND * (TIME_IN_HAND - 1));
+        let stop_at = stop_at((self.clock)(), deadline);
         let mut unapplied: Vec<SequenceNumber> = Vec::new();
         for (lane, records) in &batches {
-            let mut warm = self.take_warm(lane);
+            let mut warm = self.warm.take(lane);
             let keep_going = || (self.clock)() < stop_at;
             let now = (self.clock)();
             // Boxed: with the store's calls inside, the future is large and its type too deep for
             // the compiler to lay out within another's.
             let counting = count::run(&self.store, &mut warm, lane, records, self.options, now, keep_going);
             let report = Box::pin(counting).await;
-            self.keep_warm(lane, warm);
+            self.warm.keep(lane, warm);
             self.tell(lane, records, &report);
             unapplied.extend(report.first_unapplied);
         }
         response(&unapplied)
-    }
-
-    /// Takes what is warm out of the shelf: two batches of one lane at once (which no event
-    /// source mapping with one batch per shard delivers) are safe, only slower.
-    fn take_warm(&self, lane: &LaneId) -> Warm {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner).remove(lane).unwrap_or_default()
-    }
-
-    fn keep_warm(&self, lane: &LaneId, warm: Warm) {
-        let mut shelf = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
-        if shelf.len() >= WARM_LANES_MAX
-            && let Some(other) = shelf.keys().next().cloned()
-        {
-            shelf.remove(&other);
-        }
-        shelf.insert(lane.clone(), warm);
     }
 
     /// Says what became of a batch: one log line and one line of metrics, with numbers and ids
@@ -145,7 +128,7 @@ impl<S: Store + Send> Counter<S> {
         let iterator_age = now.saturating_sub(newest).max(0);
         log(lane, report, iterator_age / 1_000);
         if let Some(metrics) = &self.metrics {
-            println!("{}", metrics.line(lane, report, iterator_age, now));
+            println!("{}", metrics.counted(lane, report, iterator_age, now));
         }
         if let Some(hook) = &self.hook {
             hook(lane, report);
@@ -274,14 +257,5 @@ mod tests {
             answer.batch_item_failures.iter().map(|one| one.item_identifier.as_deref()).collect();
         assert_eq!(failures, [Some("1")]);
         assert!(counter.store().cells(&id).await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_process_that_meets_many_lanes_keeps_some_of_them_warm() {
-        let (counter, _) = counting().await;
-        for lane in 0..100 {
-            counter.handle_payload(&payload(lane, 1), clock() + 1_000_000_000).await.unwrap();
-        }
-        assert_eq!(counter.warm.lock().unwrap().len(), WARM_LANES_MAX);
     }
 }

@@ -8,6 +8,8 @@
 //! | [`dynamo`] | the stores of [`evercount_pipeline::ports`] on DynamoDB, and the source table |
 //! | [`kinesis`] | a Kinesis event as records of lanes, and the answer to it |
 //! | [`counter`] | a batch, counted: the body of the item counter |
+//! | [`schema_events`] | where schema change events are put |
+//! | [`listener`] | a batch, listened to: the body of the schema listener |
 //! | [`metrics`] | what a batch tells CloudWatch |
 
 pub mod clients;
@@ -15,5 +17,8 @@ pub mod config;
 pub mod counter;
 pub mod dynamo;
 pub mod kinesis;
+pub mod listener;
 pub mod metrics;
+pub mod schema_events;
 pub mod setup;
+mod shelf;

@@ -1,4 +1,4 @@
-//! Owns the three tables: their keys, their billing, and the ledger's time to live.
+//! Owns the three tables: their keys, their billing, and their times to live.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use evercount_wire::items::{PK, SK};
 
 use crate::dynamo::{TableNames, judge, retrying, without_retries};
 
-/// The attribute by which the ledger forgets tombstones.
+/// The attribute by which the ledger forgets tombstones, and the registry versions that are no
+/// longer current.
 pub const TTL_ATTRIBUTE: &str = "expires";
 
 /// How often and how many times a new table is looked at until it can be used: two minutes.
@@ -36,7 +37,8 @@ pub async fn create_tables(client: &Client, tables: &TableNames) -> Result<(), S
     for (table, key) in wanted {
         wait(&client, table, key).await?;
     }
-    expire(&client, &tables.ledger).await
+    expire(&client, &tables.ledger).await?;
+    expire(&client, &tables.metadata).await
 }
 
 async fn create(client: &Client, table: &str, key: &[&str]) -> Result<(), StoreError> {
@@ -112,11 +114,11 @@ async fn wait(client: &Client, table: &str, key: &[&str]) -> Result<(), StoreErr
     Err(StoreError::Unavailable(format!("table `{table}` is still being created")))
 }
 
-/// Switches the ledger's time to live on. DynamoDB refuses to switch on what is on, so it is
+/// Switches a table's time to live on. DynamoDB refuses to switch on what is on, so it is
 /// asked first.
-async fn expire(client: &Client, ledger: &str) -> Result<(), StoreError> {
+async fn expire(client: &Client, table: &str) -> Result<(), StoreError> {
     let state = retrying(async || {
-        client.describe_time_to_live().table_name(ledger).send().await.map_err(|error| judge(&error))
+        client.describe_time_to_live().table_name(table).send().await.map_err(|error| judge(&error))
     })
     .await?;
     let status = state.time_to_live_description.and_then(|description| description.time_to_live_status);
@@ -126,7 +128,7 @@ async fn expire(client: &Client, ledger: &str) -> Result<(), StoreError> {
     let on = TimeToLiveSpecification::builder().attribute_name(TTL_ATTRIBUTE).enabled(true);
     let on = on.build().map_err(|error| StoreError::Rejected(error.to_string()))?;
     retrying(async || {
-        let call = client.update_time_to_live().table_name(ledger).time_to_live_specification(on.clone());
+        let call = client.update_time_to_live().table_name(table).time_to_live_specification(on.clone());
         call.send().await.map(|_| ()).map_err(|error| judge(&error))
     })
     .await

@@ -112,7 +112,7 @@ async fn list(args: ListArgs) -> anyhow::Result<Exit> {
         if versions.is_empty() {
             show::line("no counts yet; `evercount count create NAME --table TABLE` makes one");
         } else {
-            let mut table = show::table(&["name", "version", "state", "table", "group by", "where"], 0);
+            let mut table = show::table(&HEADERS, 0);
             for version in &versions {
                 table.add_row(row(version));
             }
@@ -122,6 +122,9 @@ async fn list(args: ListArgs) -> anyhow::Result<Exit> {
     opened.stack.stop().await;
     Ok(Exit::Ok)
 }
+
+/// What is shown of a definition.
+const HEADERS: [&str; 7] = ["name", "version", "state", "table", "group by", "where", "distinct"];
 
 fn row(version: &LogicVersion) -> Vec<String> {
     let definition = &version.definition;
@@ -133,6 +136,7 @@ fn row(version: &LogicVersion) -> Vec<String> {
         definition.table.to_string(),
         paths.join(", "),
         definition.filter.as_ref().map(evercount_wire::predicate::to_text).unwrap_or_default(),
+        definition.distinct.as_ref().map(ToString::to_string).unwrap_or_default(),
     ]
 }
 
@@ -169,8 +173,7 @@ async fn show_one(args: NameArgs) -> anyhow::Result<Exit> {
     } else {
         show::line(format!("target: {}", opened.target));
         let mut table = show::table(&["", ""], 0);
-        let headers = ["name", "version", "state", "table", "group by", "where"];
-        for (header, value) in headers.into_iter().zip(row(&version)) {
+        for (header, value) in HEADERS.into_iter().zip(row(&version)) {
             table.add_row(vec![header.to_owned(), value]);
         }
         table.add_row(vec!["created".to_owned(), show::time(version.created_at)]);

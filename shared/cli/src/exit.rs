@@ -12,6 +12,8 @@ pub enum Exit {
     Found,
     /// It could not do what it was asked to.
     Failed,
+    /// It checked a schema, which breaks what the compatibility mode promises.
+    Incompatible,
 }
 
 impl From<Exit> for ExitCode {
@@ -20,6 +22,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => Self::SUCCESS,
             Exit::Found => Self::from(1),
             Exit::Failed => Self::from(2),
+            Exit::Incompatible => Self::from(3),
         }
     }
 }

@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws_lambda_events::event::kinesis::KinesisEvent;
-use evercount_aws::config::Config;
-use evercount_local::stack::{self, HandlerFuture, invoke, now};
+use evercount_aws::config::{Config, SCHEMA_EVENTS_STREAM};
+use evercount_local::stack::{self, HandlerFuture, invoke, invoke_both, invoke_listener, now};
 use evercount_local::{EmbeddedAws, EmbeddedOptions, Poller, PollerError, Stack, StartingPosition};
 use evercount_pipeline::count::CountMode;
+use evercount_pipeline::listen::ListenOptions;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -85,7 +86,10 @@ async fn serve(
     let counter = stack.counter(config.options, feed.hook());
     let mut poller = stack.poller(&stream, stack::BATCH_SIZE, StartingPosition::TrimHorizon).await?;
     let retention = Retention::default();
-    let handler = retention.watching(invoke(&counter));
+    stack.create_schema_events_stream(SCHEMA_EVENTS_STREAM).await?;
+    let listen = ListenOptions { format: config.options.format, epoch: config.options.epoch };
+    let listener = stack.listener(listen, SCHEMA_EVENTS_STREAM, feed.listen_hook());
+    let handler = retention.watching(invoke_both(invoke_listener(&listener), invoke(&counter)));
     let (stop_capture, capture_stopped) = watch::channel(false);
     let (stop_counting, counting_stopped) = watch::channel(false);
     let mut tables = Tables::new(stack, aws, &stream, config.options.epoch, Arc::clone(&feed));

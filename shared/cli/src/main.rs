@@ -11,6 +11,7 @@ mod exit;
 mod local;
 mod quarantine;
 mod replay;
+mod schema;
 mod show;
 mod target;
 
@@ -44,6 +45,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Count(command) => count::run(command).await,
         Command::Counts(args) => counts::run(args).await,
         Command::Quarantine(command) => quarantine::run(command).await,
+        Command::Schema(command) => schema::run(command).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

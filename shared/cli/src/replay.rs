@@ -1,10 +1,15 @@
-//! `evercount replay`: a capture travels through a stream and is counted as in production.
+//! `evercount replay`: a capture travels through a stream, and is listened to and counted as in
+//! production.
+
+mod changes;
 
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use evercount_aws::dynamo::TableNames;
+use changes::Changes;
+use evercount_aws::counter::Counter;
+use evercount_aws::dynamo::{DynamoStore, TableNames};
 use evercount_core::chunk::{self, Content, Delivery, Facts, Mode, Poison, Tally};
 use evercount_core::definition::CountDefinition;
 use evercount_core::lane::{LaneId, SequenceNumber};
@@ -12,9 +17,10 @@ use evercount_core::logic::Coverage;
 use evercount_core::placement::Placement;
 use evercount_core::reading::Reading;
 use evercount_local::put::{Entry, put_in_order};
-use evercount_local::stack::{self, invoke, now};
+use evercount_local::stack::{self, LocalListener, invoke, invoke_listener, now};
 use evercount_local::{EmbeddedOptions, Poller, Stack, StartingPosition};
 use evercount_pipeline::count::{BatchReport, CountMode, CountOptions};
+use evercount_pipeline::listen::ListenOptions;
 use evercount_pipeline::ports::{CatalogStore, CountStore};
 use evercount_pipeline::{define, read};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,6 +35,13 @@ use crate::{show, target};
 const WINDOW_RECORDS: usize = 2_000;
 /// Bytes put on the stream before they are counted.
 const WINDOW_BYTES: usize = 4 << 20;
+
+/// Records put on the stream before they are listened to, at first: shards are read in turn, and
+/// none should be far ahead of the others, as none is for long in production.
+const LISTEN_RECORDS: usize = 50;
+/// The share of the capture so far, as a divisor, that may be listened to at once: a long capture
+/// need not be read in small steps to its end.
+const LISTEN_SHARE: u64 = 100;
 
 /// Totals over all batches.
 #[derive(Default)]
@@ -49,7 +62,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     // What was made for the replay is removed, whatever became of it.
     remove(&stack, &format!("replay-{unique}")).await;
     stack.stop().await;
-    let (totals, readings) = counted?;
+    let Counted { totals, readings, changes } = counted?;
     if args.output.json {
         show::document(&json!({
             "records": {
@@ -62,12 +75,12 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
                 "ambiguous": totals.tally.ambiguous,
             },
             "counts": readings.iter().map(show::reading_json).collect::<Vec<_>>(),
-            "schema_changes": [],
+            "schema_changes": changes,
             "adjustments": [],
             "cost": {"write_units": totals.write_units, "transactions": totals.commits},
         }));
     } else {
-        text(&totals, &readings);
+        text(&totals, &readings, &changes);
     }
     Ok(Exit::Ok)
 }
@@ -104,17 +117,34 @@ async fn remove(stack: &Stack, stream: &str) {
             show::remark(format!("note: table `{table}` is left behind: {}", error.into_service_error()));
         }
     }
-    if let Err(error) = stack.kinesis().delete_stream().stream_name(stream).send().await {
-        show::remark(format!("note: stream `{stream}` is left behind: {}", error.into_service_error()));
+    for stream in [stream.to_owned(), schema_events_of(stream)] {
+        if let Err(error) = stack.kinesis().delete_stream().stream_name(&stream).send().await {
+            show::remark(format!("note: stream `{stream}` is left behind: {}", error.into_service_error()));
+        }
     }
+}
+
+/// The stream of a replay's schema change events.
+fn schema_events_of(stream: &str) -> String {
+    format!("{stream}-schema-events")
+}
+
+/// What a replay comes to.
+struct Counted {
+    totals: Totals,
+    readings: Vec<Reading>,
+    changes: Vec<serde_json::Value>,
 }
 
 struct Replay<'a> {
     stack: &'a Stack,
     args: &'a ReplayArgs,
     stream: String,
-    poller: Poller,
-    counter: Arc<evercount_aws::counter::Counter<evercount_aws::dynamo::DynamoStore>>,
+    counting: Poller,
+    counter: Arc<Counter<DynamoStore>>,
+    listening: Poller,
+    listener: Arc<LocalListener>,
+    changes: Changes,
     totals: Arc<Mutex<Totals>>,
 }
 
@@ -148,28 +178,35 @@ impl<'a> Replay<'a> {
             epoch: 0,
         };
         let counter = stack.counter(options, hook);
+        let events = schema_events_of(&stream);
+        stack.create_schema_events_stream(&events).await?;
+        let changes = Changes::default();
+        let listen = ListenOptions { format: options.format, epoch: options.epoch };
+        let listener = stack.listener(listen, &events, changes.hook());
         let batch_size = usize::try_from(args.batch_size).unwrap_or(stack::BATCH_SIZE);
-        let poller = stack.poller(&stream, batch_size, StartingPosition::TrimHorizon).await?;
-        Ok(Self { stack, args, stream, poller, counter, totals })
+        let counting = stack.poller(&stream, batch_size, StartingPosition::TrimHorizon).await?;
+        let listening = stack.poller(&stream, batch_size, StartingPosition::TrimHorizon).await?;
+        Ok(Self { stack, args, stream, counting, counter, listening, listener, changes, totals })
     }
 
-    async fn run(mut self, mut captures: Captures) -> anyhow::Result<(Totals, Vec<Reading>)> {
+    async fn run(mut self, mut captures: Captures) -> anyhow::Result<Counted> {
         let progress = progress(self.args.output.json);
         let until = self.args.until_line.unwrap_or(u64::MAX);
         let mut ended = false;
         while !ended {
-            let (mut window, mut bytes) = (Vec::new(), 0);
+            let (mut window, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0);
             while window.len() < WINDOW_RECORDS && bytes < WINDOW_BYTES && !ended {
                 match if captures.line < until { captures.next_line()? } else { None } {
                     Some(Line::Record(entry)) => {
                         bytes += entry.data.len();
                         window.push(entry);
+                        lines.push(captures.line);
                     }
                     Some(Line::TooLong(raw)) => self.put_aside(captures.line, raw).await?,
                     None => ended = true,
                 }
             }
-            self.travel(&window).await?;
+            self.travel(&window, &lines).await?;
             progress.set_position(captures.line);
             progress.set_message(self.told());
         }
@@ -178,17 +215,23 @@ impl<'a> Replay<'a> {
         for version in self.stack.store().versions().await? {
             readings.push(read::run(self.stack.store(), &version).await?);
         }
-        drop(self.counter);
         let totals = std::mem::take(&mut *self.totals.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok((totals, readings))
+        Ok(Counted { totals, readings, changes: self.changes.json() })
     }
 
-    /// Puts records on the stream and counts them.
-    async fn travel(&mut self, window: &[Entry]) -> anyhow::Result<()> {
-        put_in_order(self.stack.kinesis(), &self.stream, window).await?;
-        self.poller.run_until_idle(invoke(&self.counter)).await?;
+    /// Puts records on the stream, listens to them and counts them.
+    async fn travel(&mut self, window: &[Entry], lines: &[u64]) -> anyhow::Result<()> {
+        let before = lines.first().map_or(0, |first| first / LISTEN_SHARE);
+        let step = usize::try_from(before).unwrap_or(usize::MAX).max(LISTEN_RECORDS);
+        for (window, lines) in window.chunks(step).zip(lines.chunks(step)) {
+            let sequences = put_in_order(self.stack.kinesis(), &self.stream, window).await?;
+            self.changes.note(sequences.into_iter().zip(lines.iter().copied()));
+            self.listening.run_until_idle(invoke_listener(&self.listener)).await?;
+        }
+        self.counting.run_until_idle(invoke(&self.counter)).await?;
         if let Some(embedded) = self.stack.embedded_aws() {
-            embedded.forget(&self.stream, &self.poller.checkpoints().await).await;
+            // Both have read all there is.
+            embedded.forget(&self.stream, &self.counting.checkpoints().await).await;
         }
         Ok(())
     }
@@ -242,7 +285,7 @@ fn progress(quiet: bool) -> ProgressBar {
     bar
 }
 
-fn text(totals: &Totals, readings: &[Reading]) {
+fn text(totals: &Totals, readings: &[Reading], changes: &[serde_json::Value]) {
     let tally = &totals.tally;
     show::line(format!(
         "{} records: {} applied, {} duplicates, {} late, {} passed by, {} ambiguous, {} quarantined",
@@ -260,6 +303,11 @@ fn text(totals: &Totals, readings: &[Reading]) {
             "{:.0} write units in {} transactions, {each:.2} a record",
             totals.write_units, totals.commits
         ));
+    }
+    if !changes.is_empty() {
+        show::line("");
+        show::line(format!("{} schema changes", changes.len()));
+        changes::text(changes).into_iter().for_each(show::line);
     }
     for reading in readings {
         show::line("");

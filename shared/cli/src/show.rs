@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
+use evercount_core::distinct::Estimate;
 use evercount_core::group::{Cell, GroupKey};
 use evercount_core::order::Micros;
 use evercount_core::reading::{Exactness, Reading};
@@ -19,6 +20,14 @@ pub fn document(document: &Value) {
 /// command ends, without complaint.
 pub fn line(text: impl std::fmt::Display) {
     if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Prints a styled line on standard output, without its styles where that is no terminal or
+/// `NO_COLOR` is set (<https://no-color.org>).
+pub fn styled(text: impl std::fmt::Display) {
+    if writeln!(anstream::stdout(), "{text}").is_err() {
         std::process::exit(0);
     }
 }
@@ -127,6 +136,7 @@ pub fn group(key: &GroupKey) -> String {
 pub fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Group(key) => group(key),
+        Cell::Register { .. } => format!("distinct value {}", evercount_wire::group::cell_name(cell)),
         other => evercount_wire::group::cell_name(other),
     }
 }
@@ -138,8 +148,18 @@ pub fn reading_json(reading: &Reading) -> Value {
         Exactness::Exact => Vec::new(),
         Exactness::Inexact(doubts) => doubts.iter().map(|doubt| doubt.name()).collect(),
     };
-    let groups: Vec<Value> =
-        reading.groups.iter().map(|(key, n)| json!({"key": group_json(key), "n": n})).collect();
+    let distinct = reading.distinct.as_ref();
+    let groups: Vec<Value> = reading
+        .groups
+        .iter()
+        .map(|(key, n)| {
+            let mut group = json!({"key": group_json(key), "n": n});
+            if let Some(estimate) = distinct.and_then(|distinct| distinct.groups.get(key)) {
+                extend(&mut group, estimate_json(estimate));
+            }
+            group
+        })
+        .collect();
     let missing: Vec<Value> =
         reading.missing.iter().map(|(atom, n)| json!({"atom": atom_text(reading, *atom), "n": n})).collect();
     let cut: serde_json::Map<String, Value> = reading
@@ -153,7 +173,7 @@ pub fn reading_json(reading: &Reading) -> Value {
             ))
         })
         .collect();
-    json!({
+    let mut document = json!({
         "name": reading.logic.id.definition.as_str(),
         "table": reading.logic.definition.table.as_str(),
         "version": reading.logic.id.number,
@@ -166,7 +186,28 @@ pub fn reading_json(reading: &Reading) -> Value {
         "by_delta": reading.by_delta,
         "groups": groups,
         "cut": cut,
-    })
+    });
+    if let (Some(distinct), Some(path)) = (distinct, &reading.logic.definition.distinct) {
+        extend(
+            &mut document,
+            json!({"distinct_of": path.to_string(), "overflow_distinct": distinct.overflow.n}),
+        );
+        extend(&mut document, estimate_json(&distinct.total));
+    }
+    document
+}
+
+/// An estimated number of distinct values, with its relative standard error beside it so that
+/// nobody takes it for exact.
+fn estimate_json(estimate: &Estimate) -> Value {
+    json!({"distinct": estimate.n, "distinct_error": estimate.error})
+}
+
+/// Adds the fields of one object to another.
+fn extend(object: &mut Value, with: Value) {
+    if let (Value::Object(object), Value::Object(with)) = (object, with) {
+        object.extend(with);
+    }
 }
 
 fn atom_text(reading: &Reading, number: u16) -> String {
@@ -174,6 +215,30 @@ fn atom_text(reading: &Reading, number: u16) -> String {
     atoms
         .get(usize::from(number))
         .map_or_else(|| number.to_string(), |atom| evercount_wire::predicate::atom_text(atom))
+}
+
+/// The groups of a reading, the largest first.
+fn groups(reading: &Reading) -> Table {
+    let distinct = reading.distinct.as_ref();
+    let about = |estimate: Option<&Estimate>| estimate.map(|estimate| format!("~{}", estimate.n));
+    let mut shown = match &reading.logic.definition.distinct {
+        Some(path) => table(&["group", "n", &format!("distinct {path}")], 2),
+        None => table(&["group", "n"], 1),
+    };
+    let mut groups: Vec<_> = reading.groups.iter().collect();
+    groups.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    for (key, n) in groups {
+        // Here, a key of nothing is the group of items that lack the attributes.
+        let name = if key.0.is_empty() { "(absent)".to_owned() } else { group(key) };
+        let estimate = distinct.and_then(|distinct| distinct.groups.get(key));
+        shown.add_row([name, n.to_string()].into_iter().chain(about(estimate)));
+    }
+    if reading.overflow != 0 {
+        let name = "(other groups, counted together)".to_owned();
+        let estimate = distinct.map(|distinct| &distinct.overflow);
+        shown.add_row([name, reading.overflow.to_string()].into_iter().chain(about(estimate)));
+    }
+    shown
 }
 
 /// Prints a reading.
@@ -188,19 +253,12 @@ pub fn reading(reading: &Reading) {
         "{}  {} items of {}  ({exact}, logic version {})",
         logic.id.definition, reading.total, logic.definition.table, logic.id.number
     ));
+    if let (Some(distinct), Some(path)) = (&reading.distinct, &logic.definition.distinct) {
+        let Estimate { n, error } = distinct.total;
+        line(format!("  ~{n} distinct {path}, an estimate (standard error {:.1} %)", error * 100.0));
+    }
     if !logic.definition.group_by.is_empty() && !reading.groups.is_empty() {
-        let mut shown = table(&["group", "n"], 1);
-        let mut groups: Vec<_> = reading.groups.iter().collect();
-        groups.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
-        for (key, n) in groups {
-            // Here, a key of nothing is the group of items that lack the attributes.
-            let name = if key.0.is_empty() { "(absent)".to_owned() } else { group(key) };
-            shown.add_row(vec![name, n.to_string()]);
-        }
-        if reading.overflow != 0 {
-            shown.add_row(vec!["(other groups, counted together)".to_owned(), reading.overflow.to_string()]);
-        }
-        line(shown);
+        line(groups(reading));
     }
     for (atom, n) in &reading.missing {
         line(format!("  {n} items lack the attribute in `{}`", atom_text(reading, *atom)));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::order::{Floor, Micros, OrderVersion};
+use crate::schema::Schema;
 use crate::value::Item;
 
 /// A table as its source names it: `orders` in DynamoDB, `schema.table` in DMS and PostgreSQL,
@@ -87,8 +88,64 @@ pub struct TableEvent {
     pub floor: Option<Floor>,
     /// Set where the event carries the table's whole definition.
     pub shape: Option<TableShape>,
+    /// What the event says of the table's schema.
+    pub told: Told,
     /// When, microseconds since the epoch.
     pub at: Micros,
+}
+
+/// What a control record says of a table's schema.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// Its place in the source's log, comparable with the versions of the table's rows.
+    pub version: Option<OrderVersion>,
+    /// Whether a snapshot announces how the table stands, and nothing happened to it.
+    pub snapshot: bool,
+    /// The table's whole definition after the event.
+    pub schema: Option<Schema>,
+    /// What the statement did to the table, clause by clause, in the order it says so. Renames
+    /// stand here only.
+    pub clauses: Vec<Clause>,
+    /// The statement, cut to [`STATEMENT_BYTES_MAX`].
+    pub statement: Option<String>,
+}
+
+/// Longest text of a statement that is kept, in bytes: enough to recognise it, and no room for a
+/// flood.
+pub const STATEMENT_BYTES_MAX: usize = 4_096;
+
+/// One clause of a statement that defines or alters a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Clause {
+    /// The table was created.
+    Create,
+    /// The table was dropped.
+    Drop,
+    /// The table was emptied.
+    Truncate,
+    /// The table had another name before.
+    RenameTable {
+        /// That name.
+        from: TableName,
+    },
+    /// A column was added.
+    AddColumn(String),
+    /// A column was dropped.
+    DropColumn(String),
+    /// A column was renamed, and perhaps redefined.
+    RenameColumn {
+        /// Its name before.
+        from: String,
+        /// Its name now.
+        to: String,
+    },
+    /// A column was redefined: its type, its default, whether it may be NULL, or its comment.
+    ModifyColumn(String),
+    /// The primary key was added, dropped or changed.
+    ChangeKey,
+    /// The record names an operation without its details: something about the schema may have
+    /// changed near here.
+    Unspecified,
 }
 
 /// What a source says of a table's columns: enough to decode its rows.

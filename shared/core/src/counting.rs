@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::group::{Cell, Grouped, group_of};
+use crate::distinct;
+use crate::group::{Cell, GroupId, Grouped, group_of};
 use crate::logic::{LogicId, LogicVersion};
 use crate::predicate::Truth;
 use crate::value::{Item, Value};
@@ -17,7 +18,9 @@ pub type Contributions = BTreeMap<LogicId, Cells>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unavailable;
 
-/// What an image counts for under a logic version; nothing for an absent image.
+/// What an image counts for under a logic version; nothing for an absent image. Where distinct
+/// values are counted, an item whose attribute is absent or NULL counts as an item and adds no
+/// value, as in SQL's `COUNT(*), COUNT(DISTINCT x)`.
 ///
 /// # Errors
 /// [`Unavailable`] where a referenced value was not sent.
@@ -44,6 +47,15 @@ pub fn contribution(logic: &LogicVersion, image: Option<&Item>) -> Result<Cells,
             Grouped::Overlong => Cell::Overflow,
             Grouped::Unavailable => return Err(Unavailable),
         };
+        if let Some(path) = &definition.distinct
+            && let Some((register, rank)) = distinct::place_of(path, item)?
+        {
+            let group = match &cell {
+                Cell::Group(key) => Some(GroupId::of(key)),
+                _ => None,
+            };
+            cells.insert(Cell::Register { group, register, rank }, 1);
+        }
         cells.insert(cell, 1);
     }
     Ok(cells)

@@ -104,6 +104,12 @@ impl Decimal {
         &*self.digits == "0"
     }
 
+    /// Whether this is a whole number.
+    #[must_use]
+    pub fn is_integer(&self) -> bool {
+        self.exponent >= 0
+    }
+
     /// The number as `i64`, where it is an integer that fits.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {

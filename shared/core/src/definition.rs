@@ -52,7 +52,7 @@ impl fmt::Display for DefinitionName {
     }
 }
 
-/// `SELECT group_by, COUNT(*) FROM table WHERE filter GROUP BY group_by`.
+/// `SELECT group_by, COUNT(*), COUNT(DISTINCT distinct) FROM table WHERE filter GROUP BY group_by`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CountDefinition {
     /// Its name.
@@ -63,7 +63,8 @@ pub struct CountDefinition {
     pub group_by: Vec<Path>,
     /// Which items count; all of them where there is no filter.
     pub filter: Option<Predicate>,
-    /// The attribute whose distinct values are to be counted. Stored, not yet counted.
+    /// The attribute whose distinct values are estimated beside the items; see
+    /// [`crate::distinct`].
     pub distinct: Option<Path>,
     /// Distinct groups counted by name; see [`GROUPS_MAX_DEFAULT`].
     pub groups_max: u32,

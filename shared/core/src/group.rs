@@ -1,7 +1,9 @@
 //! Groups and cells: where an item is counted.
 
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::path::Path;
-use crate::value::{Item, Value};
+use crate::value::{self, Item, Value};
 
 /// Longest group key, in bytes of its values, that is counted under its own name; longer ones
 /// are counted in the overflow cell. Attribute names this long still fit a 1 KB write unit
@@ -12,6 +14,25 @@ pub const GROUP_KEY_BYTES_MAX: usize = 2_048;
 /// left out, NULL is a value of its own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct GroupKey(pub Vec<(Path, Value)>);
+
+/// A group by the digest of its key. A distinct count keeps thousands of cells for each group, so
+/// each names its group in eight bytes and not in up to [`GROUP_KEY_BYTES_MAX`]; the group's own
+/// cell has the key. Two groups of one digest would share their distinct count and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GroupId(pub u64);
+
+impl GroupId {
+    /// The id of a group: the same in every process and in every build.
+    #[must_use]
+    pub fn of(key: &GroupKey) -> Self {
+        let mut hasher = Xxh3::new();
+        for (path, value) in &key.0 {
+            value::hash_value(&Value::String(path.to_string()), &mut hasher);
+            value::hash_value(value, &mut hasher);
+        }
+        Self(hasher.digest())
+    }
+}
 
 /// What an image says of its group.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,4 +90,15 @@ pub enum Cell {
     Uncertain,
     /// Changes of a table without a key, counted by what each adds and removes.
     ByDelta,
+    /// Items of a group whose distinct value falls in this register of the group's sketch, at this
+    /// rank (see [`crate::sketch`]). The highest rank that items still have is the register, so it
+    /// falls again when they go.
+    Register {
+        /// The group; `None` for the items of [`Cell::Overflow`], which share one sketch.
+        group: Option<GroupId>,
+        /// Which register.
+        register: u16,
+        /// The rank.
+        rank: u8,
+    },
 }

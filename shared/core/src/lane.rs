@@ -34,6 +34,12 @@ impl LaneId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The stream of the shard; the whole name where the lane is of no shard.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(stream, _)| stream)
+    }
 }
 
 impl fmt::Display for LaneId {

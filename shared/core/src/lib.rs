@@ -8,11 +8,24 @@
 //! |---|---|
 //! | [`decimal`], [`value`], [`path`] | what an item is made of |
 //! | [`order`] | which of two changes to one row is the later one |
+//! | [`schema`], [`fingerprint`] | what rows may hold, and its id |
+//! | [`observed`] | what rows show of a schema |
 //! | [`change`] | one decoded CDC record |
+//! | [`schema_change`] | what changed between two schema versions of a table |
+//! | [`diff`] | how two versions of a schema differ |
+//! | [`compatibility`] | who can read whose rows |
+//! | [`drift`] | how far a schema moved |
+//! | [`detection`] | which changes rows and statements show |
+//! | [`registry`] | subjects, their policies and their schema versions |
+//! | [`evolution`] | what a proposed schema makes of a subject, under its policy |
+//! | [`lineage`] | who writes and who reads a subject |
+//! | [`registration`] | what one transaction writes into the registry |
 //! | [`predicate`], [`definition`], [`logic`] | what to count, as data |
+//! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
 //! | [`group`], [`counting`] | what one image adds to a count |
 //! | [`ledger`] | what a change does to the row that remembers it |
 //! | [`placement`], [`chunk`] | which cells move in one transaction |
+//! | [`distinct`] | how many distinct values the live items have |
 //! | [`reading`] | what the cells say, and how exact it is |
 //! | [`audit`] | how the counts differ from a recount |
 
@@ -20,11 +33,25 @@ pub mod decimal;
 pub mod value;
 pub mod path;
 pub mod order;
+pub mod schema;
+pub mod fingerprint;
+pub mod observed;
 pub mod change;
+pub mod schema_change;
+pub mod diff;
+pub mod compatibility;
+pub mod drift;
+pub mod detection;
+pub mod registry;
+pub mod evolution;
+pub mod lineage;
+pub mod registration;
 pub mod predicate;
 pub mod definition;
 pub mod logic;
+pub mod sketch;
 pub mod group;
+pub mod distinct;
 pub mod counting;
 pub mod ledger;
 pub mod lane;

@@ -26,8 +26,19 @@ pub struct Placement {
 #[derive(Clone, Debug, Default)]
 struct Buckets {
     places: HashMap<u64, u32, BuildHasherDefault<Xxh3Default>>,
+    /// How many of the places are groups': what the cap is on.
+    groups: usize,
     last: u32,
     last_bytes: usize,
+}
+
+impl Buckets {
+    /// Notes where a cell is, and whether that is news.
+    fn note(&mut self, cell: &Cell, bucket: u32) -> bool {
+        let is_new = self.places.insert(hint(cell), bucket).is_none();
+        self.groups += usize::from(is_new && matches!(cell, Cell::Group(_)));
+        is_new
+    }
 }
 
 fn hint(cell: &Cell) -> u64 {
@@ -50,6 +61,7 @@ fn weight(cell: &Cell) -> usize {
             parts.iter().map(|(path, part)| path.column_name().len() + 8 + value(part)).sum::<usize>() + 6
         }
         Cell::Overflow | Cell::Missing(_) | Cell::Uncertain | Cell::ByDelta => 14,
+        Cell::Register { .. } => 24,
     }
 }
 
@@ -57,7 +69,7 @@ impl Placement {
     /// Records where a stored cell is.
     pub fn learn(&mut self, logic: &LogicId, cell: &Cell, bucket: u32) {
         let buckets = self.by_logic.entry(logic.clone()).or_default();
-        if buckets.places.insert(hint(cell), bucket).is_none() {
+        if buckets.note(cell, bucket) {
             match bucket.cmp(&buckets.last) {
                 std::cmp::Ordering::Greater => (buckets.last, buckets.last_bytes) = (bucket, weight(cell)),
                 std::cmp::Ordering::Equal => buckets.last_bytes += weight(cell),
@@ -81,7 +93,7 @@ impl Placement {
     #[must_use]
     pub fn has_room(&self, logic: &LogicId, cell: &Cell, groups_max: u32) -> bool {
         self.by_logic.get(logic).is_none_or(|buckets| {
-            buckets.places.len() < groups_max as usize || buckets.places.contains_key(&hint(cell))
+            buckets.groups < groups_max as usize || buckets.places.contains_key(&hint(cell))
         })
     }
 
@@ -97,7 +109,8 @@ impl Placement {
             buckets.last_bytes = 0;
         }
         buckets.last_bytes += bytes;
-        buckets.places.insert(hint(cell), buckets.last);
-        buckets.last
+        let bucket = buckets.last;
+        buckets.note(cell, bucket);
+        bucket
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::counting::{self, Cells};
+use crate::distinct::{self, Distinct};
 use crate::group::{Cell, GroupKey};
 use crate::lane::{LaneId, LaneState};
 use crate::logic::{Coverage, LogicState, LogicVersion};
@@ -22,9 +23,12 @@ pub struct Reading {
     pub by_delta: i64,
     /// All items: the groups and the overflow.
     pub total: i64,
-    /// The truth lies within this many items of each number.
+    /// Distinct values, where the definition asks for them. Estimates: neither `exactness` nor
+    /// `uncertain` speaks of them.
+    pub distinct: Option<Distinct>,
+    /// The truth lies within this many items of each number of items.
     pub uncertain: u64,
-    /// How exact the numbers are.
+    /// How exact the numbers of items are.
     pub exactness: Exactness,
     /// Up to where each lane had counted.
     pub cut: BTreeMap<LaneId, LaneState>,
@@ -129,6 +133,7 @@ impl Reading {
         let mut groups: BTreeMap<GroupKey, i64> = BTreeMap::new();
         let mut missing: BTreeMap<u16, i64> = BTreeMap::new();
         let (mut overflow, mut overflowed, mut uncertain, mut by_delta) = (0_i64, false, 0_i64, 0_i64);
+        let mut registers = Vec::new();
         for (cell, n) in cells {
             match cell {
                 Cell::Group(key) => *groups.entry(key).or_insert(0) += n,
@@ -136,6 +141,7 @@ impl Reading {
                 Cell::Missing(atom) => *missing.entry(atom).or_insert(0) += n,
                 Cell::Uncertain => uncertain += n,
                 Cell::ByDelta => by_delta += n,
+                Cell::Register { .. } => registers.push((cell, n)),
             }
         }
         groups.retain(|_, n| *n != 0);
@@ -151,7 +157,11 @@ impl Reading {
         .into_iter()
         .filter_map(|(holds, doubt)| holds.then_some(doubt))
         .collect();
+        let distinct = logic.definition.distinct.as_ref().map(|_| {
+            Distinct::read(&distinct::by_group(registers.iter().map(|(cell, n)| (cell, *n))), groups.keys())
+        });
         Self {
+            distinct,
             total: groups.values().sum::<i64>() + overflow,
             groups,
             overflow,

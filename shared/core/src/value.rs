@@ -90,7 +90,9 @@ fn hash_length(tag: u8, length: usize, hasher: &mut Xxh3) {
     hasher.update(&(length as u64).to_le_bytes());
 }
 
-fn hash_value(value: &Value, hasher: &mut Xxh3) {
+/// Feeds a value's canonical bytes (type-tagged, length-prefixed, numbers in their one canonical
+/// text) to a hasher, so that equal values hash alike however they were spelled.
+pub(crate) fn hash_value(value: &Value, hasher: &mut Xxh3) {
     match value {
         Value::Null => hasher.update(b"0"),
         Value::Bool(flag) => hasher.update(if *flag { b"t" } else { b"f" }),

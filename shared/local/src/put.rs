@@ -60,34 +60,40 @@ pub enum PutError {
     },
 }
 
-/// Puts all `entries`, keeping the order of each partition key.
+/// Puts all `entries`, keeping the order of each partition key, and says each one's sequence
+/// number.
 ///
 /// When Kinesis refuses some records of a call, these are sent again, and with them the records of
 /// the same partition keys that stood behind them: those are then twice on the stream, but the
-/// last record of a key is always its last.
+/// last record of a key is always its last. The number of such a record is that of its last time.
 ///
 /// # Errors
 /// When Kinesis refuses or cannot be reached through about a dozen tries, some seconds in all.
-pub async fn put_in_order(client: &Client, stream: &str, entries: &[Entry]) -> Result<(), PutError> {
-    let mut done = 0;
-    while let Some(rest) = entries.get(done..).filter(|rest| !rest.is_empty()) {
+pub async fn put_in_order(client: &Client, stream: &str, entries: &[Entry]) -> Result<Vec<String>, PutError> {
+    let mut sequences = Vec::with_capacity(entries.len());
+    while let Some(rest) = entries.get(sequences.len()..).filter(|rest| !rest.is_empty()) {
         let call = rest.get(..call_len(rest)).unwrap_or(rest);
-        put_call(client, stream, call, done).await?;
-        done += call.len();
+        sequences.extend(put_call(client, stream, call, sequences.len()).await?);
     }
-    Ok(())
+    Ok(sequences)
 }
 
-async fn put_call(client: &Client, stream: &str, call: &[Entry], done: usize) -> Result<(), PutError> {
+async fn put_call(
+    client: &Client,
+    stream: &str,
+    call: &[Entry],
+    done: usize,
+) -> Result<Vec<String>, PutError> {
     let mut delays = ExponentialBuilder::default()
         .with_jitter()
         .with_min_delay(Duration::from_millis(20))
         .with_max_delay(Duration::from_secs(2))
         .with_max_times(RETRIES)
         .build();
-    let mut pending: Vec<&Entry> = call.iter().collect();
+    let mut sequences = vec![String::new(); call.len()];
+    let mut pending: Vec<(usize, &Entry)> = call.iter().enumerate().collect();
     loop {
-        let records = pending.iter().filter_map(|entry| {
+        let records = pending.iter().filter_map(|(_, entry)| {
             PutRecordsRequestEntry::builder()
                 .partition_key(&entry.partition_key)
                 .data(Blob::new(entry.data.as_slice()))
@@ -97,10 +103,15 @@ async fn put_call(client: &Client, stream: &str, call: &[Entry], done: usize) ->
         let sent = client.put_records().stream_name(stream).set_records(Some(records.collect())).send().await;
         let error = match sent {
             Ok(output) => {
+                for ((at, _), result) in pending.iter().zip(output.records()) {
+                    if let (Some(slot), Some(sequence)) = (sequences.get_mut(*at), result.sequence_number()) {
+                        sequence.clone_into(slot);
+                    }
+                }
                 let refused: Vec<bool> =
                     output.records().iter().map(|result| result.error_code().is_some()).collect();
                 let Some(first) = output.records().iter().find(|result| result.error_code().is_some()) else {
-                    return Ok(());
+                    return Ok(sequences);
                 };
                 let reason = format!(
                     "{}: {}",
@@ -140,17 +151,17 @@ fn call_len(entries: &[Entry]) -> usize {
 }
 
 /// The refused entries and what stood behind them under the same keys, in order.
-fn to_send_again<'a>(sent: &[&'a Entry], refused: &[bool]) -> Vec<&'a Entry> {
+fn to_send_again<'a>(sent: &[(usize, &'a Entry)], refused: &[bool]) -> Vec<(usize, &'a Entry)> {
     let mut keys = BTreeSet::new();
     sent.iter()
         .zip(refused)
-        .filter(|(entry, refused)| {
+        .filter(|((_, entry), refused)| {
             if **refused {
                 keys.insert(entry.partition_key.as_str());
             }
             keys.contains(entry.partition_key.as_str())
         })
-        .map(|(entry, _)| *entry)
+        .map(|(one, _)| *one)
         .collect()
 }
 
@@ -179,9 +190,9 @@ mod tests {
     #[test]
     fn a_refused_record_takes_the_later_ones_of_its_key_with_it() {
         let entries = [entry("a", 1), entry("b", 2), entry("a", 3), entry("c", 4), entry("b", 5)];
-        let sent: Vec<&Entry> = entries.iter().collect();
+        let sent: Vec<(usize, &Entry)> = entries.iter().enumerate().collect();
         let again = to_send_again(&sent, &[true, false, false, true, false]);
-        let sizes: Vec<usize> = again.iter().map(|entry| entry.data.len()).collect();
-        assert_eq!(sizes, [1, 3, 4]);
+        let places: Vec<usize> = again.iter().map(|(at, _)| *at).collect();
+        assert_eq!(places, [0, 2, 3]);
     }
 }

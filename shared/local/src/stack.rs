@@ -10,10 +10,13 @@ use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_aws::counter::{Counter, ReportHook};
 use evercount_aws::dynamo::{DynamoStore, TableNames};
 use evercount_aws::kinesis::EventError;
+use evercount_aws::listener::{ListenHook, SchemaListener};
+use evercount_aws::schema_events::AwsSchemaEvents;
 use evercount_aws::setup;
 use evercount_core::order::Micros;
 use evercount_pipeline::count::CountOptions;
 use evercount_pipeline::event_source::MappingConfig;
+use evercount_pipeline::listen::ListenOptions;
 use evercount_pipeline::ports::StoreError;
 
 use crate::embedded::{EmbeddedAws, EmbeddedError, EmbeddedOptions};
@@ -139,6 +142,28 @@ impl Stack {
             .send()
             .await
             .map_err(|error| failed(error.into_service_error().to_string()))?;
+        self.stream_active(stream).await
+    }
+
+    /// Creates the stream of schema change events where it is missing, and waits until it is
+    /// active. One shard holds more of them than any source's schema changes in its life.
+    ///
+    /// # Errors
+    /// [`StackError::Stream`].
+    pub async fn create_schema_events_stream(&self, stream: &str) -> Result<(), StackError> {
+        match self.kinesis.create_stream().stream_name(stream).shard_count(1).send().await {
+            Ok(_) => {}
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {}
+            Err(error) => {
+                let reason = error.into_service_error().to_string();
+                return Err(StackError::Stream { stream: stream.to_owned(), reason });
+            }
+        }
+        self.stream_active(stream).await
+    }
+
+    async fn stream_active(&self, stream: &str) -> Result<(), StackError> {
         let deadline = tokio::time::Instant::now() + STREAM_WAIT;
         loop {
             let summary = self.kinesis.describe_stream_summary().stream_name(stream).send().await;
@@ -150,7 +175,8 @@ impl Stack {
                 return Ok(());
             }
             if tokio::time::Instant::now() > deadline {
-                return Err(failed("it does not become active".to_owned()));
+                let reason = "it does not become active".to_owned();
+                return Err(StackError::Stream { stream: stream.to_owned(), reason });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -160,6 +186,13 @@ impl Stack {
     #[must_use]
     pub fn counter(&self, options: CountOptions, hook: ReportHook) -> Arc<Counter<DynamoStore>> {
         Arc::new(Counter::new(self.store.clone(), options, now).with_report(hook))
+    }
+
+    /// The schema listener on this stack; its events go to the stream `events`.
+    #[must_use]
+    pub fn listener(&self, options: ListenOptions, events: &str, hook: ListenHook) -> Arc<LocalListener> {
+        let events = AwsSchemaEvents::new(&self.kinesis, events);
+        Arc::new(SchemaListener::new(self.store.clone(), events, options, now).with_report(hook))
     }
 
     /// A poller with the event source mapping of the template: batches of `batch_size`, bisect,
@@ -200,6 +233,40 @@ pub fn invoke(
     move |event| {
         let counter = counter.clone();
         Box::pin(async move { counter.handle(event, now().saturating_add(INVOCATION_MICROS)).await })
+    }
+}
+
+/// A schema listener of a stack.
+pub type LocalListener = SchemaListener<DynamoStore, AwsSchemaEvents>;
+
+/// A schema listener as the poller's handler, as [`invoke`].
+pub fn invoke_listener(
+    listener: &Arc<LocalListener>,
+) -> impl Fn(KinesisEvent) -> HandlerFuture + Clone + Send + Sync + 'static + use<> {
+    let listener = listener.clone();
+    move |event| {
+        let listener = listener.clone();
+        Box::pin(async move { listener.handle(event, now().saturating_add(INVOCATION_MICROS)).await })
+    }
+}
+
+/// Two functions that read the same stream, as one handler: the second runs on what the first has
+/// seen, and what either leaves is delivered to both again, which neither minds.
+pub fn invoke_both<A, B>(
+    first: A,
+    second: B,
+) -> impl Fn(KinesisEvent) -> HandlerFuture + Clone + Send + Sync + 'static + use<A, B>
+where
+    A: Fn(KinesisEvent) -> HandlerFuture + Clone + Send + Sync + 'static,
+    B: Fn(KinesisEvent) -> HandlerFuture + Clone + Send + Sync + 'static,
+{
+    move |event| {
+        let (first, second) = (first(event.clone()), second(event));
+        Box::pin(async move {
+            let mut answer = first.await?;
+            answer.batch_item_failures.extend(second.await?.batch_item_failures);
+            Ok(answer)
+        })
     }
 }
 

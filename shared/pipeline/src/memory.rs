@@ -3,6 +3,8 @@
 //! It passes the same contract suite as the DynamoDB store, so it is a second honest store and
 //! not a mock.
 
+mod registry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +19,8 @@ use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
 
 use crate::ports::{CatalogStore, Cost, CountStore, QuarantineStore, StoreError, TableFacts, TableStore};
+
+pub use registry::Registry;
 
 /// Rows of one page of [`CountStore::rows_of_table`].
 const PAGE_ROWS: usize = 25;
@@ -52,6 +56,8 @@ pub struct State {
     pub facts: TableFacts,
     /// Transactions committed.
     pub commits: u64,
+    /// The registry.
+    pub registry: Registry,
 }
 
 impl State {

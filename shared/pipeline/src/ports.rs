@@ -11,10 +11,16 @@ use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{Commit, Quarantined};
 use evercount_core::counting::Cells;
 use evercount_core::definition::DefinitionName;
+use evercount_core::evolution::HeldChange;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
+use evercount_core::lineage::{Consumer, Lineage, ProducerId, Seen, WindowSketch};
 use evercount_core::logic::{Catalog, LogicId, LogicVersion};
 use evercount_core::order::{Floor, Micros};
+use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
+use evercount_core::registry::SubjectState;
+use evercount_core::schema::FieldPath;
+use evercount_core::schema_change::Subject;
 use evercount_core::value::Item;
 
 /// Why a store call did not do what it was asked to.
@@ -163,6 +169,115 @@ pub trait QuarantineStore: Sync {
         lane: &LaneId,
         sequence: &SequenceNumber,
     ) -> impl Future<Output = Result<Option<Quarantined>, StoreError>> + Send;
+}
+
+/// What a lane has seen of a subject's producers since the record it told of last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProducersSeen {
+    /// The subject.
+    pub subject: Subject,
+    /// The lane.
+    pub lane: LaneId,
+    /// The last record that is in it: what was told up to there is not added again.
+    pub through: SequenceNumber,
+    /// What was seen of each since the telling before.
+    pub producers: BTreeMap<ProducerId, Seen>,
+}
+
+/// Subjects, their schema versions and what happened to them. Nothing here scans a table: every
+/// read is of an item, of a partition, or of a batch of items.
+pub trait RegistryStore: Sync {
+    /// All subjects, by name.
+    fn subjects(&self) -> impl Future<Output = Result<Vec<SubjectState>, StoreError>> + Send;
+
+    /// A subject's state (consistent read).
+    fn subject(
+        &self,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<Option<SubjectState>, StoreError>> + Send;
+
+    /// Replaces a subject's state, as for an edit of its policy; `None` creates it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the stored one's revision is not that of `from`.
+    fn update_subject(
+        &self,
+        from: Option<&SubjectState>,
+        to: &SubjectState,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The heads of a subject's versions, ascending; expired ones may be among them or not.
+    fn schema_versions(
+        &self,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<Vec<VersionHead>, StoreError>> + Send;
+
+    /// A version of a subject by its number. One whose retention is over by `now` is expired,
+    /// whether or not it has been deleted yet.
+    fn schema_version(
+        &self,
+        subject: &Subject,
+        number: u32,
+        now: Micros,
+    ) -> impl Future<Output = Result<Lookup, StoreError>> + Send;
+
+    /// What one lane has seen of a subject (consistent read).
+    fn watch(
+        &self,
+        subject: &Subject,
+        lane: &LaneId,
+    ) -> impl Future<Output = Result<Option<StoredWatch>, StoreError>> + Send;
+
+    /// What all lanes have seen of a subject (consistent read).
+    fn watches(
+        &self,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<BTreeMap<LaneId, StoredWatch>, StoreError>> + Send;
+
+    /// Executes a registration: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where a revision is not the stored one or a version exists;
+    /// [`StoreError::Rejected`] where it is more than one transaction holds.
+    fn register(&self, registration: &Registration) -> impl Future<Output = Result<Cost, StoreError>> + Send;
+
+    /// What happened to a subject's schema, oldest first.
+    fn history(&self, subject: &Subject) -> impl Future<Output = Result<Vec<Recorded>, StoreError>> + Send;
+
+    /// Changes of a subject that made no version, oldest first.
+    fn held(&self, subject: &Subject) -> impl Future<Output = Result<Vec<HeldChange>, StoreError>> + Send;
+
+    /// Events that are not published yet: subject by subject, in the order of their versions.
+    fn unpublished(&self) -> impl Future<Output = Result<Vec<Recorded>, StoreError>> + Send;
+
+    /// Notes that an event has been published; saying it again changes nothing.
+    fn published(&self, event_id: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Adds to what is known of producers, in batches. One lane tells of one subject at a time.
+    fn touch_producers(&self, seen: &[ProducersSeen]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Notes a consumer's acknowledgement; a later one stands.
+    fn acknowledge(
+        &self,
+        subject: &Subject,
+        consumer: &Consumer,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Who writes and reads a subject.
+    fn lineage(&self, subject: &Subject) -> impl Future<Output = Result<Lineage, StoreError>> + Send;
+
+    /// Stores sketches, in batches; one of the same field, window and lane is replaced.
+    fn put_sketches(&self, sketches: &[WindowSketch]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The sketches of a field whose windows start in `[from, to)` and that are not expired by
+    /// `now`, over all lanes, by window and lane.
+    fn sketches(
+        &self,
+        subject: &Subject,
+        path: &FieldPath,
+        window: std::ops::Range<Micros>,
+        now: Micros,
+    ) -> impl Future<Output = Result<Vec<WindowSketch>, StoreError>> + Send;
 }
 
 /// Everything a store offers.

@@ -7,6 +7,7 @@
 //! table = "orders"
 //! where = "status = 'ACTIVE' AND shipped_at IS MISSING"
 //! group_by = ["address.country"]
+//! distinct = "customer"
 //! ```
 //!
 //! This module decides what a well-formed definition is, whatever it came in; what is stored of

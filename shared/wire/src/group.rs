@@ -6,13 +6,19 @@
 //! with a brace and the others with a letter, so neither can be taken for the other. Values stand
 //! as in the canonical text of a key ([`crate::json::canonical_key`]): what JSON has stands as
 //! itself, the rest behind its DynamoDB type descriptor.
+//!
+//! The cells of a distinct count are many and of no interest to a reader one by one, so their
+//! names are short whatever the group: `d12.q83vASNFZ4k.7c9.2` is rank 2 of register 0x7c9 of the
+//! group with that id, under precision 12. `d12.*.7c9.2` is the same of the groups that are
+//! counted together.
 
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use evercount_core::decimal::Decimal;
-use evercount_core::group::{Cell, GroupKey};
+use evercount_core::distinct::PRECISION;
+use evercount_core::group::{Cell, GroupId, GroupKey};
 use evercount_core::path::Path;
 use evercount_core::value::Value;
 use serde::Deserialize;
@@ -25,6 +31,7 @@ const OVERFLOW: &str = "overflow";
 const UNCERTAIN: &str = "uncertain";
 const BY_DELTA: &str = "by_delta";
 const MISSING: &str = "missing ";
+const TOGETHER: &str = "*";
 
 /// The name a cell is stored under.
 #[must_use]
@@ -34,6 +41,12 @@ pub fn cell_name(cell: &Cell) -> String {
         Cell::Uncertain => UNCERTAIN.to_owned(),
         Cell::ByDelta => BY_DELTA.to_owned(),
         Cell::Missing(atom) => format!("{MISSING}{atom}"),
+        Cell::Register { group, register, rank } => {
+            let bits = PRECISION.bits();
+            let group =
+                group.map_or_else(|| TOGETHER.to_owned(), |id| URL_SAFE_NO_PAD.encode(id.0.to_be_bytes()));
+            format!("d{bits}.{group}.{register:03x}.{rank}")
+        }
         Cell::Group(GroupKey(key)) => {
             let mut name = String::from("{");
             for (index, (path, value)) in key.iter().enumerate() {
@@ -57,6 +70,8 @@ pub fn cell_from_name(name: &str) -> Option<Cell> {
         Cell::Group(serde_json::from_str::<Entries>(name).ok()?.key()?)
     } else if let Some(atom) = name.strip_prefix(MISSING) {
         Cell::Missing(atom.parse().ok()?)
+    } else if name.starts_with('d') {
+        register(name)?
     } else if name == OVERFLOW {
         Cell::Overflow
     } else if name == BY_DELTA {
@@ -67,6 +82,25 @@ pub fn cell_from_name(name: &str) -> Option<Cell> {
     // Other spellings of the same cell (spaces, `1.0` for `1`) are no names: a reader that took
     // them would merge what the writer keeps apart.
     (cell_name(&cell) == name).then_some(cell)
+}
+
+fn register(name: &str) -> Option<Cell> {
+    let mut parts = name.strip_prefix('d')?.split('.');
+    let (Some(bits), Some(group), Some(register), Some(rank), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let (register, rank) = (u16::from_str_radix(register, 16).ok()?, rank.parse().ok()?);
+    // The cells of another precision are of another kind.
+    let known = bits.parse() == Ok(PRECISION.bits())
+        && usize::from(register) < PRECISION.registers()
+        && (1..=PRECISION.rank_max()).contains(&rank);
+    let group = match group {
+        TOGETHER => None,
+        id => Some(GroupId(u64::from_be_bytes(URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?))),
+    };
+    known.then_some(Cell::Register { group, register, rank })
 }
 
 /// The fields of an object in the order of the text; a map would sort them.

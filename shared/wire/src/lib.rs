@@ -1,9 +1,17 @@
 //! Formats: bytes to core values and back.
 
 pub mod json;
+pub mod json_schema;
+pub mod sql_type;
+pub mod ddl;
 pub mod cdc;
+pub mod event;
 pub mod predicate;
 pub mod definition;
 pub mod logic;
 pub mod group;
+pub mod diff_view;
+pub mod sketch;
 pub mod items;
+pub mod schema_event;
+pub mod watch;

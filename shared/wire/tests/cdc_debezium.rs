@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use evercount_core::change::{
-    Change, ColumnCoding, Passed, Record, RowIdentity, TableEvent, TableName, TableShape,
+    Change, Clause, ColumnCoding, Passed, Record, RowIdentity, TableEvent, TableName, TableShape, Told,
 };
 use evercount_core::order::{Floor, LogRank, OrderVersion};
 use evercount_core::value::Value;
@@ -116,8 +116,9 @@ fn a_truncation_empties_the_table_at_its_position() {
     let event = TableEvent {
         table: TableName::new("shop.parcels"),
         operation: "t".to_owned(),
-        floor: Some(Floor::Version(version)),
+        floor: Some(Floor::Version(version.clone())),
         shape: None,
+        told: Told { version: Some(version), clauses: vec![Clause::Truncate], ..Told::default() },
         at: 1_795_187_547_000_000,
     };
     assert_eq!(decode(TRUNCATE), Ok(Record::Tables(vec![event])));

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use evercount_core::change::{
-    Change, ColumnCoding, Passed, Record, RowIdentity, TableEvent, TableName, TableShape,
+    Change, Clause, ColumnCoding, Passed, Record, RowIdentity, TableEvent, TableName, TableShape, Told,
 };
 use evercount_core::order::{Floor, LogRank, OrderVersion};
 use evercount_core::value::Value;
@@ -199,20 +199,24 @@ fn a_control_record_tells_the_tables_shape_or_that_it_was_emptied() {
         ("create-table", None, Some(shape))
     );
     let at = 1_722_213_047_258_815;
-    let expected = |operation: &str, floor| TableEvent {
+    let expected = |operation: &str, floor, clause| TableEvent {
         table: TableName::new("public.parcels"),
         operation: operation.to_owned(),
         floor,
         shape: None,
+        told: Told { clauses: vec![clause], ..Told::default() },
         at,
     };
-    assert_eq!(event(DROP_TABLE), expected("drop-table", Some(Floor::Time(at))));
-    assert_eq!(event(RENAME_COLUMN), expected("rename-column", None));
+    assert_eq!(event(DROP_TABLE), expected("drop-table", Some(Floor::Time(at)), Clause::Drop));
+    assert_eq!(event(RENAME_COLUMN), expected("rename-column", None, Clause::Unspecified));
     for operation in ["rename-table", "add-column", "drop-column", "column-type-change", "change-columns"] {
-        assert_eq!(event(&with(RENAME_COLUMN, "rename-column", operation)), expected(operation, None));
+        assert_eq!(
+            event(&with(RENAME_COLUMN, "rename-column", operation)),
+            expected(operation, None, Clause::Unspecified)
+        );
     }
     let truncated = with(RENAME_COLUMN, "rename-column", "truncate-table");
-    assert_eq!(event(&truncated), expected("truncate-table", Some(Floor::Time(at))));
+    assert_eq!(event(&truncated), expected("truncate-table", Some(Floor::Time(at)), Clause::Truncate));
 }
 
 #[test]

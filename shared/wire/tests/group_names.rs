@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use evercount_core::decimal::Decimal;
-use evercount_core::group::{Cell, GroupKey};
+use evercount_core::group::{Cell, GroupId, GroupKey};
 use evercount_core::path::{Path, Segment};
 use evercount_core::value::Value;
 use evercount_wire::group::{cell_from_name, cell_name, group_json};
@@ -33,6 +33,10 @@ fn names_of_cells_are_made_to_be_read() {
     check(&Cell::ByDelta, "by_delta");
     check(&Cell::Missing(3), "missing 3");
     check(&Cell::Group(GroupKey::default()), "{}");
+    let of_sketch = |group, register, rank| Cell::Register { group, register, rank };
+    check(&of_sketch(Some(GroupId(0xabcd_ef01_2345_6789)), 0x7c9, 2), "d12.q83vASNFZ4k.7c9.2");
+    check(&of_sketch(Some(GroupId(0)), 4_095, 53), "d12.AAAAAAAAAAA.fff.53");
+    check(&of_sketch(None, 0, 1), "d12.*.000.1");
     let of = |entries: &[(&str, Value)]| Cell::Group(group(entries));
     check(&of(&[("year", number("2026")), ("status", text("ACTIVE"))]), r#"{"year":2026,"status":"ACTIVE"}"#);
     check(&of(&[("a", Value::Null), ("b", Value::Bool(true))]), r#"{"a":null,"b":true}"#);
@@ -67,6 +71,17 @@ fn other_spellings_of_a_cell_are_no_names() {
         "Overflow",
         "missing",
         "missing 03",
+        "d12.*.000",
+        "d12.*.000.0",
+        "d12.*.000.54",
+        "d12.*.000.01",
+        "d12.*.1000.1",
+        "d12.*.0A0.1",
+        "d12.*.0.1",
+        "d12.*.000.1.1",
+        "d13.*.000.1",
+        "d12.q83vASNFZ4.000.1",
+        "d12.q83vASNFZ4k=.000.1",
         "missing +3",
         "missing 65536",
         "missing -1",
@@ -155,6 +170,9 @@ fn cell() -> impl Strategy<Value = Cell> {
         1 => Just(Cell::Overflow),
         1 => Just(Cell::Uncertain),
         1 => Just(Cell::ByDelta),
+        1 => (any::<Option<u64>>(), 0_u16..4_096, 1_u8..=53).prop_map(|(group, register, rank)| {
+            Cell::Register { group: group.map(GroupId), register, rank }
+        }),
     ]
 }
 

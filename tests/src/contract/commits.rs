@@ -1,9 +1,9 @@
 //! Rules of commits, lanes and cells.
 
-use evercount_core::change::{TableEvent, TableName};
+use evercount_core::change::{TableEvent, TableName, Told};
 use evercount_core::chunk::{ACTIONS_MAX, Commit, Control};
 use evercount_core::counting::Cells;
-use evercount_core::group::Cell;
+use evercount_core::group::{Cell, GroupId};
 use evercount_core::lane::{LaneId, LaneState};
 use evercount_pipeline::ports::{Store, StoreError};
 
@@ -21,6 +21,7 @@ pub async fn a_commit_is_all_or_nothing<S: Store>(store: &S) {
             operation: "ALTER".to_owned(),
             floor: None,
             shape: None,
+            told: Told::default(),
             at: AT,
         },
         raw: b"{}".to_vec(),
@@ -188,8 +189,9 @@ pub async fn cells_add_up_over_lanes_and_counter_items<S: Store>(store: &S) {
     let (id, other) = (logic("orders_by_status", 1), logic("orders_by_status", 2));
     let commit = |name: &str, moves| Commit { moves, ..Commit::empty(lane(name)) };
     let odd = group("a.b #c:d\"\u{1F600}");
+    let register = Cell::Register { group: Some(GroupId(u64::MAX)), register: 4_095, rank: 53 };
     let first = vec![
-        move_of(&id, 0, &[(group("OPEN"), 5), (Cell::Overflow, 1)]),
+        move_of(&id, 0, &[(group("OPEN"), 5), (Cell::Overflow, 1), (register.clone(), -2)]),
         move_of(&id, 1, &[(odd.clone(), 2), (Cell::Missing(3), 4)]),
         move_of(&other, 0, &[(group("OPEN"), 100)]),
     ];
@@ -199,11 +201,17 @@ pub async fn cells_add_up_over_lanes_and_counter_items<S: Store>(store: &S) {
     let third = vec![move_of(&id, 0, &[(group("OPEN"), 1)]), move_of(&id, 1, &[(group("OPEN"), 1)])];
     store.commit(&commit("a", third)).await.unwrap();
 
-    let expected = [(odd.clone(), 2), (Cell::Overflow, 1), (Cell::Missing(3), 4), (Cell::Uncertain, 1)];
+    let expected = [
+        (odd.clone(), 2),
+        (Cell::Overflow, 1),
+        (Cell::Missing(3), 4),
+        (Cell::Uncertain, 1),
+        (register.clone(), -2),
+    ];
     assert_eq!(store.cells(&id).await.unwrap(), cells(&expected));
     let mut of_lane = store.cells_of_lane(&id, &lane("a")).await.unwrap();
     of_lane.sort_by_key(|(bucket, _)| *bucket);
-    let first = cells(&[(group("OPEN"), 6), (Cell::Overflow, 1)]);
+    let first = cells(&[(group("OPEN"), 6), (Cell::Overflow, 1), (register, -2)]);
     let second = cells(&[(odd, 2), (Cell::Missing(3), 4), (group("OPEN"), 1)]);
     assert_eq!(of_lane, [(0, first), (1, second)]);
     assert!(store.cells_of_lane(&id, &lane("c")).await.unwrap().is_empty());

@@ -1,6 +1,6 @@
 //! Rules of quarantine and control records, and of counting as a whole.
 
-use evercount_core::change::{TableEvent, TableName};
+use evercount_core::change::{TableEvent, TableName, Told};
 use evercount_core::chunk::{Commit, Control, Quarantined};
 use evercount_core::lane::LaneId;
 use evercount_core::logic::{Coverage, LogicId};
@@ -78,6 +78,7 @@ pub async fn control_records_of_one_stream_record_do_not_collide<S: Store>(store
             operation: operation.to_owned(),
             floor: None,
             shape: None,
+            told: Told::default(),
             at: AT,
         },
         raw,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use evercount_core::chunk::{Commit, Content};
 use evercount_core::counting::{self, Contributions};
+use evercount_core::group::Cell;
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::Catalog;
 use evercount_core::order::{LogRank, OrderVersion};
@@ -37,11 +38,13 @@ pub enum Control {
     Clamped,
     /// A truncate sweeps the ledger without fencing the other lanes.
     NoFence,
+    /// Registers of distinct counts only ever grow, as an ordinary sketch's do.
+    OnlyGrowing,
 }
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Naive,
         Self::CheckpointOnly,
         Self::EventWindow,
@@ -53,6 +56,7 @@ impl Control {
         Self::ForgottenDoubt,
         Self::Clamped,
         Self::NoFence,
+        Self::OnlyGrowing,
     ];
 
     /// Spoils what a row is read as.
@@ -70,7 +74,7 @@ impl Control {
         }
     }
 
-    /// Spoils what a commit is conditional on.
+    /// Spoils a commit: what it is conditional on, or what it moves.
     pub fn spoil_commit(self, commit: &mut Commit, memory: &Memory) {
         if self == Self::NoCondition {
             memory.inspect(|state| {
@@ -78,6 +82,11 @@ impl Control {
                     write.expected_revision = state.rows.get(&write.key).map(|row| row.revision);
                 }
             });
+        }
+        if self == Self::OnlyGrowing {
+            for one in &mut commit.moves {
+                one.cells.retain(|cell, n| *n > 0 || !matches!(cell, Cell::Register { .. }));
+            }
         }
     }
 

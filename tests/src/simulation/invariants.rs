@@ -5,36 +5,43 @@ use std::collections::BTreeMap;
 use evercount_core::change::TableName;
 use evercount_core::counting::{self, Cells, Contributions};
 use evercount_core::definition::{CountDefinition, DefinitionName};
-use evercount_core::group::Cell;
+use evercount_core::distinct::{self, Multiplicities};
+use evercount_core::group::{Cell, GroupId, Grouped, group_of};
 use evercount_core::logic::{LogicId, LogicVersion};
 use evercount_core::path::Path;
-use evercount_core::value::Item;
+use evercount_core::predicate::Truth;
+use evercount_core::value::{Item, Value};
 use evercount_pipeline::memory::{Memory, State};
+use evercount_wire::sketch::Sketch;
 
-/// The counts every run keeps: a plain grouping, a nested one under a filter with a cap, and a
-/// total whose filter meets missing attributes.
+/// The counts every run keeps: a plain grouping, a nested one under a filter with a cap whose
+/// distinct values come in two spellings, and a total whose filter meets missing attributes and
+/// whose distinct values are as many as its items, or none.
 #[must_use]
 pub fn definitions(table: &str, groups_max: u32) -> Vec<CountDefinition> {
-    let define = |name: &str, group_by: &[&str], filter: Option<&str>, groups_max| CountDefinition {
-        name: DefinitionName::parse(name).unwrap_or_else(|| unreachable!("`{name}` is a name")),
-        table: TableName::new(table),
-        group_by: group_by.iter().filter_map(|path| Path::parse(path).ok()).collect(),
-        filter: filter.and_then(|text| evercount_wire::predicate::parse(text).ok()),
-        distinct: None,
-        groups_max,
-    };
+    let define =
+        |name: &str, group_by: &[&str], filter: Option<&str>, distinct, groups_max| CountDefinition {
+            name: DefinitionName::parse(name).unwrap_or_else(|| unreachable!("`{name}` is a name")),
+            table: TableName::new(table),
+            group_by: group_by.iter().filter_map(|path| Path::parse(path).ok()).collect(),
+            filter: filter.and_then(|text| evercount_wire::predicate::parse(text).ok()),
+            distinct,
+            groups_max,
+        };
     vec![
-        define("by_status", &["status"], None, 1_000),
+        define("by_status", &["status"], None, None, 1_000),
         define(
             "by_city_and_plan",
             &["address.city", "plan"],
             Some("plan >= 1 AND amount BETWEEN 100 AND 900"),
+            Some(Path::column("amount")),
             groups_max,
         ),
         define(
             "open_total",
             &[],
             Some("begins_with(status, 'A') OR NOT (status = 'CLOSED' OR amount > 500)"),
+            Some(Path::column("unique")),
             1_000,
         ),
     ]
@@ -93,8 +100,13 @@ fn comparable(mut cells: Cells, overflowed: bool) -> Cells {
             .filter(|(cell, _)| matches!(cell, Cell::Group(_) | Cell::Overflow))
             .map(|(_, n)| n)
             .sum();
-        cells.retain(|cell, _| !matches!(cell, Cell::Group(_) | Cell::Overflow));
+        let registers =
+            distinct::union(distinct::by_group(cells.iter().map(|(cell, n)| (cell, *n))).values());
+        cells.retain(|cell, _| !matches!(cell, Cell::Group(_) | Cell::Overflow | Cell::Register { .. }));
         cells.insert(Cell::Overflow, total);
+        cells.extend(
+            registers.iter().map(|(register, rank, n)| (Cell::Register { group: None, register, rank }, n)),
+        );
     }
     non_zero(cells)
 }
@@ -113,9 +125,49 @@ pub fn recount(memory: &Memory, logic: &[LogicVersion], images: &[Item]) -> Resu
             if stored != expected {
                 return Err(format!("I4: {} counts {stored:?}, a recount {expected:?}", version.id));
             }
+            registers(&state.cells_of(&version.id), version, images, overflowed)?;
         }
         Ok(())
     })
+}
+
+/// I4 of distinct counts: the registers are, bit for bit, those of a sketch that never met any but
+/// the live items. The sketch is another implementation's, and only ever grows.
+fn registers(cells: &Cells, logic: &LogicVersion, images: &[Item], overflowed: bool) -> Result<(), String> {
+    let Some(path) = &logic.definition.distinct else { return Ok(()) };
+    let fresh = || Sketch::new(distinct::PRECISION);
+    let (mut expected, mut all) = (BTreeMap::<Option<GroupId>, Sketch>::new(), fresh());
+    for image in images {
+        let counts =
+            logic.definition.filter.as_ref().is_none_or(|it| it.evaluate(image).truth == Truth::True);
+        let value = path.lookup(image).filter(|value| **value != Value::Null);
+        if let (true, Some(value), Grouped::Key(key)) =
+            (counts, value, group_of(&logic.definition.group_by, image))
+        {
+            expected.entry(Some(GroupId::of(&key))).or_insert_with(fresh).insert(value);
+            all.insert(value);
+        }
+    }
+    let stored = distinct::by_group(cells.iter().map(|(cell, n)| (cell, *n)));
+    let differ = |of: &str, stored: &Multiplicities, expected: &Sketch| {
+        let mut ranks = vec![0; distinct::PRECISION.registers()];
+        for (register, rank) in stored.registers() {
+            ranks[usize::from(register)] = rank;
+        }
+        let off =
+            ranks.iter().zip(expected.ranks()).filter(|(stored, expected)| **stored != *expected).count();
+        if off == 0 { Ok(()) } else { Err(format!("I4: {} has {off} wrong registers of {of}", logic.id)) }
+    };
+    differ("all items", &distinct::union(stored.values()), &all)?;
+    if overflowed {
+        return Ok(());
+    }
+    let nothing = Multiplicities::default();
+    for id in stored.keys().chain(expected.keys()) {
+        let of_group = stored.get(id).unwrap_or(&nothing);
+        differ(&format!("{id:?}"), of_group, expected.get(id).unwrap_or(&fresh()))?;
+    }
+    Ok(())
 }
 
 /// I8: the truth lies within `uncertain` of each number.

@@ -43,7 +43,31 @@ impl DynamoStore {
 
     /// All items of a partition whose sort keys start with `prefix`, read consistently.
     pub(super) async fn query(&self, table: &str, pk: &str, prefix: &str) -> Result<Vec<Item>, StoreError> {
-        let condition = if prefix.is_empty() { "#pk = :pk" } else { "#pk = :pk AND begins_with(#sk, :sk)" };
+        if prefix.is_empty() {
+            return self.query_where(table, pk, "#pk = :pk", &[]).await;
+        }
+        self.query_where(table, pk, "#pk = :pk AND begins_with(#sk, :a)", &[(":a", prefix)]).await
+    }
+
+    /// All items of a partition whose sort keys are from `first` to `last`, read consistently.
+    pub(super) async fn query_between(
+        &self,
+        table: &str,
+        pk: &str,
+        first: &str,
+        last: &str,
+    ) -> Result<Vec<Item>, StoreError> {
+        let bounds = [(":a", first), (":b", last)];
+        self.query_where(table, pk, "#pk = :pk AND #sk BETWEEN :a AND :b", &bounds).await
+    }
+
+    async fn query_where(
+        &self,
+        table: &str,
+        pk: &str,
+        condition: &str,
+        of_sk: &[(&str, &str)],
+    ) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -57,10 +81,11 @@ impl DynamoStore {
                     .expression_attribute_names("#pk", PK)
                     .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
                     .set_exclusive_start_key(start.clone());
-                if !prefix.is_empty() {
-                    call = call
-                        .expression_attribute_names("#sk", SK)
-                        .expression_attribute_values(":sk", AttributeValue::S(prefix.to_owned()));
+                if !of_sk.is_empty() {
+                    call = call.expression_attribute_names("#sk", SK);
+                }
+                for (name, text) in of_sk {
+                    call = call.expression_attribute_values(*name, AttributeValue::S((*text).to_owned()));
                 }
                 call.send().await.map_err(|error| judge(&error))
             })

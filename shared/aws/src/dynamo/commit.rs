@@ -161,12 +161,23 @@ impl DynamoStore {
     }
 }
 
+/// The action that puts an item; with an attribute named, only where no item has it.
+pub(super) fn put(table: &str, item: &Item, absent: Option<&str>) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(to_attributes(item)))
+        .set_condition_expression(absent.map(|_| "attribute_not_exists(#name)".to_owned()))
+        .set_expression_attribute_names(absent.map(|name| [("#name".to_owned(), name.to_owned())].into()));
+    Ok(TransactWriteItem::builder().put(put.build().map_err(refused)?).build())
+}
+
 /// The action that makes an edit.
 pub(super) fn update(edit: &Edit) -> Result<TransactWriteItem, StoreError> {
     Ok(TransactWriteItem::builder().update(edit.as_action()?).build())
 }
 
-fn puts(items: &[Item]) -> Result<Vec<WriteRequest>, StoreError> {
+/// Requests that put items.
+pub(super) fn puts(items: &[Item]) -> Result<Vec<WriteRequest>, StoreError> {
     let put =
         |item: &Item| PutRequest::builder().set_item(Some(to_attributes(item))).build().map_err(refused);
     items.iter().map(|item| Ok(WriteRequest::builder().put_request(put(item)?).build())).collect()

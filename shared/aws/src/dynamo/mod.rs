@@ -12,6 +12,7 @@ mod counts;
 mod edit;
 mod failure;
 mod quarantine;
+mod registry;
 mod source;
 mod tables;
 mod value;
@@ -23,6 +24,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
 pub(crate) use failure::{judge, retrying};
+pub use registry::DynamoServices;
 pub use source::DynamoSource;
 pub use value::{ConversionError, from_attribute, from_attributes, to_attribute, to_attributes};
 

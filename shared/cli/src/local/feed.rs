@@ -10,9 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evercount_aws::counter::ReportHook;
+use evercount_aws::listener::ListenHook;
 use evercount_core::chunk::Tally;
 use evercount_core::lane::LaneId;
 use evercount_pipeline::count::{BatchReport, Stop};
+use evercount_pipeline::listen::ListenReport;
+use evercount_wire::items::event_summary;
 
 use crate::show;
 
@@ -48,13 +51,31 @@ impl Feed {
         Arc::new(move |lane, report| feed.heard(lane, report))
     }
 
+    /// Hears of every batch that was listened to.
+    pub fn listen_hook(self: &Arc<Self>) -> ListenHook {
+        let feed = Arc::clone(self);
+        Arc::new(move |lane, report| feed.listened(lane, report))
+    }
+
+    fn listened(&self, lane: &LaneId, report: &ListenReport) {
+        for found in report.found.iter().filter(|found| !found.event.changes.is_empty()) {
+            let (subject, what) = (&found.event.subject, event_summary(&found.event));
+            self.tell(format!("{}  schema of `{subject}`: {what}", clock()));
+        }
+        self.stopped(format!("listening on lane {lane}"), report.stopped_by.as_ref());
+    }
+
     fn heard(&self, lane: &LaneId, report: &BatchReport) {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(&report.tally);
         if report.tally.ambiguous > 0 {
             self.look_for_ambiguous();
         }
-        let about = format!("lane {lane}");
-        match &report.stopped_by {
+        self.stopped(format!("lane {lane}"), report.stopped_by.as_ref());
+    }
+
+    /// Tells why a batch was not finished, or that all is well again.
+    fn stopped(&self, about: String, stopped_by: Option<&Stop>) {
+        match stopped_by {
             None => self.well(&about),
             Some(Stop::OutOfTime) => self.trouble(&about, "a batch ran out of time and is delivered again"),
             Some(Stop::Store(error)) => {

@@ -6,9 +6,9 @@ use super::{
     ACTIONS_MAX, BYTES_MAX, CellMove, Chunk, Commit, Content, Control, Delivery, Facts, LaneAdvance, Poison,
     Quarantined, RowWrite, Tally,
 };
-use crate::change::{Change, RowIdentity, RowKey};
+use crate::change::{Change, RowIdentity, RowKey, TableEvent, Told};
 use crate::counting::{self, Cells, Contributions};
-use crate::group::Cell;
+use crate::group::{Cell, GroupId};
 use crate::lane::{LaneId, LaneState};
 use crate::ledger::{self, LedgerRow, Transition};
 use crate::logic::LogicVersion;
@@ -142,7 +142,8 @@ impl Draft<'_> {
                     self.commit.controls.push(Control {
                         lane: self.lane.clone(),
                         sequence: delivery.sequence.clone(),
-                        event: event.clone(),
+                        // What it tells of the schema is in the raw bytes, and in the registry.
+                        event: TableEvent { told: Told::default(), ..event.clone() },
                         raw: raw.clone(),
                     });
                 }
@@ -321,12 +322,31 @@ fn cap_groups(cells: &mut Cells, counted: Option<&Cells>, logic: &LogicVersion, 
         && let Some(n) = cells.remove(&cell)
     {
         *cells.entry(Cell::Overflow).or_insert(0) += n;
+        if let Cell::Group(key) = &cell {
+            share_sketch(cells, GroupId::of(key));
+        }
     } else {
         // Take the place now, so that the groups of one chunk count against the cap as well.
         cells.keys().filter(|cell| matches!(cell, Cell::Group(_))).for_each(|cell| {
             placement.place(&logic.id, cell);
         });
     }
+}
+
+/// Moves what a group adds to its sketch into the one sketch of the groups beyond the cap.
+fn share_sketch(cells: &mut Cells, group: GroupId) {
+    let own = |cell: &Cell| matches!(cell, Cell::Register { group: Some(of), .. } if *of == group);
+    let shared: Cells = cells
+        .iter()
+        .filter_map(|(cell, n)| match cell {
+            Cell::Register { register, rank, .. } if own(cell) => {
+                Some((Cell::Register { group: None, register: *register, rank: *rank }, *n))
+            }
+            _ => None,
+        })
+        .collect();
+    cells.retain(|cell, _| !own(cell));
+    counting::add_cells(cells, &shared, 1);
 }
 
 fn unavailable(change: &Change) -> Poison {

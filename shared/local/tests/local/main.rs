@@ -7,3 +7,4 @@ mod poller;
 mod pump;
 mod resharding;
 mod scene;
+mod schema_events;

@@ -6,9 +6,11 @@
 //! happened to a table; they carry a time and no log position.
 
 use evercount_core::change::{
-    Change, ColumnCoding, Passed, Record, RowIdentity, RowKey, TableEvent, TableName, TableShape,
+    Change, Clause, ColumnCoding, Passed, Record, RowIdentity, RowKey, TableEvent, TableName, TableShape,
+    Told,
 };
 use evercount_core::order::{Floor, Micros, OrderVersion};
+use evercount_core::schema::{Field, FieldPath, Schema, TypeSet};
 use evercount_core::value::{Item, Value, digest};
 
 use super::coding::Codings;
@@ -17,6 +19,7 @@ use super::position::dms_position;
 use super::time::{iso_time, optional_iso_time};
 use super::{Decoder, Envelope, Reason, Undecodable, key_identity};
 use crate::json;
+use crate::sql_type::{self, Dialect};
 
 /// Decodes a record.
 pub(super) fn decode(
@@ -240,12 +243,15 @@ fn control_event(
     envelope: &Envelope<'_>,
 ) -> Result<TableEvent, Undecodable> {
     let operation = metadata.needed_text("operation")?.into_owned();
-    let empties = match operation.as_str() {
-        "drop-table" | "truncate-table" => true,
-        "create-table" | "rename-table" | "add-column" | "drop-column" | "rename-column"
-        | "column-type-change" | "change-columns" => false,
+    let clause = match operation.as_str() {
+        "create-table" => Clause::Create,
+        "drop-table" => Clause::Drop,
+        "truncate-table" => Clause::Truncate,
+        "rename-table" | "add-column" | "drop-column" | "rename-column" | "column-type-change"
+        | "change-columns" => Clause::Unspecified,
         unknown => return Err(Undecodable::unknown_operation(unknown)),
     };
+    let empties = matches!(clause, Clause::Drop | Clause::Truncate);
     let written = metadata.text("timestamp")?;
     let at = written.as_deref().and_then(iso_time).or(envelope.arrival);
     let at = at.ok_or_else(|| Undecodable::new(Reason::MissingField, "`timestamp` is no time"))?;
@@ -253,9 +259,17 @@ fn control_event(
         Some(control) => control.object("table-def")?,
         None => None,
     };
-    let shape = definition.map(|definition| shape(&definition)).transpose()?;
+    let shape = definition.as_ref().map(shape).transpose()?;
+    let schema = definition.as_ref().map(schema).transpose()?;
+    // The bodies of alterations are not documented. A definition in one is the table's whole one
+    // and tells what changed; without one, something did.
+    let clauses = match (&schema, clause) {
+        (Some(_), Clause::Unspecified) => Vec::new(),
+        (_, clause) => vec![clause],
+    };
     let floor = empties.then_some(Floor::Time(at));
-    Ok(TableEvent { table: table.clone(), operation, floor, shape, at })
+    let told = Told { schema, clauses, ..Told::default() };
+    Ok(TableEvent { table: table.clone(), operation, floor, shape, told, at })
 }
 
 /// The shape in a control record's table definition.
@@ -272,4 +286,30 @@ fn shape(definition: &Fields<'_>) -> Result<TableShape, Undecodable> {
         }
     }
     Ok(TableShape { key: definition.texts("primary-key")?, columns })
+}
+
+/// The schema in a control record's table definition. The columns' order is the record's.
+fn schema(definition: &Fields<'_>) -> Result<Schema, Undecodable> {
+    let mut schema = Schema::default();
+    if let Some(definitions) = definition.object("columns")? {
+        for ((name, column), position) in definitions.iter().zip(1..) {
+            let column = Fields::read(column, "column")?;
+            let size = |name| column.integer::<u64>(name).ok().flatten();
+            let kind = column.text("type")?.unwrap_or_default();
+            let length = size("length").or_else(|| size("precision"));
+            let declared = sql_type::declared(Dialect::Standard, &kind, length, size("scale"), &[]);
+            let types = TypeSet::of(sql_type::parse_in(Dialect::Standard, &declared));
+            let field = Field {
+                types: types.nullable(column.get("nullable") != Some("false")),
+                // A table's every row has its every column.
+                required: true,
+                declared: (!declared.is_empty()).then(|| declared.into()),
+                position: Some(position),
+                ..Field::default()
+            };
+            schema.fields.insert(FieldPath::column(name), field);
+        }
+    }
+    schema.key = definition.texts("primary-key")?.iter().map(|name| FieldPath::column(name)).collect();
+    Ok(schema)
 }

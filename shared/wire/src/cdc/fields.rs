@@ -16,11 +16,11 @@ use super::Undecodable;
 use crate::json::{self, FIELDS_MAX, Fault, Key, KeySeed, OptionalTextSeed, Reading};
 
 /// The fields of one object.
-pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a str)>);
+pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Fields<'a> {
     /// Reads an object; `place` is what to call it in an error.
-    pub(super) fn read(text: &'a str, place: &str) -> Result<Self, Undecodable> {
+    pub(crate) fn read(text: &'a str, place: &str) -> Result<Self, Undecodable> {
         let reading = Reading::default();
         json::read(text, &reading, FieldsSeed(&reading))
             .map(Self)
@@ -28,32 +28,32 @@ impl<'a> Fields<'a> {
     }
 
     /// The JSON text of a field; `None` where it is absent or null.
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.raw(name).filter(|text| *text != "null")
     }
 
     /// The JSON text of a field, null or not.
-    pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, text)| *text)
     }
 
     /// Whether the field is there, null or not.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.raw(name).is_some()
     }
 
     /// How many fields there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Names and JSON texts of all fields, in the order they stand.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.0.iter().map(|(name, text)| (&**name, *text))
     }
 
     /// A field that is a string.
-    pub(super) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Undecodable> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Undecodable> {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
@@ -61,12 +61,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is a string and must be there.
-    pub(super) fn needed_text(&self, name: &str) -> Result<Cow<'a, str>, Undecodable> {
+    pub(crate) fn needed_text(&self, name: &str) -> Result<Cow<'a, str>, Undecodable> {
         self.text(name)?.ok_or_else(|| Undecodable::missing(name))
     }
 
     /// A field that is an integer in the range of `T`.
-    pub(super) fn integer<T: FromStr + TryFrom<i64>>(&self, name: &str) -> Result<Option<T>, Undecodable> {
+    pub(crate) fn integer<T: FromStr + TryFrom<i64>>(&self, name: &str) -> Result<Option<T>, Undecodable> {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
@@ -79,12 +79,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is an object.
-    pub(super) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, Undecodable> {
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, Undecodable> {
         self.get(name).map(|text| Fields::read(text, name)).transpose()
     }
 
     /// A field that is an array: the JSON text of each element.
-    pub(super) fn array(&self, name: &str) -> Result<Vec<&'a str>, Undecodable> {
+    pub(crate) fn array(&self, name: &str) -> Result<Vec<&'a str>, Undecodable> {
         let Some(text) = self.get(name) else {
             return Ok(Vec::new());
         };
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is an array of strings.
-    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Undecodable> {
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Undecodable> {
         let wrong = || Undecodable::wrong_type(name, "an array of strings");
         let elements = self.array(name)?.into_iter();
         elements.map(|text| string(text).map(Cow::into_owned).ok_or_else(wrong)).collect()
@@ -102,7 +102,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The string that a JSON text is, if it is one.
-pub(super) fn string(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     json::read(text, &Reading::default(), OptionalTextSeed).ok().flatten()
 }
 

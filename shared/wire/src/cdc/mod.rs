@@ -14,9 +14,10 @@ mod coding;
 mod debezium;
 mod dms;
 mod dynamodb;
-mod fields;
+pub(crate) mod fields;
 mod position;
-mod time;
+mod producer;
+pub(crate) mod time;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,8 +26,11 @@ use std::str::FromStr;
 use evercount_core::change::{Passed, Record, RowIdentity, TableName, TableShape};
 use evercount_core::order::Micros;
 
+use crate::event;
 use crate::json::{self, Fault, JsonError};
 use fields::Fields;
+
+pub use producer::producers;
 
 /// Largest record, in bytes, after base64. Kinesis takes 1 MiB unless a stream's owner raises it
 /// (<https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>), DynamoDB and
@@ -165,19 +169,19 @@ pub struct Undecodable {
 }
 
 impl Undecodable {
-    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into(), table: None }
     }
 
-    fn missing(field: &str) -> Self {
+    pub(crate) fn missing(field: &str) -> Self {
         Self::new(Reason::MissingField, format!("`{field}` is absent"))
     }
 
-    fn wrong_type(field: &str, expected: &str) -> Self {
+    pub(crate) fn wrong_type(field: &str, expected: &str) -> Self {
         Self::new(Reason::WrongType, format!("`{field}` is not {expected}"))
     }
 
-    fn json(error: JsonError, place: &str) -> Self {
+    pub(crate) fn json(error: JsonError, place: &str) -> Self {
         Self::new(error.fault.into(), format!("{place}: {error}"))
     }
 
@@ -270,9 +274,10 @@ impl Decoder {
                     Some(Format::DynamoDb) => dynamodb::decode(text, self.epoch),
                     Some(Format::Dms) => dms::decode(self, &record, envelope),
                     Some(Format::Debezium) => debezium::decode(self, record, envelope),
+                    None if event::is_event(&record) => Ok(Record::Passed(Passed::NotAChange)),
                     None => Err(Undecodable::new(
                         Reason::UnknownFormat,
-                        "neither DynamoDB, nor DMS, nor Debezium",
+                        "neither DynamoDB, nor DMS, nor Debezium, nor an event",
                     )),
                 }
             }
@@ -280,22 +285,39 @@ impl Decoder {
     }
 }
 
-/// Which format a record's fields show.
+/// Which format a record's fields show; `None` where they show none, or an event's.
 fn detect(record: &Fields<'_>) -> Option<Format> {
-    let all = |names: &[&str]| names.iter().all(|name| record.has(name));
+    let told = told(record);
+    if told.is_some() || event::is_event(record) {
+        return told;
+    }
     let any = |names: &[&str]| names.iter().any(|name| record.has(name));
-    if all(&["dynamodb", "eventName"]) {
+    let debezium = record.has("payload")
+        || (record.has("op") && record.has("source"))
+        || (record.has("value") && any(&["key", "topic"]))
+        || debezium::is_bare_housekeeping(record);
+    debezium.then_some(Format::Debezium)
+}
+
+/// The format of a record that can be of no other: an event's fields may have any names, so these
+/// are asked for before an event is thought of.
+fn told(record: &Fields<'_>) -> Option<Format> {
+    if record.has("dynamodb") && record.has("eventName") {
         return Some(Format::DynamoDb);
     }
     let dms = record.get("metadata").and_then(|metadata| Fields::read(metadata, "metadata").ok());
     if dms.is_some_and(|metadata| metadata.has("record-type")) {
         return Some(Format::Dms);
     }
-    let debezium = any(&["payload", "ddl", "tableChanges"])
-        || all(&["op", "source"])
-        || (record.has("value") && any(&["key", "topic"]))
-        || debezium::is_bare_housekeeping(record);
+    // Debezium's source is an object, an event's is a text.
+    let source = record.raw("source").is_some_and(|source| !source.starts_with('"'));
+    let debezium = (record.has("op") && source) || record.has("ddl") || record.has("tableChanges");
     debezium.then_some(Format::Debezium)
+}
+
+/// Whether a record is certainly one of a CDC source.
+pub(crate) fn is_row_change(record: &Fields<'_>) -> bool {
+    told(record).is_some()
 }
 
 /// Decodes the base64 text in which Kinesis event payloads carry a record's data.

@@ -41,11 +41,16 @@ pub(super) fn change_time(text: &str, unit: Unit) -> Option<Micros> {
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
     let digits = unit.digits_to_micros();
     let micros: Micros = format!("{whole}{fraction:0<digits$.digits$}").parse().ok()?;
+    plausible(micros)
+}
+
+/// The time, unless it lies outside the years 2012 to 2100.
+pub(crate) fn plausible(micros: Micros) -> Option<Micros> {
     (EARLIEST..=LATEST).contains(&micros).then_some(micros)
 }
 
 /// The microseconds of an ISO 8601 time with an offset; digits below a microsecond are dropped.
-pub(super) fn iso_time(text: &str) -> Option<Micros> {
+pub(crate) fn iso_time(text: &str) -> Option<Micros> {
     text.parse().ok().map(|time: jiff::Timestamp| time.as_microsecond())
 }
 

@@ -104,7 +104,7 @@ pub fn ledger_item(key: &RowKey, row: &LedgerRow) -> Item {
     item
 }
 
-fn seconds_rounded_up(at: Micros) -> i64 {
+pub(super) fn seconds_rounded_up(at: Micros) -> i64 {
     at.div_euclid(MICROS_PER_SECOND) + i64::from(at.rem_euclid(MICROS_PER_SECOND) > 0)
 }
 

@@ -17,6 +17,7 @@
 //! | table facts | metadata | `tables` | `<table>` |
 //! | quarantined record | metadata | `quarantine#<lane>` | `<digits><sequence>` |
 //! | control record | metadata | `control#<table>` | `<time>#<lane>#<sequence>` |
+//! | subjects, versions, events, lineage | metadata | `subjects`, `subject#<subject>`, `outbox`, `services` | see the module `registry` |
 //! | part of a large raw record | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -42,6 +43,7 @@ mod counts;
 mod fields;
 mod ledger;
 mod records;
+pub(crate) mod registry;
 mod size;
 mod tables;
 
@@ -60,6 +62,17 @@ pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key
 pub use records::{
     ENTITY_QUARANTINED, RAW_INLINE_BYTES_MAX, StoredRecord, control_from_items, control_items, control_key,
     part_key, part_prefix, quarantine_key, quarantined_from_items, quarantined_items, raw_parts,
+};
+pub use registry::{
+    CONSUMER_PREFIX, EXPIRES, EXPIRES_AT, EventItems, HELD_PREFIX, HISTORY_PREFIX, OUTBOX_PK,
+    PRODUCER_PREFIX, ProducerItem, RegistrationError, RegistrationItems, SERVICES_PK, SUBJECTS_PK,
+    VERSION_PREFIX, WATCH_PREFIX, change_sentence, check_registration, consumer_from_item, consumer_item,
+    consumer_key, event_items, event_summary, expiry, held_from_item, history_from_items, history_key,
+    outbox_key, outbox_target, part_keys, producer_from_item, producer_item, producer_key,
+    registration_items, service_from_item, service_item, sketch_from_item, sketch_item, sketch_range,
+    subject_entry_from_item, subject_entry_item, subject_from_item, subject_item, subject_key, subject_pk,
+    version_detail_key, version_from_items, version_head_from_item, version_key, watch_from_item, watch_item,
+    watch_key,
 };
 pub use size::{ITEM_BYTES_MAX, read_units, size_bytes, write_units};
 pub use tables::{

@@ -1,7 +1,7 @@
 //! Owns what is kept of whole records: quarantined ones and control records, with their raw
 //! bytes however large they are.
 
-use evercount_core::change::{TableEvent, TableName};
+use evercount_core::change::{TableEvent, TableName, Told};
 use evercount_core::chunk::{Control, Poison, Quarantined};
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::LogicId;
@@ -228,6 +228,7 @@ pub fn control_from_items(item: &Item, parts: &[Item]) -> Result<Control, ItemEr
             operation: fields.text("operation")?.to_owned(),
             floor: read_floor(fields)?,
             shape: read_shape(fields)?,
+            told: Told::default(),
             at: fields.time("at")?,
         },
         raw: read_raw(item, parts)?,

@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 //! Items written by format 1 are read forever; what is written reads back.
 
-use evercount_core::change::{ColumnCoding, RowIdentity, RowKey, TableEvent, TableName, TableShape};
+use evercount_core::change::{ColumnCoding, RowIdentity, RowKey, TableEvent, TableName, TableShape, Told};
 use evercount_core::chunk::{Control, Poison, Quarantined};
 use evercount_core::counting::Cells;
 use evercount_core::decimal::Decimal;
 use evercount_core::definition::DefinitionName;
-use evercount_core::group::{Cell, GroupKey};
+use evercount_core::group::{Cell, GroupId, GroupKey};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{Coverage, LogicId, LogicState, LogicVersion};
@@ -48,6 +48,15 @@ fn cells() -> Cells {
         (Path::column("zip"), Value::Null),
     ]));
     [(group, 1), (Cell::Missing(2), 1), (Cell::Overflow, -3), (Cell::Uncertain, 1)].into()
+}
+
+fn registers() -> Cells {
+    let group = Some(GroupId::of(&GroupKey(vec![(Path::column("status"), text("OPEN"))])));
+    [
+        (Cell::Register { group, register: 1_993, rank: 2 }, 1),
+        (Cell::Register { group: None, register: 7, rank: 53 }, -1),
+    ]
+    .into()
 }
 
 fn row_key() -> RowKey {
@@ -150,6 +159,7 @@ fn control() -> Control {
             operation: "TRUNCATE".to_owned(),
             floor: Some(Floor::Version(OrderVersion::lsn(0, 99, 0, LogRank::Change))),
             shape: None,
+            told: Told::default(),
             at: AT,
         },
         raw: b"{}".to_vec(),
@@ -189,6 +199,11 @@ fn shapes() -> Vec<(&'static str, &'static str, Item)> {
             "counter item",
             include_str!("../../tests/golden/items_v1/counter.json"),
             counter_item(&logic_id(), &lane(), 7, &cells()),
+        ),
+        (
+            "counter item of a distinct count",
+            include_str!("../../tests/golden/items_v1/counter_distinct.json"),
+            counter_item(&logic_id(), &lane(), 8, &registers()),
         ),
         (
             "checkpoint",
@@ -239,6 +254,8 @@ fn items_of_format_1_are_read_forever() {
     assert_eq!(stored, tombstone());
     let counter = CounterItem { lane: lane(), bucket: 7, cells: cells() };
     assert_eq!(counter_from_item(&golden("counter item")).unwrap(), Some(counter));
+    let counter = CounterItem { lane: lane(), bucket: 8, cells: registers() };
+    assert_eq!(counter_from_item(&golden("counter item of a distinct count")).unwrap(), Some(counter));
     assert_eq!(checkpoint_from_item(&golden("checkpoint")).unwrap(), lane_state());
     assert_eq!(catalog_revision(&golden("revision")).unwrap(), 7);
     assert_eq!(logic_version_from_item(&golden("revision")).unwrap(), None);
@@ -425,8 +442,10 @@ fn any_cells() -> impl Strategy<Value = Cells> {
     let group = prop::collection::vec(("[a-z. ]{1,6}", values()), 0..3).prop_map(|parts| {
         Cell::Group(GroupKey(parts.into_iter().map(|(name, value)| (Path::column(name), value)).collect()))
     });
-    let cell =
-        prop_oneof![group, Just(Cell::Overflow), Just(Cell::Uncertain), any::<u16>().prop_map(Cell::Missing)];
+    let register = (any::<Option<u64>>(), 0_u16..4_096, 1_u8..=53)
+        .prop_map(|(group, register, rank)| Cell::Register { group: group.map(GroupId), register, rank });
+    let missing = any::<u16>().prop_map(Cell::Missing);
+    let cell = prop_oneof![group, Just(Cell::Overflow), Just(Cell::Uncertain), missing, register];
     prop::collection::btree_map(cell, any::<i64>(), 0..4)
 }
 

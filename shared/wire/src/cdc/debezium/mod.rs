@@ -6,11 +6,12 @@
 //! <https://debezium.io/documentation/reference/stable/connectors/mysql.html#mysql-events> and
 //! <https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-events>.
 
+mod definition;
 mod source;
 mod tables;
 
 use evercount_core::change::{
-    Change, Passed, Record, RowIdentity, RowKey, TableEvent, TableName, TableShape,
+    Change, Clause, Passed, Record, RowIdentity, RowKey, TableEvent, TableName, TableShape, Told,
 };
 use evercount_core::order::{Floor, LogRank};
 use evercount_core::value::{Item, Value};
@@ -171,8 +172,9 @@ fn truncated(
     Ok(Record::Tables(vec![TableEvent {
         table: table.clone(),
         operation: "t".to_owned(),
-        floor: Some(Floor::Version(position.version)),
+        floor: Some(Floor::Version(position.version.clone())),
         shape: None,
+        told: Told { version: Some(position.version), clauses: vec![Clause::Truncate], ..Told::default() },
         at,
     }]))
 }

@@ -8,6 +8,7 @@ use evercount_core::order::{LogRank, Micros, OrderVersion};
 use super::super::fields::Fields;
 use super::super::position::binlog_file;
 use super::super::{Envelope, Reason, Undecodable};
+use crate::sql_type::Dialect;
 
 /// The log a source writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +89,26 @@ impl<'a> Source<'a> {
         };
         let names = names.split(',').filter(|name| !name.is_empty());
         Ok(names.map(|name| qualified(space.clone(), name)).collect())
+    }
+
+    /// The database or schema of names that a statement writes alone.
+    pub(super) fn space(&self, value: &Fields<'a>) -> Result<Option<Cow<'a, str>>, Undecodable> {
+        let told = match value.text("schemaName")?.filter(|name| !name.is_empty()) {
+            Some(schema) => Some(schema),
+            None => value.text("databaseName")?.filter(|name| !name.is_empty()),
+        };
+        match told {
+            Some(space) => Ok(Some(space)),
+            None => self.fields.text("db"),
+        }
+    }
+
+    /// Whose SQL the source speaks.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.log {
+            Log::Binlog => Dialect::MySql,
+            Log::Wal | Log::Unknown => Dialect::Standard,
+        }
     }
 
     /// Whether the record was written by a snapshot: `snapshot` is `true`, `first`, `last`,

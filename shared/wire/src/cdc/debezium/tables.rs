@@ -2,17 +2,21 @@
 //! history. Both list the tables that a DDL statement left, whole.
 //!
 //! <https://debezium.io/documentation/reference/stable/connectors/mysql.html#mysql-schema-change-topic>.
-//! One statement may be announced twice, once without its tables; the events of one statement
-//! share a position, so that applying them again changes nothing.
+//! One statement may be announced twice, once without its tables: that one tells nothing of them.
+//! The events of one statement share a position, so that applying them again changes nothing.
+//! What a statement did is read off its text; what it left is listed, and where they disagree,
+//! the list is right.
 
 use std::borrow::Cow;
 
-use evercount_core::change::{ColumnCoding, Passed, Record, TableEvent, TableName, TableShape};
-use evercount_core::order::{Floor, LogRank};
+use evercount_core::change::{Clause, Passed, Record, STATEMENT_BYTES_MAX, TableEvent, TableName, Told};
+use evercount_core::order::{Floor, LogRank, Micros};
 
 use super::super::fields::Fields;
 use super::super::{Envelope, Undecodable};
+use super::definition::{schema, shape};
 use super::source::{Position, Source, qualified};
+use crate::ddl;
 
 /// The operation of an event for a statement whose tables are named but not listed.
 const DDL: &str = "DDL";
@@ -26,44 +30,139 @@ pub(super) fn decode(epoch: u16, value: &Fields<'_>, envelope: &Envelope<'_>) ->
     let place = place.ok_or_else(|| Undecodable::missing("source"))?;
     let source = Source::of_tables(&place)?;
     let changes = value.array("tableChanges")?;
-    if changes.is_empty() {
-        let at = source.at(value, envelope)?;
-        let event = |table| TableEvent { table, operation: DDL.to_owned(), floor: None, shape: None, at };
-        let events: Vec<TableEvent> = source.named_tables()?.into_iter().map(event).collect();
+    let named = if changes.is_empty() { source.named_tables()? } else { Vec::new() };
+    if changes.is_empty() && named.is_empty() {
         // Settings, `USE`, and statements on databases as a whole.
-        return Ok(if events.is_empty() {
-            Record::Passed(Passed::NotAChange)
-        } else {
-            Record::Tables(events)
-        });
+        return Ok(Record::Passed(Passed::NotAChange));
     }
     let at = source.at(value, envelope)?;
-    let rank = if source.in_snapshot() { LogRank::SnapshotFloor } else { LogRank::Change };
+    let snapshot = source.in_snapshot();
+    let rank = if snapshot { LogRank::SnapshotFloor } else { LogRank::Change };
     let position = source.position(epoch, rank, at, value)?;
-    let event = |change: &str| table_event(&Fields::read(change, "tableChanges")?, &position, at);
-    changes.into_iter().map(event).collect::<Result<_, _>>().map(Record::Tables)
+    let text = value.text("ddl")?.filter(|text| !text.is_empty());
+    let statement = text.as_deref().map(cut);
+    let parsed = match &text {
+        Some(text) if !snapshot && !changes.is_empty() => {
+            let space = source.space(value)?;
+            ddl::clauses(source.dialect(), text, space.as_deref())
+        }
+        _ => Vec::new(),
+    };
+    let mut statement = Statement { source: &source, position, snapshot, statement, parsed, at };
+    let events: Result<Vec<TableEvent>, Undecodable> = if changes.is_empty() {
+        Ok(named.into_iter().map(|table| statement.mention(table)).collect())
+    } else {
+        changes.into_iter().map(|change| statement.event(&Fields::read(change, "tableChanges")?)).collect()
+    };
+    events.map(Record::Tables)
 }
 
-fn table_event(change: &Fields<'_>, position: &Position, at: i64) -> Result<TableEvent, Undecodable> {
-    let id = change.needed_text("id")?;
-    let table = table_of_id(&id);
-    let operation = change.needed_text("type")?.into_owned();
-    let floor = match operation.as_str() {
-        "DROP" => Some(Floor::Version(position.version.clone())),
-        "CREATE" | "ALTER" => None,
-        unknown => return Err(Undecodable::unknown_operation(unknown).of(&table)),
-    };
-    // A dropped table has no definition left.
-    let shape = match change.object("table").map_err(|undecodable| undecodable.of(&table))? {
-        Some(definition) => Some(shape(&definition).map_err(|undecodable| undecodable.of(&table))?),
-        None => None,
-    };
-    Ok(TableEvent { table, operation, floor, shape, at })
+/// The start of a statement that is worth keeping.
+fn cut(statement: &str) -> String {
+    let mut end = statement.len().min(STATEMENT_BYTES_MAX);
+    while !statement.is_char_boundary(end) {
+        end -= 1;
+    }
+    statement.get(..end).unwrap_or_default().to_owned()
 }
 
-/// The table of an id: `"db"."table"` or `"db"."schema"."table"`. The id of a rename lists the
-/// old table and, behind a comma, the new one, whose definition follows.
-fn table_of_id(id: &str) -> TableName {
+/// What the events of one record share.
+struct Statement<'a> {
+    source: &'a Source<'a>,
+    position: Position,
+    snapshot: bool,
+    statement: Option<String>,
+    /// What the text says of each table, taken away as tables are listed: where one is listed
+    /// twice, the second listing must not repeat the first.
+    parsed: Vec<(TableName, Vec<Clause>)>,
+    at: Micros,
+}
+
+impl Statement<'_> {
+    fn told(&self) -> Told {
+        Told {
+            version: Some(self.position.version.clone()),
+            snapshot: self.snapshot,
+            schema: None,
+            clauses: Vec::new(),
+            statement: self.statement.clone(),
+        }
+    }
+
+    /// An event of a table that the statement names and does not list.
+    fn mention(&self, table: TableName) -> TableEvent {
+        let told = self.told();
+        TableEvent { table, operation: DDL.to_owned(), floor: None, shape: None, told, at: self.at }
+    }
+
+    fn event(&mut self, change: &Fields<'_>) -> Result<TableEvent, Undecodable> {
+        let id = change.needed_text("id")?;
+        let (table, former) = tables_of_id(&id);
+        let event = self.event_of(change, &table, former);
+        event.map_err(|undecodable| undecodable.of(&table))
+    }
+
+    fn event_of(
+        &mut self,
+        change: &Fields<'_>,
+        table: &TableName,
+        former: Option<TableName>,
+    ) -> Result<TableEvent, Undecodable> {
+        let operation = change.needed_text("type")?.into_owned();
+        let mut told = self.told();
+        // A dropped table has no definition left.
+        let definition = change.object("table")?;
+        let shape = definition.as_ref().map(shape).transpose()?;
+        if let Some(definition) = &definition {
+            told.schema = Some(schema(self.source.dialect(), definition)?);
+        }
+        let parsed = self.take_parsed(table);
+        told.clauses = match operation.as_str() {
+            "DROP" => vec![Clause::Drop],
+            // `CREATE OR REPLACE` drops what it replaces.
+            "CREATE" if parsed.starts_with(&[Clause::Drop, Clause::Create]) => {
+                vec![Clause::Drop, Clause::Create]
+            }
+            "CREATE" => vec![Clause::Create],
+            "ALTER" => {
+                let previous = change.text("previousId")?.map(|id| tables_of_id(&id).0);
+                altered(parsed, table, previous.or(former))
+            }
+            unknown => return Err(Undecodable::unknown_operation(unknown)),
+        };
+        let empties = told.clauses.contains(&Clause::Drop);
+        let floor = empties.then(|| Floor::Version(self.position.version.clone()));
+        Ok(TableEvent { table: table.clone(), operation, floor, shape, told, at: self.at })
+    }
+
+    /// What the text says of a table. Sources that fold names to one case send the text as it
+    /// was written.
+    fn take_parsed(&mut self, table: &TableName) -> Vec<Clause> {
+        let same = |(name, _): &&mut (TableName, Vec<Clause>)| name == table;
+        let alike =
+            |(name, _): &&mut (TableName, Vec<Clause>)| name.as_str().eq_ignore_ascii_case(table.as_str());
+        let found = match self.parsed.iter_mut().find(same) {
+            Some((_, clauses)) => Some(clauses),
+            None => self.parsed.iter_mut().find(alike).map(|(_, clauses)| clauses),
+        };
+        found.map(std::mem::take).unwrap_or_default()
+    }
+}
+
+/// The clauses of a table that goes on: its creation in the same text has an event of its own.
+fn altered(mut clauses: Vec<Clause>, table: &TableName, former: Option<TableName>) -> Vec<Clause> {
+    clauses.retain(|clause| !matches!(clause, Clause::Create | Clause::Drop));
+    let renamed = clauses.iter().any(|clause| matches!(clause, Clause::RenameTable { .. }));
+    if let Some(from) = former.filter(|former| former != table && !renamed) {
+        clauses.insert(0, Clause::RenameTable { from });
+    }
+    clauses
+}
+
+/// The table of an id, `"db"."table"` or `"db"."schema"."table"`, and the one it was before: the
+/// id of a rename lists the old table and, behind a comma, the new one.
+fn tables_of_id(id: &str) -> (TableName, Option<TableName>) {
+    let mut former = None;
     let mut parts = vec![String::new()];
     let mut quoted = false;
     let mut characters = id.chars().peekable();
@@ -72,14 +171,21 @@ fn table_of_id(id: &str) -> TableName {
             '"' if quoted && characters.next_if_eq(&'"').is_some() => push(&mut parts, '"'),
             '"' => quoted = !quoted,
             '.' if !quoted => parts.push(String::new()),
-            ',' if !quoted => parts = vec![String::new()],
+            ',' if !quoted => {
+                let before = std::mem::replace(&mut parts, vec![String::new()]);
+                former.get_or_insert_with(|| table_of(&before));
+            }
             _ => push(&mut parts, character),
         }
     }
-    match parts.as_slice() {
+    (table_of(&parts), former)
+}
+
+fn table_of(parts: &[String]) -> TableName {
+    match parts {
         [.., space, name] => qualified(Some(Cow::Borrowed(space)), name),
         [name] => qualified(None, name),
-        [] => qualified(None, id),
+        [] => qualified(None, ""),
     }
 }
 
@@ -89,67 +195,23 @@ fn push(parts: &mut [String], character: char) {
     }
 }
 
-/// The shape in a table's definition.
-fn shape(definition: &Fields<'_>) -> Result<TableShape, Undecodable> {
-    let mut columns = Vec::new();
-    for column in definition.array("columns")? {
-        let column = Fields::read(column, "columns")?;
-        let name = column.needed_text("name")?.into_owned();
-        let kind = column.text("typeName")?.unwrap_or_default().to_ascii_uppercase();
-        let expression = column.text("typeExpression")?.unwrap_or_default().to_ascii_uppercase();
-        let scale = column.integer("scale")?.unwrap_or(0);
-        if let Some(coding) = coding(&kind, &expression, scale) {
-            columns.push((name, coding));
-        }
-    }
-    Ok(TableShape { key: definition.texts("primaryKeyColumnNames")?, columns })
-}
-
-/// How values of a column type come with the connector's default settings: bytes in base64,
-/// decimals in Connect's form, unsigned 64-bit integers as signed ones.
-fn coding(kind: &str, expression: &str, scale: i32) -> Option<ColumnCoding> {
-    let word = kind.split([' ', '(']).next().unwrap_or_default();
-    let unsigned = |text: &str| text.starts_with("BIGINT") && text.contains("UNSIGNED");
-    match word {
-        "BIT" | "BINARY" | "VARBINARY" => Some(ColumnCoding::Binary),
-        _ if word.ends_with("BLOB") => Some(ColumnCoding::Binary),
-        "DECIMAL" | "NUMERIC" | "DEC" | "FIXED" => Some(ColumnCoding::UnscaledDecimal { scale }),
-        _ if unsigned(kind) || unsigned(expression) => Some(ColumnCoding::Unsigned64),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_id_names_its_table_however_it_is_quoted() {
-        let check = |id: &str, name: &str| assert_eq!(table_of_id(id).as_str(), name, "{id}");
-        check("\"inventory\".\"customers\"", "inventory.customers");
-        check("\"db\".\"dbo\".\"orders\"", "dbo.orders");
-        check("\"orders\"", "orders");
-        check("inventory.customers", "inventory.customers");
-        check("\"a.b\".\"c,d\"", "a.b.c,d");
-        check("\"a\".\"say \"\"hi\"\"\"", "a.say \"hi\"");
-        check("\"db\".\"old\",\"db\".\"new\"", "db.new");
-        check("", "");
-        check("\"", "");
-    }
-
-    #[test]
-    fn a_column_type_tells_its_wire_form() {
-        let check = |kind: &str, expected| assert_eq!(coding(kind, kind, 4), expected, "{kind}");
-        for kind in ["BIT", "BINARY", "VARBINARY(20)", "TINYBLOB", "BLOB", "LONGBLOB"] {
-            check(kind, Some(ColumnCoding::Binary));
-        }
-        for kind in ["DECIMAL", "NUMERIC", "DECIMAL UNSIGNED", "DECIMAL(10,4)"] {
-            check(kind, Some(ColumnCoding::UnscaledDecimal { scale: 4 }));
-        }
-        check("BIGINT UNSIGNED", Some(ColumnCoding::Unsigned64));
-        check("BIGINT UNSIGNED ZEROFILL", Some(ColumnCoding::Unsigned64));
-        for kind in ["BIGINT", "INT UNSIGNED", "VARCHAR", "TEXT", "BITTER", ""] {
-            check(kind, None);
-        }
+        let check = |id: &str, name: &str, former: Option<&str>| {
+            assert_eq!(tables_of_id(id), (TableName::new(name), former.map(TableName::new)), "{id}");
+        };
+        check("\"inventory\".\"customers\"", "inventory.customers", None);
+        check("\"db\".\"dbo\".\"orders\"", "dbo.orders", None);
+        check("\"orders\"", "orders", None);
+        check("inventory.customers", "inventory.customers", None);
+        check("\"a.b\".\"c,d\"", "a.b.c,d", None);
+        check("\"a\".\"say \"\"hi\"\"\"", "a.say \"hi\"", None);
+        check("\"db\".\"old\",\"db\".\"new\"", "db.new", Some("db.old"));
+        check("", "", None);
+        check("\"", "", None);
     }
 }

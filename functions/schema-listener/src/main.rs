@@ -1,0 +1,39 @@
+//! The schema listener: a batch of one shard's CDC records in, observed schemas registered,
+//! schema change events out. Wiring only; [`evercount_aws::listener`] is what it does.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use evercount_aws::clients;
+use evercount_aws::config::ListenerConfig;
+use evercount_aws::dynamo::DynamoStore;
+use evercount_aws::listener::SchemaListener;
+use evercount_aws::metrics::Metrics;
+use evercount_aws::schema_events::AwsSchemaEvents;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let config = ListenerConfig::from_lookup(|name| std::env::var(name).ok())
+        .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
+    let clients = clients::from_env().await;
+    let store = DynamoStore::new(&clients.dynamodb, config.tables);
+    let mut events = AwsSchemaEvents::new(&clients.kinesis, &config.schema_events_stream);
+    if let Some(bus) = &config.event_bus {
+        events = events.with_bus(&clients.eventbridge(), bus);
+    }
+    let metrics = Metrics { namespace: config.namespace, service: config.service };
+    let listener = SchemaListener::new(store, events, config.options, now).with_metrics(metrics);
+    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        let deadline = i64::try_from(event.context.deadline.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        listener.handle_payload(event.payload.get(), deadline).await.map_err(Error::from)
+    }))
+    .await
+}
+
+/// Microseconds since the epoch.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

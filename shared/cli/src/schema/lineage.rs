@@ -1,0 +1,110 @@
+//! `evercount schema lineage`: who writes and who reads a subject.
+
+use anstyle::Style;
+use evercount_core::lineage::Lineage;
+use evercount_core::registry::SubjectState;
+use evercount_pipeline::discovery::{self, ServiceDirectory};
+use evercount_pipeline::ports::RegistryStore;
+use serde_json::{Value, json};
+
+use super::args::SubjectArgs;
+use super::text::{BAD, STRONG, paint, plain, table};
+use super::{Answer, subject};
+use crate::show;
+
+/// Shows a subject's lineage.
+pub async fn run<S: RegistryStore, D: ServiceDirectory>(
+    store: &S,
+    services: &D,
+    args: &SubjectArgs,
+) -> anyhow::Result<Answer> {
+    let state = subject::find(store, &args.subject).await?;
+    let lineage = discovery::lineage(store, services, &state.subject).await?;
+    Ok(Answer::ok(to_json(&state, &lineage), in_words(&state, &lineage)))
+}
+
+fn in_words(state: &SubjectState, lineage: &Lineage) -> Vec<String> {
+    let current = state.current.map_or(0, |id| id.version);
+    let name = plain(&state.subject);
+    let mut lines = vec![format!("{}  version {current}", paint(STRONG, &name)), String::new()];
+    let producers: Vec<(Style, Vec<String>)> = lineage
+        .producers
+        .iter()
+        .map(|(by, seen)| {
+            let row = vec![
+                by.kind.name().replace('_', " "),
+                plain(&by.name),
+                if seen.records > 0 { seen.records.to_string() } else { String::new() },
+                show::time(seen.first),
+                show::time(seen.last),
+            ];
+            (Style::new(), row)
+        })
+        .collect();
+    if producers.is_empty() {
+        lines.push("nobody was seen to write it".to_owned());
+    } else {
+        lines.extend(table(&["written by", "name", "records", "first", "last"], &producers));
+    }
+    lines.push(String::new());
+    let consumers: Vec<(Style, Vec<String>)> = lineage
+        .consumers
+        .values()
+        .map(|consumer| {
+            let behind = consumer.applied.map(|id| current.saturating_sub(id.version));
+            let applied = match (consumer.applied, behind) {
+                (Some(id), Some(0)) => format!("version {}", id.version),
+                (Some(id), Some(n)) => format!("version {}, {n} behind", id.version),
+                _ => "none".to_owned(),
+            };
+            let style = if behind.is_some_and(|n| n > 0) { BAD } else { Style::new() };
+            let (first, last) = (show::time(consumer.first), show::time(consumer.last));
+            (style, vec![plain(&consumer.name), applied, first, last])
+        })
+        .collect();
+    if consumers.is_empty() {
+        lines.push(format!(
+            "nobody is known to read it; `evercount schema ack {name} --consumer NAME --version N` tells of a reader"
+        ));
+    } else {
+        lines.extend(table(&["read by", "applied", "first", "last"], &consumers));
+    }
+    lines
+}
+
+fn to_json(state: &SubjectState, lineage: &Lineage) -> Value {
+    let current = state.current.map(|id| id.version);
+    let producers: Vec<Value> = lineage
+        .producers
+        .iter()
+        .map(|(by, seen)| {
+            json!({
+                "kind": by.kind.name(),
+                "name": by.name,
+                "records": seen.records,
+                "first": show::time(seen.first),
+                "last": show::time(seen.last),
+            })
+        })
+        .collect();
+    let consumers: Vec<Value> = lineage
+        .consumers
+        .values()
+        .map(|consumer| {
+            let applied = consumer.applied;
+            json!({
+                "name": consumer.name,
+                "applied": applied.map(|id| json!({"version": id.version, "id": id.to_string()})),
+                "behind": applied.zip(current).map(|(id, current)| current.saturating_sub(id.version)),
+                "first": show::time(consumer.first),
+                "last": show::time(consumer.last),
+            })
+        })
+        .collect();
+    json!({
+        "subject": state.subject.as_str(),
+        "version": current,
+        "producers": producers,
+        "consumers": consumers,
+    })
+}

@@ -1,0 +1,78 @@
+//! Owns what a watch remembers of single rows: the values of a few rows seen lately, so that a
+//! row that comes back with a new column shows whether it holds a lost column's value.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::observed::value_hash;
+use crate::schema::{FieldPath, Schema};
+use crate::value::{self, Item, Value};
+
+/// Values remembered by one watch, of all rows.
+pub const RECENT_VALUES_MAX: usize = 2_048;
+/// Rows remembered by one watch.
+pub const RECENT_ROWS_MAX: usize = 128;
+
+/// A row as it was last looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecentRow {
+    /// The hash of its key.
+    pub key: u64,
+    /// The hashes of its columns' values that tell something, by the column's number.
+    pub values: Vec<(usize, u32)>,
+}
+
+/// The hash of a row's key; `None` where the key is not known or not in the row.
+pub(super) fn key_of(schema: &Schema, row: &Item) -> Option<u64> {
+    let mut hasher = Xxh3::new();
+    for column in &schema.key {
+        value::hash_value(column_of(row, column)?, &mut hasher);
+    }
+    (!schema.key.is_empty()).then(|| hasher.digest())
+}
+
+/// Takes a row among the recent ones, oldest first; the oldest make room.
+pub(super) fn remember(
+    recent: &mut Vec<RecentRow>,
+    key: u64,
+    row: &Item,
+    numbers: &BTreeMap<FieldPath, usize>,
+) {
+    let values = row.iter().filter(|(_, value)| tells_something(value));
+    let values = values.filter_map(|(name, value)| {
+        let number = numbers.get(&FieldPath::column(name))?;
+        Some((*number, value_hash(value)?))
+    });
+    let values: Vec<(usize, u32)> = values.take(RECENT_VALUES_MAX).collect();
+    recent.retain(|one| one.key != key);
+    recent.push(RecentRow { key, values });
+    let mut held = 0;
+    let newest = recent.iter().rev().take(RECENT_ROWS_MAX);
+    let fitting = newest.take_while(|one| {
+        held += one.values.len();
+        held <= RECENT_VALUES_MAX
+    });
+    let over = recent.len() - fitting.count();
+    recent.drain(..over);
+}
+
+/// The value of a column.
+pub(super) fn column_of<'a>(item: &'a Item, column: &FieldPath) -> Option<&'a Value> {
+    // Few names need quotes, so the path mostly is the name.
+    let quoted = || item.iter().find(|(name, _)| FieldPath::column(name) == *column).map(|(_, value)| value);
+    item.get(column.as_str()).or_else(|| column.as_str().starts_with('"').then(quoted).flatten())
+}
+
+/// Whether equality with a value is evidence of anything.
+pub(super) fn tells_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Unavailable => false,
+        Value::Number(number) => !number.is_zero(),
+        Value::String(text) => !text.is_empty(),
+        Value::Binary(bytes) => !bytes.is_empty(),
+        Value::List(_) | Value::Map(_) | Value::StringSet(_) | Value::NumberSet(_) | Value::BinarySet(_) => {
+            true
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Runs the listener's simulator: many seeds over production code, and each known-wrong listener
+//! until it is caught.
+//!
+//! `EVERCOUNT_LISTEN_SEED=n cargo test -p evercount-tests --test listener -- one_seed --nocapture`
+//! replays one seed and tells its story. `EVERCOUNT_LISTEN_SEEDS=n` sets how many seeds are run.
+
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may panic, and a simulation tells its story"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use evercount_tests::listening::controls::Control;
+use evercount_tests::listening::plan::Plan;
+use evercount_tests::listening::world::{self, Outcome};
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 300;
+/// Seeds within which a wrong listener must be caught.
+const CONTROL_SEEDS: u64 = 200;
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn fail(seed: u64, plan: &Plan, outcome: &Outcome) -> ! {
+    eprintln!("seed {seed} breaks an invariant under {plan:#?}");
+    for line in &outcome.story {
+        eprintln!("  {line}");
+    }
+    eprintln!(
+        "replay: EVERCOUNT_LISTEN_SEED={seed} cargo test -p evercount-tests --test listener -- one_seed --nocapture"
+    );
+    panic!("seed {seed}: {}", outcome.violation.as_deref().unwrap_or_default());
+}
+
+#[test]
+fn the_registry_ends_the_same_whatever_goes_wrong() {
+    let seeds = from_env("EVERCOUNT_LISTEN_SEEDS").unwrap_or(SEEDS);
+    let first = from_env("EVERCOUNT_LISTEN_FIRST").unwrap_or(0);
+    let survey = from_env("EVERCOUNT_LISTEN_SURVEY").is_some();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicU64::new(first);
+    let all: Mutex<Outcome> = Mutex::default();
+    let failed: Mutex<BTreeMap<u64, Outcome>> = Mutex::default();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let stop = !survey && failed.lock().is_ok_and(|failed| !failed.is_empty());
+                    if seed >= first + seeds || stop {
+                        return;
+                    }
+                    let plan = Plan::of(seed);
+                    let outcome = world::run(seed, &plan, None);
+                    if seed % 100 == 0 {
+                        let again = world::run(seed, &plan, None);
+                        assert_eq!(again.trace, outcome.trace, "seed {seed} tells two stories");
+                    }
+                    if let Ok(mut all) = all.lock() {
+                        all.delivered += outcome.delivered;
+                        all.done += outcome.done;
+                        all.reported += outcome.reported;
+                        outcome
+                            .strikes
+                            .iter()
+                            .for_each(|(fault, n)| *all.strikes.entry(fault).or_insert(0) += n);
+                    }
+                    if let (Some(violation), Ok(mut failed)) = (&outcome.violation, failed.lock()) {
+                        if survey {
+                            println!("seed {seed}: {violation}");
+                        }
+                        failed.insert(seed, outcome);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_default();
+    if survey {
+        println!("{} of {seeds} seeds fail", failed.len());
+    }
+    if let Some((seed, outcome)) = failed.first_key_value() {
+        fail(*seed, &Plan::of(*seed), outcome);
+    }
+    let all = all.into_inner().unwrap_or_default();
+    let rate = seeds as f64 / began.elapsed().as_secs_f64();
+    println!(
+        "{seeds} seeds at {rate:.0} a second, {} delivered records, {} changes made, {} reported",
+        all.delivered, all.done, all.reported
+    );
+    for (fault, n) in &all.strikes {
+        println!("  {fault}: {n}");
+    }
+    assert!(all.reported * 100 >= all.done * 98, "{} of {} changes were reported", all.reported, all.done);
+    // "Sometimes" assertions: a fault that never strikes tests nothing.
+    let rare: Vec<_> = all.strikes.iter().filter(|(_, n)| **n < seeds / 10).collect();
+    assert!(all.strikes.len() >= 17, "only these faults struck: {:?}", all.strikes.keys());
+    assert!(rare.is_empty(), "these faults hardly struck: {rare:?}");
+}
+
+#[test]
+fn every_wrong_listener_is_caught() {
+    for control in Control::ALL {
+        let caught = (0..CONTROL_SEEDS).find_map(|seed| {
+            let plan = Plan::of(seed);
+            let violation = world::run(seed, &plan, Some(control)).violation?;
+            let right = world::run(seed, &plan, None).violation;
+            assert_eq!(right, None, "seed {seed} catches the right listener too");
+            Some((seed, violation))
+        });
+        match caught {
+            Some((seed, violation)) => {
+                let short: String = violation.chars().take(140).collect();
+                println!("{control:?} is caught by seed {seed}: {short}");
+            }
+            None => panic!("{control:?} survives {CONTROL_SEEDS} seeds"),
+        }
+    }
+}
+
+#[test]
+fn one_seed() {
+    let Some(seed) = from_env("EVERCOUNT_LISTEN_SEED") else {
+        println!("skipped: EVERCOUNT_LISTEN_SEED names no seed");
+        return;
+    };
+    let plan = Plan::of(seed);
+    println!("{plan:#?}");
+    let outcome = world::run(seed, &plan, None);
+    println!("{} delivered, faults {:?}", outcome.delivered, outcome.strikes);
+    if outcome.violation.is_some() {
+        fail(seed, &plan, &outcome);
+    }
+}
