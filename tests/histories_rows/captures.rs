@@ -60,7 +60,7 @@ fn expected(truth: &[Json]) -> Vec<Expected> {
         truth.iter().map(|at| (at["after_line"].as_u64().unwrap(), at["table"].as_str().unwrap())).collect();
     for (line, table) in places {
         let here = |at: &&Json| at["after_line"] == line && at["table"] == table;
-        let last = truth.iter().filter(here).next_back().unwrap();
+        let last = truth.iter().rfind(here).unwrap();
         let now: BTreeMap<String, String> = last["columns"]
             .as_array()
             .into_iter()

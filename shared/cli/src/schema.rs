@@ -14,6 +14,7 @@ mod lineage;
 mod list;
 mod policy;
 mod presence;
+mod references;
 mod score;
 mod show_version;
 mod subject;

@@ -344,3 +344,48 @@ fn a_local_without_a_ledger_is_refused() {
     assert_eq!(code(&refused), 2);
     assert!(String::from_utf8(refused.stderr).unwrap().contains("unset EVERCOUNT_MODE"));
 }
+
+/// Puts items whose status stands under the attribute `name`.
+async fn put_under(local: &Local, ids: std::ops::Range<u32>, name: &str) {
+    for id in ids {
+        let call = local.dynamodb.put_item().table_name("orders");
+        let status = AttributeValue::S(["NEW", "PAID"][id as usize % 2].to_owned());
+        call.item("id", AttributeValue::S(id.to_string())).item(name, status).send().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_is_seen_and_so_is_what_becomes_of_it() {
+    let home = TempDir::new().unwrap();
+    let local = Local::start(home.path());
+    create_table(&local.dynamodb, "orders").await;
+    let (created, _) = json(home.path(), &["count", "create", "all", "--table", "orders"]);
+    assert_eq!(created, 0);
+    put_under(&local, 0..40, "status").await;
+    wait_for(home.path(), "all", 40, true);
+    put_under(&local, 0..40, "state").await;
+    let started = Instant::now();
+    let changes = loop {
+        let (_, history) = json(home.path(), &["schema", "history", "orders"]);
+        let text = history.to_string();
+        if text.contains("rename_column") || text.contains("drop_column") {
+            break text;
+        }
+        assert!(started.elapsed() < PATIENCE, "{history:#}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    // Each update carries the value from one name to the other.
+    assert!(changes.contains("rename_column") && !changes.contains("drop_column"), "{changes}");
+    let (_, shown) = json(home.path(), &["schema", "show", "orders"]);
+    assert!(shown.to_string().contains("\"state\""), "{shown:#}");
+    let printed = local.stop("-INT");
+    assert!(printed.iter().any(|line| line.contains("column `status` renamed to `state`")), "{printed:#?}");
+
+    // The change log is read again from its beginning; what it says of the past is no news.
+    let (_, before) = json(home.path(), &["schema", "history", "orders"]);
+    let local = Local::start(home.path());
+    put_under(&local, 40..50, "state").await;
+    wait_for(home.path(), "all", 50, true);
+    local.stop("-INT");
+    assert_eq!(json(home.path(), &["schema", "history", "orders"]).1, before);
+}

@@ -408,35 +408,6 @@ impl Schema {
     }
 }
 
-/// Gives equal field paths one allocation, up to a bound: hostile names must not fill memory.
-#[derive(Clone, Debug)]
-pub struct Interner {
-    paths: BTreeSet<FieldPath>,
-    limit: usize,
-}
-
-/// Paths an [`Interner`] keeps: every field of a few hundred wide tables.
-pub const INTERNED_MAX: usize = 65_536;
-
-impl Default for Interner {
-    fn default() -> Self {
-        Self { paths: BTreeSet::new(), limit: INTERNED_MAX }
-    }
-}
-
-impl Interner {
-    /// The path, sharing its text with every equal path given before.
-    pub fn intern(&mut self, path: FieldPath) -> FieldPath {
-        if let Some(known) = self.paths.get(&path) {
-            return known.clone();
-        }
-        if self.paths.len() < self.limit {
-            self.paths.insert(path.clone());
-        }
-        path
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

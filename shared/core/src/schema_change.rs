@@ -245,19 +245,18 @@ pub struct SchemaChangeEvent {
 }
 
 impl SchemaChangeEvent {
-    /// The event's id: a hash of table, from, to, and (for an event that changes no schema) its
-    /// place. The same change found again has the same id, so a retry changes nothing.
+    /// The event's id: a hash of table, from and to. The same change found again has the same id,
+    /// so a retry changes nothing. An event that changes no schema has the hash of what happened
+    /// and its place: told again, it may meet another version.
     #[must_use]
     pub fn id(&self) -> String {
-        let mut text = format!(
-            "{}\0{}\0{}",
-            self.subject,
-            self.from.map_or_else(String::new, |from| from.to_string()),
-            self.to
-        );
-        if self.from == Some(self.to) {
-            text.push_str(&format!("\0{:?}\0{}", self.position, self.at));
-        }
+        let text = if self.from == Some(self.to) {
+            let kinds: Vec<&str> = self.changes.iter().map(|change| change.kind.name()).collect();
+            format!("{}\0{}\0{:?}\0{}", self.subject, kinds.join(" "), self.position, self.at)
+        } else {
+            let from = self.from.map_or_else(String::new, |from| from.to_string());
+            format!("{}\0{from}\0{}", self.subject, self.to)
+        };
         format!("{:016x}", xxh3_64(text.as_bytes()))
     }
 }

@@ -127,7 +127,9 @@ pub async fn run<S: RegistryStore + TableStore, E: SchemaEvents>(
         // All of it is delivered again. Subjects that were finished remember how far they came;
         // of producers, values and events in the outbox a batch tells at its end.
         report.first_unapplied = records.first().map(|record| record.sequence.clone());
+        // Whoever gets it may have come further by then than what is warm here.
         warm.outbox_empty_at = None;
+        warm.sketches = cardinality::Sketches::default();
     }
     report.cache = warm.cache.take_metrics();
     report
@@ -187,6 +189,7 @@ impl<S: RegistryStore + TableStore, E: SchemaEvents> Batch<'_, S, E> {
         let mut unavailable = 0;
         for _ in 0..ATTEMPTS_MAX {
             let warm = self.warm.held.remove(subject);
+            let (is_cold, again) = (warm.is_none(), self.report.again);
             let mut attending = Attending {
                 store: self.listener.store,
                 lane: self.lane,
@@ -198,6 +201,10 @@ impl<S: RegistryStore + TableStore, E: SchemaEvents> Batch<'_, S, E> {
             };
             match attending.run(warm, sightings).await {
                 Ok(held) => {
+                    if is_cold || self.report.again > again {
+                        // Another instance had the lane meanwhile, and its sketches are newer.
+                        self.warm.sketches.forget(subject);
+                    }
                     self.keep(subject, held);
                     return Ok(());
                 }

@@ -9,10 +9,10 @@
 //! | a trace | `[with, of, run, longest, first, last, gap]`, the last three as places |
 //! | `marks` | `[rows, place]` |
 //! | `handovers` | `[gone, come, tried, held]` |
-//! | `recent` | key of a row, then two bytes of a column's number and four of a value's hash, each |
+//! | `recent` | the key of a row, which columns it has, and two bytes of each one's value's hash |
 //! | `shares` | `[version, start, first, last]`, each `[rows, [[path, with, of, [[family, count]…]]…]]` |
 //! | `observed` | an observed schema |
-//! | `fields` of that | `[path, rows, [family, count…], numbers, length_max, texts, formats, sketch, first, last]` |
+//! | `fields` of that | `[path, rows, [family, count…], numbers, length_max, texts, formats, sketch, first, last]`, the last two as numbers of `times` |
 //!
 //! A watch of 100 columns takes less than 40 kB; what a source cannot name by itself is bounded,
 //! so hostile rows do not make it grow.
@@ -219,11 +219,12 @@ struct ObservedForm {
     format: u32,
     rows: u64,
     overflow: u64,
+    times: Vec<Micros>,
     fields: Vec<FieldForm>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct FieldForm(String, u64, Vec<(usize, u64)>, (u8, u16, u16, u8), u64, u64, u8, String, Micros, Micros);
+struct FieldForm(String, u64, Vec<(usize, u64)>, (u8, u16, u16, u8), u64, u64, u8, String, usize, usize);
 
 /// The places that traces refer to, each once.
 #[derive(Default)]
@@ -269,31 +270,40 @@ fn words(text: &str) -> Result<Vec<u64>, WatchError> {
         .collect())
 }
 
+/// The row's key, the columns as one bit each behind their number of bytes, and two bytes for
+/// each column's value.
 fn recent_text(row: &RecentRow) -> String {
-    let mut bytes = row.key.to_le_bytes().to_vec();
-    for (number, hash) in &row.values {
-        // A watch has far fewer fields than this; one beyond is not remembered.
-        if let Ok(number) = u16::try_from(*number) {
-            bytes.extend_from_slice(&number.to_le_bytes());
-            bytes.extend_from_slice(&hash.to_le_bytes());
+    let mut columns: Vec<u8> = Vec::new();
+    for (number, _) in &row.values {
+        columns.resize(columns.len().max(number / 8 + 1), 0);
+        if let Some(byte) = columns.get_mut(number / 8) {
+            *byte |= 1 << (number % 8);
         }
     }
+    let mut bytes = row.key.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&(columns.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&columns);
+    bytes.extend(row.values.iter().flat_map(|(_, hash)| hash.to_le_bytes()));
     BASE64.encode(bytes)
 }
 
 fn recent(text: &str) -> Result<RecentRow, WatchError> {
+    const WRONG: WatchError = WatchError::Part("recent");
     let bytes = bytes(text, "recent")?;
-    let (key, rest) = bytes.split_first_chunk::<8>().ok_or(WatchError::Part("recent"))?;
-    let (values, left) = rest.as_chunks::<6>();
-    if !left.is_empty() {
-        return Err(WatchError::Part("recent"));
-    }
-    let values = values
+    let (key, rest) = bytes.split_first_chunk::<8>().ok_or(WRONG)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or(WRONG)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (columns, hashes) = rest.split_at_checked(length).ok_or(WRONG)?;
+    let numbers = columns
         .iter()
-        .map(|[a, b, c, d, e, f]| {
-            (usize::from(u16::from_le_bytes([*a, *b])), u32::from_le_bytes([*c, *d, *e, *f]))
-        })
-        .collect();
+        .enumerate()
+        .flat_map(|(at, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| at * 8 + bit));
+    let (hashes, left) = hashes.as_chunks::<2>();
+    let values: Vec<(usize, u16)> =
+        numbers.clone().zip(hashes.iter().map(|hash| u16::from_le_bytes(*hash))).collect();
+    if !left.is_empty() || numbers.count() != hashes.len() {
+        return Err(WRONG);
+    }
     Ok(RecentRow { key: u64::from_le_bytes(*key), values })
 }
 
@@ -329,6 +339,10 @@ fn shares(form: SharesForm) -> Result<Shares, WatchError> {
 }
 
 fn observed_form(observed: &ObservedSchema) -> ObservedForm {
+    let mut times: Vec<Micros> = observed.fields().flat_map(|(_, field)| [field.first, field.last]).collect();
+    times.sort_unstable();
+    times.dedup();
+    let time = |at: Micros| times.binary_search(&at).unwrap_or_default();
     let fields = observed.fields().map(|(path, field)| {
         let families = Family::all().map(|family| (family.index(), field.families.count(family)));
         let Numbers { negative, whole_digits, fraction_digits, bits } = field.numbers;
@@ -341,19 +355,16 @@ fn observed_form(observed: &ObservedSchema) -> ObservedForm {
             field.formats.texts,
             field.formats.all,
             BASE64.encode(field.sketch.hashes().flat_map(u32::to_le_bytes).collect::<Vec<u8>>()),
-            field.first,
-            field.last,
+            time(field.first),
+            time(field.last),
         )
     });
-    ObservedForm {
-        format: FORMAT,
-        rows: observed.rows,
-        overflow: observed.overflow,
-        fields: fields.collect(),
-    }
+    let fields = fields.collect();
+    ObservedForm { format: FORMAT, rows: observed.rows, overflow: observed.overflow, times, fields }
 }
 
 fn observed(form: ObservedForm) -> Result<ObservedSchema, WatchError> {
+    let time = |number: usize| form.times.get(number).copied().ok_or(WatchError::Part("times"));
     let fields = form.fields.into_iter().map(|form| {
         let FieldForm(path, rows, counts, numbers, length_max, texts, all, sketch, first, last) = form;
         let (negative, whole_digits, fraction_digits, bits) = numbers;
@@ -373,8 +384,8 @@ fn observed(form: ObservedForm) -> Result<ObservedSchema, WatchError> {
             length_max,
             formats: Formats { texts, all },
             sketch: ValueSketch::restore(hashes.iter().map(|hash| u32::from_le_bytes(*hash))),
-            first,
-            last,
+            first: time(first)?,
+            last: time(last)?,
         };
         Ok((FieldPath::new(path), field))
     });

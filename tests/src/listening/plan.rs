@@ -51,8 +51,6 @@ pub struct Faults {
     pub poison: u32,
     /// Shards split and merge.
     pub reshard: u32,
-    /// Children are read before their parents are drained.
-    pub child_first: bool,
     /// One shard is read this rarely.
     pub lag: u32,
     /// An invocation dies between two store calls.
@@ -107,7 +105,6 @@ impl Plan {
             replay: on(&mut rng, 2..10),
             poison: on(&mut rng, 5..30),
             reshard: on(&mut rng, 2..10),
-            child_first: rng.bool(),
             lag: on(&mut rng, 700..1_000),
             crash: on(&mut rng, 2..30),
             zombie: on(&mut rng, 2..30),

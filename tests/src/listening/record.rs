@@ -40,7 +40,7 @@ impl Place {
 fn value(column: &Column, key: u32, row: &Row) -> Option<String> {
     let made_up = (column.id * 7_919 + key * 104_729) % 1_000_003;
     let value = row.values.get(&column.id).copied().unwrap_or(made_up);
-    if column.half && (value ^ row.writes.wrapping_mul(2_654_435_761) >> 7).count_ones() % 2 == 0 {
+    if column.half && (value ^ row.writes.wrapping_mul(2_654_435_761) >> 7).count_ones().is_multiple_of(2) {
         return None;
     }
     Some(match column.holds {

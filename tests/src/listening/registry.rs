@@ -79,6 +79,36 @@ pub fn snapshot(memory: &Memory) -> Vec<(&'static str, String)> {
     })
 }
 
+/// What the lanes' watches hold of each field, for a person.
+#[must_use]
+pub fn evidence(memory: &Memory) -> Vec<String> {
+    memory.inspect(|state| {
+        let mut lines = Vec::new();
+        for ((subject, lane), stored) in &state.registry.watches {
+            let Ok(watch) = evercount_wire::watch::from_json(&stored.state) else { continue };
+            let gathered = watch.gathered();
+            lines.push(format!(
+                "{subject} on {lane}: {} rows, {} late, of v{}",
+                gathered.rows, gathered.late, gathered.version
+            ));
+            for entry in &gathered.entries {
+                let trace = |trace: &evercount_core::detection::records::Trace| {
+                    format!("with {} of {} run {} longest {}", trace.with, trace.of, trace.run, trace.longest)
+                };
+                let families: Vec<String> =
+                    entry.families.iter().map(|(family, one)| format!("{family:?} {}", trace(one))).collect();
+                lines.push(format!(
+                    "    {} known {} {} {families:?}",
+                    entry.path,
+                    entry.known,
+                    trace(&entry.presence)
+                ));
+            }
+        }
+        lines
+    })
+}
+
 fn reported(registry: &Registry, subject: &Subject) -> Vec<Word> {
     let mut history: Vec<&Recorded> =
         registry.history.iter().filter(|one| one.event.subject == *subject).collect();
@@ -105,8 +135,10 @@ pub fn same(
         let (calm, stormy) = (calm.get(subject).unwrap_or(&nothing), stormy.get(subject).unwrap_or(&nothing));
         if counted(&calm.changes) != counted(&stormy.changes) {
             return Err(format!(
-                "a: {subject} reports {:?}, without faults {:?}",
-                stormy.changes, calm.changes
+                "a: {subject} reports {:?}, without faults {:?}, the source did {:?}",
+                stormy.changes,
+                calm.changes,
+                truth.get(subject).map(|truth| &truth.changes)
             ));
         }
         if (calm.current, calm.dropped) != (stormy.current, stormy.dropped) {

@@ -61,7 +61,7 @@ impl Source {
         let mut place = Place { at: EPOCH, position: 100 };
         let (mut tables, mut emissions) = (Vec::new(), Vec::new());
         for (number, kind) in plan.tables.iter().enumerate() {
-            let (table, announced) = Table::new(*kind, number, plan.changes, &mut rng, &place);
+            let (table, announced) = Table::new(*kind, number, (plan.changes, plan.shards), &mut rng, &place);
             emissions.extend(announced.into_iter().map(|one| (place.at, one)));
             tables.push(table);
             place = place.later(&mut rng, plan.pace);

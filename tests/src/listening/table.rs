@@ -86,6 +86,8 @@ pub struct Table {
     deploy: Option<Deploy>,
     rows: BTreeMap<u32, Row>,
     keys: u32,
+    /// How many rows each of the keys has had, one after the other.
+    used: BTreeMap<u32, u32>,
     identity_full: bool,
     columns_made: u32,
     names: VecDeque<&'static str>,
@@ -98,10 +100,13 @@ pub struct Table {
 
 impl Table {
     /// A table of a kind, the `number`th of its source, and the records that announce it.
+    ///
+    /// Nothing changes before each lane has seen enough rows to tell a first version: what changes
+    /// while a listener gets to know a table is part of its first version, or is not, by chance.
     pub fn new(
         kind: Kind,
         number: usize,
-        changes: u32,
+        (changes, shards): (u32, u32),
         rng: &mut Rng,
         place: &Place,
     ) -> (Self, Vec<Emission>) {
@@ -115,11 +120,12 @@ impl Table {
             deploy: None,
             rows: BTreeMap::new(),
             keys: rng.u32(24..64),
+            used: BTreeMap::new(),
             identity_full: rng.bool(),
             columns_made: 0,
             names: names.into(),
             changes_left: rng.u32(1..=changes) * if kind.is_declared() { 2 } else { 1 },
-            until_change: if kind.is_declared() { rng.u32(5..60) } else { rng.u32(80..120) },
+            until_change: if kind.is_declared() { rng.u32(5..60) } else { rng.u32(60..90) + 50 * shards },
             rows_left: 0,
             truth: BTreeMap::new(),
         };
@@ -212,10 +218,10 @@ impl Table {
     }
 
     fn choose(&mut self, rng: &mut Rng) -> Step {
-        let whole: Vec<Column> = self.shape.iter().filter(|one| !one.half).cloned().collect();
+        let whole: Vec<Column> = self.shape.iter().skip(1).filter(|one| !one.half).cloned().collect();
         let telling: Vec<&Column> =
             whole.iter().filter(|one| matches!(one.holds, Holds::Text | Holds::Integer)).collect();
-        let any = |rng: &mut Rng| self.shape[rng.usize(0..self.shape.len())].id;
+        let any = |rng: &mut Rng| self.shape[rng.usize(1..self.shape.len())].id;
         let most = if self.kind.is_declared() { 11 } else { 9 };
         match rng.u32(0..most) {
             0..3 => Step::Add(self.any_column(rng)),
@@ -243,6 +249,7 @@ impl Table {
 
     fn change(&mut self, rng: &mut Rng, place: &Place) -> Vec<Emission> {
         let step = self.choose(rng);
+        let replaces = matches!(step, Step::Replace(..));
         let before = self.shape.clone();
         let at = |id: u32| before.iter().position(|one| one.id == id).unwrap_or(0);
         let table = self.name.clone();
@@ -289,7 +296,9 @@ impl Table {
             Step::Recreate => return self.recreate(rng, place),
             Step::RenameTable => return vec![self.rename(place)],
         }
-        if self.kind.deploys() {
+        // Rows of two shapes that have each a column of their own are two types of entities, as
+        // long as both are written.
+        if self.kind.deploys() && !replaces {
             let length = [0, 6, 20, 40][rng.usize(0..4)];
             self.deploy = Some(Deploy { before, left: length, length: length.max(1) });
         }
@@ -354,11 +363,14 @@ impl Table {
             return vec![self.tell(rng, place)];
         }
         let shape = self.writers_shape(rng);
-        let key = rng.u32(0..self.keys);
+        // The key of a row that is gone is not used again.
+        let slot = rng.u32(0..self.keys);
+        let key = slot + self.keys * self.used.get(&slot).copied().unwrap_or(0);
         let partition_key = format!("{}/{key}", self.name);
         let before = self.rows.get(&key).cloned();
         if before.is_some() && rng.u32(0..10) == 0 {
             self.rows.remove(&key);
+            *self.used.entry(slot).or_insert(0) += 1;
             let old = before.map(|row| self.before(&row, key));
             let data = record::row(self.kind, &self.name, key, old.as_deref(), None, place);
             return vec![self.emission(partition_key, data, 1, false)];
@@ -366,7 +378,8 @@ impl Table {
         let mut row = before.clone().unwrap_or_default();
         row.writes += 1;
         let changed: Vec<u32> = if before.is_some() {
-            vec![shape[rng.usize(0..shape.len())].id]
+            // The first column is a status; the others are hardly written again.
+            vec![shape[if rng.u32(0..5) > 0 { 0 } else { rng.usize(0..shape.len()) }].id]
         } else {
             shape.iter().map(|column| column.id).collect()
         };

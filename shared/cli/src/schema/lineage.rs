@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::args::SubjectArgs;
 use super::text::{BAD, STRONG, paint, plain, table};
-use super::{Answer, subject};
+use super::{Answer, references, subject};
 use crate::show;
 
 /// Shows a subject's lineage.
@@ -20,7 +20,17 @@ pub async fn run<S: RegistryStore, D: ServiceDirectory>(
 ) -> anyhow::Result<Answer> {
     let state = subject::find(store, &args.subject).await?;
     let lineage = discovery::lineage(store, services, &state.subject).await?;
-    Ok(Answer::ok(to_json(&state, &lineage), in_words(&state, &lineage)))
+    let found = references::of(store, &state.subject).await?;
+    let mut document = to_json(&state, &lineage);
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("relationships".to_owned(), references::to_json(&found).into());
+    }
+    let mut lines = in_words(&state, &lineage);
+    if !found.is_empty() {
+        lines.push(String::new());
+        lines.extend(references::in_words(&found));
+    }
+    Ok(Answer::ok(document, lines))
 }
 
 fn in_words(state: &SubjectState, lineage: &Lineage) -> Vec<String> {

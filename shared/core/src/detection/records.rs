@@ -17,7 +17,7 @@
 //!   count from [`ELSEWHERE_ROWS`] on. Each return makes the next drop take a third longer.
 //! * **Retyped**: a type is gone from a field by the same test while another one is there. Where both
 //!   go on, the field has both after [`MIXED_ROWS`]. Width alone, and NULL, are never reported.
-//! * **Renamed**: see [`super::rename`].
+//! * **Renamed**: a column is gone and a new one holds its values; evidence is weighed in `rename`.
 //!
 //! Sources that drop NULLs (DMS without `IncludeNullAndEmpty`) make a nullable column look
 //! sparse: the share of rows that have it is part of the test.

@@ -38,6 +38,10 @@ const FIRST_ROWS_MAX: u64 = 200;
 /// the stream's clock: ten minutes.
 const FIRST_WAIT: Micros = 600 * 1_000_000;
 
+/// Rows for which a hint stands: a control record that names an alteration without its body. Only
+/// the lane that heard it knows; the others find the change without it, a few rows later.
+const HINT_ROWS: u64 = 200;
+
 /// Rows in a row that must be identified by other columns before the key has changed.
 const KEY_ROWS: u64 = records::GONE_ROWS;
 
@@ -69,12 +73,14 @@ pub(crate) struct Held {
     schema: Option<Arc<Schema>>,
     /// Rows in a row that other columns identify than the known ones.
     key_run: u64,
+    /// Those columns, once there were enough of such rows.
+    other_key: Option<Vec<FieldPath>>,
+    /// Rows to come for which a hint of the source stands that something changed.
+    hinted: u64,
     /// When the first of the rows arrived that this was warm for, and how long ago that was by
     /// the last one, microseconds.
     first_arrival: Option<Micros>,
     waited: Micros,
-    /// Those columns, once there were enough of such rows.
-    other_key: Option<Vec<FieldPath>>,
 }
 
 impl Held {
@@ -182,6 +188,7 @@ impl<S: RegistryStore> Attending<'_, S> {
             key_run: 0,
             first_arrival: None,
             waited: 0,
+            hinted: 0,
             other_key: None,
         };
         self.load_subject(&mut held).await?;
@@ -222,11 +229,12 @@ impl<S: RegistryStore> Attending<'_, S> {
         }
         held.watch = watch;
         held.count_keys(&fresh);
+        held.hinted = held.hinted.saturating_sub(fresh.len() as u64);
         let whole = held.watch.take_whole_stretch();
         let Some(last) = rows.last() else { return Ok(()) };
         match held.known() {
             None => self.begin(held, last).await,
-            Some(known) if held.other_key.is_some() || !held.watch.is_quiet(&known) => {
+            Some(known) if held.other_key.is_some() || held.hinted > 0 || !held.watch.is_quiet(&known) => {
                 self.conclude(held, last).await
             }
             Some(_) if whole => self.weigh(held, last).await,
@@ -274,8 +282,11 @@ impl<S: RegistryStore> Attending<'_, S> {
         let others = self.others().await?;
         let watches: Vec<&Watch> = std::iter::once(&held.watch).chain(&others).collect();
         let Some(baseline) = records::baseline(&watches) else { return Ok(()) };
-        let once = watches.iter().flat_map(|watch| &watch.gathered().entries);
-        let settled = once.filter(|entry| entry.presence.with == 1).count() == 0;
+        let mut rows_with: BTreeMap<&FieldPath, u64> = BTreeMap::new();
+        for entry in watches.iter().flat_map(|watch| &watch.gathered().entries) {
+            *rows_with.entry(&entry.path).or_insert(0) += entry.presence.with;
+        }
+        let settled = rows_with.values().all(|rows| *rows != 1);
         let enough = if self.is_declared {
             // The definition is on its way, behind the rows.
             baseline.rows >= records::CONTRADICTION_ROWS
@@ -302,7 +313,7 @@ impl<S: RegistryStore> Attending<'_, S> {
     async fn conclude(&mut self, held: &mut Held, last: &Sighting) -> Result<(), StoreError> {
         let mut others = self.others().await?;
         self.load_subject(held).await?;
-        let other_key = held.other_key.take();
+        let (other_key, hinted) = (held.other_key.take(), held.hinted > 0);
         if held.known().is_none() {
             return Ok(());
         }
@@ -311,7 +322,7 @@ impl<S: RegistryStore> Attending<'_, S> {
         // What a lane gathered before the version it does not know of yet is no news.
         std::iter::once(&mut watch).chain(&mut others).for_each(|watch| watch.rebase(&known));
         let watches: Vec<&Watch> = std::iter::once(&watch).chain(&others).collect();
-        let detected = records::detect(&known, &watches, false);
+        let detected = records::detect(&known, &watches, hinted);
         let mut schema = records::proposed(known.schema, &detected);
         // The new version holds from where the last of its changes is first seen.
         let position = detected.iter().filter_map(|one| one.position.clone()).max();
@@ -356,15 +367,20 @@ impl<S: RegistryStore> Attending<'_, S> {
     async fn hear(&mut self, held: &mut Held, one: &Sighting) -> Result<(), StoreError> {
         let Said::Told(event) = &one.said else { return Ok(()) };
         self.load_subject(held).await?;
-        let declares = event.told.schema.is_some();
         let known = held.state.as_ref().map(|state| state.origin);
-        // What was read off the rows gives way to what the source declares.
-        let anew = declares && known.is_some_and(|known| known != Origin::Declared);
+        // What was read off the rows gives way to what the source defines.
+        let defined = |schema: &Arc<Schema>| schema.fields.values().any(|field| field.declared.is_some());
+        let anew = event.told.schema.is_some()
+            && known.is_some_and(|known| known != Origin::Declared)
+            && !held.schema.as_ref().is_some_and(defined);
         let created = event.told.clauses.contains(&Clause::Create);
         // What is created has nothing before it, though its name was in use.
         let dropped = held.state.as_ref().is_some_and(|state| state.dropped);
         let before = held.schema.as_deref().filter(|_| !(created && (anew || dropped)));
         let changes = declared::changes(before, event);
+        if event.told.clauses.contains(&Clause::Unspecified) {
+            held.hinted = HINT_ROWS;
+        }
         let renamed = changes.iter().find_map(|change| match &change.kind {
             ChangeKind::RenameTable { to } => Some(to.clone()),
             _ => None,
@@ -376,14 +392,17 @@ impl<S: RegistryStore> Attending<'_, S> {
         if changes.is_empty() && event.told.schema.is_none() || renamed.is_some() && held.schema.is_none() {
             return Ok(());
         }
-        let declares = declares && renamed.is_none();
+        let defines = event.told.schema.is_some() && renamed.is_none();
+        // A source whose statements have no place in its log does not tell of all of them: DMS
+        // names an alteration without its body. There the rows go on being asked.
+        let declares = defines && event.told.version.is_some();
         let origin = if declares { Origin::Declared } else { known.unwrap_or(Origin::Observed) };
         let schema = match (&event.told.schema, &held.schema) {
-            (Some(schema), _) if declares => schema.clone(),
+            (Some(schema), _) if defines => schema.clone(),
             (_, Some(schema)) => Schema::clone(schema),
             (_, None) => Schema::default(),
         };
-        let taken = if anew && declares { Taken::Whole } else { Taken::Changes };
+        let taken = if anew && defines { Taken::Whole } else { Taken::Changes };
         let proposal = Proposal { schema, changes, position: event.told.version.clone(), at: event.at };
         self.propose(held, origin, taken, proposal, &one.sequence).await
     }

@@ -73,6 +73,11 @@ impl Sketches {
         Ok(())
     }
 
+    /// Lets go of a subject's sketches; the stored ones are loaded when they are needed.
+    pub(super) fn forget(&mut self, subject: &Subject) {
+        self.0.retain(|(of, _, _), _| of != subject);
+    }
+
     /// Stores what has grown.
     pub(super) async fn store<S: RegistryStore>(
         &mut self,

@@ -44,7 +44,12 @@ fn folded(items: &[Item], split: usize) -> Watch {
         let rows: Vec<RowSeen<'_>> = items
             .iter()
             .zip(&versions)
-            .map(|(item, version)| RowSeen { after: Some(item), before: items.first(), version, at: 7 })
+            .map(|(item, version)| RowSeen {
+                after: Some(item),
+                before: items.first(),
+                version,
+                at: 1_700_000_000_000_000 + batch as Micros,
+            })
             .collect();
         let schema_now = if batch == 0 { &empty } else { &schema };
         let known = Known {
@@ -57,7 +62,8 @@ fn folded(items: &[Item], split: usize) -> Watch {
         };
         watch.fold(&known, &rows);
         if let Some(first) = baseline(&[&watch]).filter(|_| batch == 0) {
-            schema = Schema { key: vec![FieldPath::column("a")], ..first.schema };
+            let key = items.first().and_then(|item| item.keys().next()).map(|name| FieldPath::column(name));
+            schema = Schema { key: key.into_iter().collect(), ..first.schema };
         }
     }
     watch

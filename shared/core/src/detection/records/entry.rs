@@ -56,7 +56,7 @@ impl Entry {
         let [had, all] = self.lately;
         // What is new counts whole; older rows make room for it.
         let kept = all.min(LATELY_ROWS.saturating_sub(of));
-        let had = if all == 0 { 0 } else { had * kept / all };
+        let had = (had * kept).checked_div(all).unwrap_or_default();
         self.lately = [had + with * LATELY_UNIT, kept + of];
     }
 }

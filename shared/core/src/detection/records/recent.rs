@@ -1,8 +1,6 @@
 //! Owns what a watch remembers of single rows: the values of a few rows seen lately, so that a
 //! row that comes back with a new column shows whether it holds a lost column's value.
 
-use std::collections::BTreeMap;
-
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::observed::value_hash;
@@ -10,7 +8,7 @@ use crate::schema::{FieldPath, Schema};
 use crate::value::{self, Item, Value};
 
 /// Values remembered by one watch, of all rows.
-pub const RECENT_VALUES_MAX: usize = 2_048;
+pub const RECENT_VALUES_MAX: usize = 1_024;
 /// Rows remembered by one watch.
 pub const RECENT_ROWS_MAX: usize = 128;
 
@@ -19,8 +17,9 @@ pub const RECENT_ROWS_MAX: usize = 128;
 pub struct RecentRow {
     /// The hash of its key.
     pub key: u64,
-    /// The hashes of its columns' values that tell something, by the column's number.
-    pub values: Vec<(usize, u32)>,
+    /// Sixteen bits of the hashes of its columns' values that tell something, by the column's
+    /// number, rising.
+    pub values: Vec<(usize, u16)>,
 }
 
 /// The hash of a row's key; `None` where the key is not known or not in the row.
@@ -32,19 +31,19 @@ pub(super) fn key_of(schema: &Schema, row: &Item) -> Option<u64> {
     (!schema.key.is_empty()).then(|| hasher.digest())
 }
 
-/// Takes a row among the recent ones, oldest first; the oldest make room.
-pub(super) fn remember(
+/// Takes a row among the recent ones, oldest first; the oldest make room. `columns` are the
+/// columns it has, by number.
+pub(super) fn remember<'a>(
     recent: &mut Vec<RecentRow>,
     key: u64,
     row: &Item,
-    numbers: &BTreeMap<FieldPath, usize>,
+    columns: impl Iterator<Item = (usize, &'a FieldPath)>,
 ) {
-    let values = row.iter().filter(|(_, value)| tells_something(value));
-    let values = values.filter_map(|(name, value)| {
-        let number = numbers.get(&FieldPath::column(name))?;
-        Some((*number, value_hash(value)?))
+    let values = columns.filter_map(|(number, column)| {
+        let value = column_of(row, column).filter(|value| tells_something(value))?;
+        Some((number, short_hash(value)?))
     });
-    let values: Vec<(usize, u32)> = values.take(RECENT_VALUES_MAX).collect();
+    let values: Vec<(usize, u16)> = values.take(RECENT_VALUES_MAX).collect();
     recent.retain(|one| one.key != key);
     recent.push(RecentRow { key, values });
     let mut held = 0;
@@ -55,6 +54,11 @@ pub(super) fn remember(
     });
     let over = recent.len() - fitting.count();
     recent.drain(..over);
+}
+
+/// Enough of a value's hash to tell it from another one of the same column.
+pub(super) fn short_hash(value: &Value) -> Option<u16> {
+    value_hash(value).map(|hash| hash as u16)
 }
 
 /// The value of a column.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::entry::{Entry, Handover, Mark};
 use super::evidence::{ELSEWHERE_ROWS, LONGEST_GAP_FACTOR};
-use super::recent::{self, RecentRow, column_of, tells_something};
+use super::recent::{self, RecentRow, column_of, short_hash, tells_something};
 use super::shapes::{Bits, Shape, Shapes};
 use super::shares::Shares;
 use super::sight::{Settled, Sight};
-use super::trace::{Place, Row, Stretch, Trace};
+use super::trace::{Row, Stretch, Trace};
 use super::{Known, RowSeen};
 use crate::fingerprint;
-use crate::observed::{Family, ObservedSchema, families, value_hash};
+use crate::observed::{Family, ObservedSchema, families};
 use crate::order::{Basis, Micros, OrderVersion};
 use crate::schema::{FieldPath, TypeSet};
 use crate::value::Item;
@@ -30,7 +30,7 @@ const SAMPLED_WHOLE: u64 = 1_024;
 /// See [`SAMPLED_WHOLE`].
 const SAMPLED_ONE_IN: usize = 32;
 /// Of the rows after the first [`SAMPLED_WHOLE`], one in this many is remembered for a while.
-const REMEMBERED_ONE_IN: usize = 4;
+const REMEMBERED_ONE_IN: usize = 8;
 /// Rows with unknown columns whose values are looked at, of one batch.
 const SAMPLED_NEWS: usize = 64;
 /// New columns of one row that are compared with lost ones.
@@ -296,7 +296,12 @@ impl Watch {
                 self.note_handovers(shape, key, seen.before, after);
             }
             if let Some(key) = key {
-                recent::remember(&mut self.gathered.recent, key, after, &self.index);
+                let Gathered { recent, entries, .. } = &mut self.gathered;
+                let columns = shape.families.iter().filter_map(|(number, _)| {
+                    let path = &entries.get(*number)?.path;
+                    path.is_column().then_some((*number, path))
+                });
+                recent::remember(recent, key, after, columns);
             }
         }
     }
@@ -308,9 +313,9 @@ impl Watch {
         let remembered = key.and_then(|key| recent.iter().find(|one| one.key == key));
         let numbers = before.into_iter().flatten().filter(|(_, value)| tells_something(value));
         let lately = remembered.into_iter().flat_map(|row| row.values.iter().copied());
-        let old: BTreeMap<usize, u32> = numbers
+        let old: BTreeMap<usize, u16> = numbers
             .filter_map(|(name, value)| {
-                Some((*self.index.get(&FieldPath::column(name))?, value_hash(value)?))
+                Some((*self.index.get(&FieldPath::column(name))?, short_hash(value)?))
             })
             .chain(lately)
             .filter(|(number, _)| !shape.fields.contains(*number))
@@ -323,7 +328,7 @@ impl Watch {
                 // Where the image before the change has the new column as well, the value it
                 // had then is the one to compare: the change itself may have set another.
                 let then = before.and_then(|before| column_of(before, &come.path));
-                let Some(new) = then.or_else(|| column_of(after, &come.path)).and_then(value_hash) else {
+                let Some(new) = then.or_else(|| column_of(after, &come.path)).and_then(short_hash) else {
                     continue;
                 };
                 let pair = (gone.clone(), come.path.clone());
@@ -403,6 +408,7 @@ impl Watch {
         for row in &mut self.gathered.recent {
             let values = row.values.iter().filter_map(|(old, hash)| Some((*moved.get(old)?, *hash)));
             row.values = values.collect();
+            row.values.sort_unstable_by_key(|(number, _)| *number);
         }
         self.gathered.entries = kept.into_iter().map(|(_, entry)| entry).collect();
         self.number();
