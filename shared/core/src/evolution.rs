@@ -244,7 +244,9 @@ pub fn evolve(
                 ChangeKind::CreateTable if !state.dropped => Fate::Known,
                 ChangeKind::DropTable if state.dropped => Fate::Known,
                 // A statement that leaves a column as it was is told, though it makes no version.
-                ChangeKind::ChangeType { retype: Retype::Restated, typed, previous, .. } if typed == previous => {
+                ChangeKind::ChangeType { retype: Retype::Restated, typed, previous, .. }
+                    if typed == previous =>
+                {
                     Fate::Happened
                 }
                 kind if alters_schema(kind) => Fate::Known,

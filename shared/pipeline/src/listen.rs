@@ -8,6 +8,7 @@
 
 mod attend;
 mod cardinality;
+mod heir;
 mod sighting;
 
 use std::collections::BTreeMap;
@@ -258,7 +259,12 @@ impl<S: RegistryStore + TableStore, E: SchemaEvents> Batch<'_, S, E> {
             let items = sightings.iter().filter_map(|sighting| Some((sighting.item()?, sighting.at())));
             self.warm.sketches.add(store, lane, subject, items, self.now).await?;
         }
-        self.warm.sketches.store(store, lane).await
+        self.warm.sketches.store(store, lane).await?;
+        if self.report.again > 0 {
+            // The rest of what is delivered again may go elsewhere, and no watch tells of it.
+            self.warm.sketches = cardinality::Sketches::default();
+        }
+        Ok(())
     }
 
     /// Empties the outbox: what this batch found, and what another left behind when it died.

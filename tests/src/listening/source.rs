@@ -42,6 +42,9 @@ pub struct Emission {
     pub said: Option<(Subject, u64)>,
     /// Whether it is about the table as a whole. Such records come by one topic, and in order.
     pub ddl: bool,
+    /// Whether it waits until the registry knows the table: what changes while a listener gets to
+    /// know a table becomes part of its first version, or does not, by chance.
+    pub patient: bool,
 }
 
 /// A source, from its first record to its last.

@@ -93,6 +93,8 @@ pub struct Table {
     names: VecDeque<&'static str>,
     changes_left: u32,
     until_change: u32,
+    /// Whether something has changed since the first shape.
+    patient: bool,
     rows_left: u32,
     /// What happened to each subject.
     pub truth: BTreeMap<Subject, Truth>,
@@ -101,8 +103,7 @@ pub struct Table {
 impl Table {
     /// A table of a kind, the `number`th of its source, and the records that announce it.
     ///
-    /// Nothing changes before each lane has seen enough rows to tell a first version: what changes
-    /// while a listener gets to know a table is part of its first version, or is not, by chance.
+    /// Enough rows come before the first change for some lane to tell a first version.
     pub fn new(
         kind: Kind,
         number: usize,
@@ -125,8 +126,9 @@ impl Table {
             columns_made: 0,
             names: names.into(),
             changes_left: rng.u32(1..=changes) * if kind.is_declared() { 2 } else { 1 },
-            until_change: if kind.is_declared() { rng.u32(5..60) } else { rng.u32(60..90) + 50 * shards },
+            until_change: if kind.is_declared() { rng.u32(5..60) } else { rng.u32(60..90) + 20 * shards },
             rows_left: 0,
+            patient: false,
             truth: BTreeMap::new(),
         };
         table.shape = table.first_shape(rng);
@@ -155,6 +157,7 @@ impl Table {
             self.until_change -= 1;
         } else if self.changes_left > 0 {
             self.changes_left -= 1;
+            self.patient = !self.kind.is_declared();
             let declared = self.kind.is_declared();
             if self.changes_left > 0 {
                 self.until_change = if declared { rng.u32(3..60) } else { rng.u32(140..220) };
@@ -343,7 +346,7 @@ impl Table {
     }
 
     fn emission(&self, partition_key: String, data: Vec<u8>, said: u64, ddl: bool) -> Emission {
-        Emission { partition_key, data, said: Some((self.subject(), said)), ddl }
+        Emission { partition_key, data, said: Some((self.subject(), said)), ddl, patient: self.patient }
     }
 
     /// The shape that the next writer has.
@@ -366,7 +369,8 @@ impl Table {
         // The key of a row that is gone is not used again.
         let slot = rng.u32(0..self.keys);
         let key = slot + self.keys * self.used.get(&slot).copied().unwrap_or(0);
-        let partition_key = format!("{}/{key}", self.name);
+        // What tells keys apart stands first, where it counts most for the hash.
+        let partition_key = format!("{key}/{}/a-key", self.name);
         let before = self.rows.get(&key).cloned();
         if before.is_some() && rng.u32(0..10) == 0 {
             self.rows.remove(&key);

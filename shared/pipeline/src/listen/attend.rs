@@ -18,6 +18,7 @@ use evercount_core::schema::{FieldPath, Schema};
 use evercount_core::schema_change::{ChangeKind, Evidence, SchemaChange, Subject};
 use evercount_wire::watch;
 
+use super::heir::heir;
 use super::sighting::{Said, Sighting};
 use super::{Found, ListenReport};
 use crate::judge;
@@ -192,6 +193,13 @@ impl<S: RegistryStore> Attending<'_, S> {
             other_key: None,
         };
         self.load_subject(&mut held).await?;
+        if held.stored.is_none() && held.schema.is_some() {
+            let mut others = self.others().await?;
+            if let Some(known) = held.known() {
+                others.iter_mut().for_each(|watch| watch.rebase(&known));
+                held.watch = heir(&others, known.version);
+            }
+        }
         Ok(held)
     }
 
@@ -324,7 +332,9 @@ impl<S: RegistryStore> Attending<'_, S> {
         let watches: Vec<&Watch> = std::iter::once(&watch).chain(&others).collect();
         let detected = records::detect(&known, &watches, hinted);
         let mut schema = records::proposed(known.schema, &detected);
-        // The new version holds from where the last of its changes is first seen.
+        // The new version holds from where the last of its changes is first seen, and not from
+        // before the one it follows: a change that takes long to settle may be older.
+        let (stands, since) = (known.position.cloned(), known.since);
         let position = detected.iter().filter_map(|one| one.position.clone()).max();
         let at = detected.iter().map(|one| one.at).max();
         let mut changes: Vec<SchemaChange> = detected.into_iter().map(|one| one.change).collect();
@@ -339,8 +349,9 @@ impl<S: RegistryStore> Attending<'_, S> {
         if changes.is_empty() {
             return Ok(());
         }
-        let position = position.or_else(|| Some(last.version()));
-        let proposal = Proposal { schema, changes, position, at: at.unwrap_or_else(|| last.at()) };
+        let position = position.or_else(|| Some(last.version())).max(stands);
+        let at = at.unwrap_or_else(|| last.at()).max(since);
+        let proposal = Proposal { schema, changes, position, at };
         self.propose(held, origin, Taken::Changes, proposal, &last.sequence).await
     }
 

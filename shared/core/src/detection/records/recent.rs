@@ -8,7 +8,7 @@ use crate::schema::{FieldPath, Schema};
 use crate::value::{self, Item, Value};
 
 /// Values remembered by one watch, of all rows.
-pub const RECENT_VALUES_MAX: usize = 1_024;
+pub const RECENT_VALUES_MAX: usize = 2_048;
 /// Rows remembered by one watch.
 pub const RECENT_ROWS_MAX: usize = 128;
 
