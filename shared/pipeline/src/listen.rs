@@ -257,7 +257,8 @@ impl<S: RegistryStore + TableStore, E: SchemaEvents> Batch<'_, S, E> {
         let (store, lane) = (self.listener.store, self.lane);
         for (subject, sightings) in by_subject {
             let items = sightings.iter().filter_map(|sighting| Some((sighting.item()?, sighting.at())));
-            self.warm.sketches.add(store, lane, subject, items, self.now).await?;
+            let schema = self.warm.held.get(subject).and_then(Held::schema);
+            self.warm.sketches.add(store, lane, (subject, schema), items, self.now).await?;
         }
         self.warm.sketches.store(store, lane).await?;
         if self.report.again > 0 {

@@ -486,7 +486,7 @@ fn context() -> Context<'static> {
 }
 
 /// Drives a future whose every wait is a step of the simulated store.
-fn drive<T>(future: impl Future<Output = T>) -> T {
+pub fn drive<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     loop {
         if let Poll::Ready(value) = future.as_mut().poll(&mut context()) {

@@ -29,6 +29,9 @@ use crate::registry_cache::{Known as Cached, RegistryCache};
 /// few, so that a change is found within a few rows of the one that settles it.
 const STEP_ROWS: usize = 4;
 
+/// Fields for each of which one more row is taken in: a look costs as much as there are fields.
+const STEP_FIELDS: usize = 24;
+
 /// Rows that a first version is read off at least, where no source declares it.
 const FIRST_ROWS: u64 = 16;
 
@@ -85,6 +88,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// The schema of the subject's current version, as far as it is known here.
+    pub(super) fn schema(&self) -> Option<&Schema> {
+        self.schema.as_deref()
+    }
+
     fn has_waited(&self) -> bool {
         self.waited >= FIRST_WAIT
     }
@@ -161,7 +169,9 @@ impl<S: RegistryStore> Attending<'_, S> {
                 }
                 Said::Row(_) | Said::Item(..) => {
                     let told = rest.iter().position(|one| matches!(one.said, Said::Told(_)));
-                    let taken = through_record(rest, told.unwrap_or(rest.len()).min(STEP_ROWS));
+                    // Many fields make a look dear, and names that are data always give cause for one.
+                    let step = STEP_ROWS.max(held.watch.gathered().entries.len() / STEP_FIELDS);
+                    let taken = through_record(rest, told.unwrap_or(rest.len()).min(step));
                     self.look(&mut held, rest.get(..taken).unwrap_or(rest)).await?;
                     taken
                 }

@@ -3,13 +3,13 @@
 //! A lane keeps one sketch for each field and window and stores it when a register has grown,
 //! which for a field with few values is soon never. Sketches of several lanes and windows merge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use evercount_core::lane::LaneId;
 use evercount_core::lineage::WindowSketch;
 use evercount_core::order::Micros;
-use evercount_core::schema::FieldPath;
+use evercount_core::schema::{FieldPath, Schema};
 use evercount_core::schema_change::Subject;
 use evercount_core::sketch::Precision;
 use evercount_core::value::{Item, Value};
@@ -23,8 +23,10 @@ pub const WINDOW: Micros = 3_600 * 1_000_000;
 /// How long a window's sketches are kept, microseconds: 35 days, five weeks to compare.
 pub const WINDOWS_KEPT: Micros = 35 * 24 * WINDOW;
 
-/// Fields of a subject that are sketched: the first ones by name. A sketch is up to 800 bytes,
-/// and each may be written once a batch while its field still shows new values.
+/// Fields of a subject that a lane sketches in a window: the first ones of its schema by name, and
+/// of others the first to come, so that rows with invented names do not fill the store. A sketch
+/// is up to 800 bytes, and each may be written once a batch while its field still shows new
+/// values.
 pub const FIELDS_MAX: usize = 64;
 
 /// Sketches a lane keeps warm: beyond that all are stored and let go.
@@ -43,12 +45,13 @@ struct Kept {
 }
 
 impl Sketches {
-    /// Adds the column values of a subject's items.
+    /// Adds the column values of a subject's items: of columns that `schema` has, and of others
+    /// while there is room.
     pub(super) async fn add<'a, S: RegistryStore>(
         &mut self,
         store: &S,
         lane: &LaneId,
-        subject: &Subject,
+        (subject, schema): (&Subject, Option<&Schema>),
         items: impl Iterator<Item = (&'a Item, Micros)>,
         now: Micros,
     ) -> Result<(), StoreError> {
@@ -59,9 +62,14 @@ impl Sketches {
                 values.entry((name, start)).or_default().push(value);
             }
         }
+        let columns = schema.into_iter().flat_map(Schema::columns).take(FIELDS_MAX);
+        let known: BTreeSet<&FieldPath> = columns.map(|(path, _)| path).collect();
         for ((name, start), values) in values.into_iter().take(WARM_MAX) {
             let place = (subject.clone(), FieldPath::column(name), start);
             if !self.0.contains_key(&place) {
+                if !known.contains(&place.1) && self.sketched(subject, start) >= FIELDS_MAX {
+                    continue;
+                }
                 // Stored sketches are replaced whole, so what the lane had is loaded first.
                 let sketch = load(store, lane, &place, now).await?;
                 self.0.insert(place.clone(), Kept { sketch, grew: false });
@@ -76,6 +84,13 @@ impl Sketches {
     /// Lets go of a subject's sketches; the stored ones are loaded when they are needed.
     pub(super) fn forget(&mut self, subject: &Subject) {
         self.0.retain(|(of, _, _), _| of != subject);
+    }
+
+    /// How many fields of a subject are sketched in a window.
+    fn sketched(&self, subject: &Subject, start: Micros) -> usize {
+        let first = (subject.clone(), FieldPath::new(""), Micros::MIN);
+        let own = self.0.range(first..).take_while(|((other, ..), _)| other == subject);
+        own.filter(|((_, _, other), _)| *other == start).count()
     }
 
     /// Stores what has grown.

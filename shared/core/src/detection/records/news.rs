@@ -22,8 +22,8 @@ const SHARE_MIN: f64 = 0.05;
 /// each other.
 const BETWEEN_ROWS_MAX: u64 = 10;
 
-/// Unknown fields of one subject, each in a single row, from which on its field names are taken
-/// for data: a field is then news only once it persists.
+/// Fields of one subject, each in a single row, from which on its field names are taken for data:
+/// a field is then news only once it persists.
 const FLOOD: usize = NEWS_KEPT / 2;
 
 /// The fields added, dropped and renamed.
@@ -79,7 +79,8 @@ impl<'a> News<'a> {
             .filter(|(path, seen)| !self.known.schema.fields.contains_key(path) && seen.presence.with > 0)
             .map(|(path, seen)| (*path, seen))
             .collect();
-        let single = unknown.iter().filter(|(_, seen)| seen.presence.with == 1).count();
+        // Those that were taken for columns and never came again are among them.
+        let single = self.evidence.fields.values().filter(|seen| seen.presence.with == 1).count();
         let room = PATHS_MAX.saturating_sub(self.known.schema.fields.len());
         let enough = |path: &FieldPath, seen: &FieldEvidence| {
             let rows = seen.presence.with;
