@@ -156,7 +156,10 @@ impl Run {
                 self.deliver(shard, false).await?;
             }
         }
-        self.compare(Look::Close).await
+        // A sweep of a keyless table takes more than one page, and where pages end is the store's
+        // own: so is then where a cell is placed that nets to zero on one of them.
+        let placed = self.plan.source != SourceKind::Keyless;
+        self.compare(Look::Close { placed }).await
     }
 
     fn write(&mut self) {

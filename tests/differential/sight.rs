@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::chunk::Quarantined;
-use evercount_core::counting::Cells;
+use evercount_core::counting::{self, Cells};
 use evercount_core::lane::{LaneId, LaneState};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{LogicId, LogicVersion};
@@ -16,7 +16,11 @@ use evercount_pipeline::read;
 #[derive(Clone, Copy, PartialEq)]
 pub enum Look {
     Passing,
-    Close,
+    Close {
+        /// Whether to ask for the same cells in the same counter items, and not only of the same
+        /// lane.
+        placed: bool,
+    },
 }
 
 /// Everything a store shows.
@@ -56,12 +60,12 @@ async fn see<S: Store>(
     cells.insert(unattributed.to_string(), store.cells(&unattributed).await?);
     for version in logic {
         cells.insert(version.id.to_string(), store.cells(&version.id).await?);
-        if look == Look::Passing {
-            continue;
-        }
+        let Look::Close { placed } = look else { continue };
         for lane in lanes.keys() {
-            let mut of_lane: BTreeMap<u32, Cells> =
-                store.cells_of_lane(&version.id, lane).await?.into_iter().collect();
+            let mut of_lane = BTreeMap::<u32, Cells>::new();
+            for (bucket, cells) in store.cells_of_lane(&version.id, lane).await? {
+                counting::add_cells(of_lane.entry(if placed { bucket } else { 0 }).or_default(), &cells, 1);
+            }
             // A sweep takes a transaction for each page, and pages are the store's own; so is
             // whether a cell that nets to zero was touched.
             of_lane.values_mut().for_each(|cells| cells.retain(|_, n| *n != 0));

@@ -310,9 +310,6 @@ impl Table {
 
     fn add(&mut self, column: Column) {
         self.happened("add_column", Some(column.name), None);
-        if column.holds == Holds::Map {
-            self.happened("add_column", Some(&format!("{}.inner", column.name)), None);
-        }
         self.shape.push(column);
     }
 
