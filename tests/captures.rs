@@ -82,6 +82,7 @@ fn definition(table: &str, column: Option<&str>) -> CountDefinition {
         filter: None,
         distinct: None,
         groups_max: GROUPS_MAX_DEFAULT,
+        headroom: evercount_core::definition::Headroom::default(),
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use evercount_tests::simulation::controls::Control;
-use evercount_tests::simulation::plan::Plan;
+use evercount_tests::simulation::plan::{Faults, Plan, SourceKind};
 use evercount_tests::simulation::shrink::shrink;
 use evercount_tests::simulation::world::{self, Outcome};
 
@@ -102,8 +102,14 @@ fn every_wrong_design_is_caught() {
         let caught = (0..CONTROL_SEEDS).find_map(|seed| {
             let mut plan = Plan::of(seed, WRITES);
             if control == Control::ForgottenDoubt {
-                // What is forgotten is what is read back, so changes of a row must not share a chunk.
+                // What is forgotten is what is read back, so changes of a row must not share a chunk; and a
+                // repair of what was lost would hide what doubt should have told.
+                plan.source = SourceKind::DynamoDb;
                 plan.batch_size = 5;
+                plan.unique_images = false;
+                (plan.keys, plan.pace) = (4, 20_000);
+                plan.faults =
+                    Faults { reorder: 200, milliseconds: plan.faults.milliseconds, ..Faults::default() };
             }
             let violation = world::run(seed, &plan, Some(control)).violation?;
             let right = world::run(seed, &plan, None).violation;

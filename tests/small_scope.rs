@@ -19,7 +19,7 @@ use evercount_core::counting::{self, Cells, Contributions};
 use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
-use evercount_core::logic::{Catalog, Coverage, LogicId, LogicState, LogicVersion};
+use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::order::{LogRank, OrderVersion};
 use evercount_core::path::Path;
 use evercount_core::placement::Placement;
@@ -100,14 +100,9 @@ fn scope(conditional: bool, guarded: bool) -> Scope {
         filter: None,
         distinct: None,
         groups_max: 100,
+        headroom: evercount_core::definition::Headroom::default(),
     };
-    let logic = LogicVersion {
-        id: LogicId { definition: definition.name.clone(), number: 1 },
-        state: LogicState::Active,
-        definition,
-        coverage: Coverage::Whole,
-        created_at: 0,
-    };
+    let logic = LogicVersion::new(1, definition, LogicState::Active, Coverage::Whole, 0);
     Scope {
         changes: vec![
             change("a", 1, Some("open")),
@@ -117,7 +112,7 @@ fn scope(conditional: bool, guarded: bool) -> Scope {
             change("b", 2, None),
             change("b", 3, Some("paid")),
         ],
-        catalog: Catalog::new(1, [logic.clone()]),
+        catalog: Catalog::new(1, [logic.clone()], []),
         logic,
         conditional,
         guarded,
@@ -173,7 +168,7 @@ impl Scope {
         let at_end = state.workers == [Worker::Idle, Worker::Idle] && state.delivered.iter().all(|n| *n > 0);
         if at_end {
             visit.ends += 1;
-            let truth = counting::contribution(&self.logic, Some(&image("paid"))).unwrap();
+            let truth = counting::contribution(&self.logic, Some(&image("paid")), None).unwrap();
             visit.wrong_ends += usize::from(cells != truth);
         }
     }
@@ -259,9 +254,13 @@ impl Scope {
     fn row_at(&self, change: &Change, seen: &Seen) -> LedgerRow {
         let made_by =
             self.changes.iter().find(|one| one.row == change.row && one.version == seen.version).unwrap();
-        let logic = std::iter::once(&self.logic);
+        let logic = self.catalog.table(&change.row.table).unwrap();
         match evercount_core::ledger::apply(None, made_by, logic, 0).unwrap() {
-            evercount_core::ledger::Transition::Applied(row) => LedgerRow { revision: seen.revision, ..row },
+            evercount_core::ledger::Transition::Applied(row, targets) => LedgerRow {
+                revision: seen.revision,
+                contributions: counting::stored(&logic.live, &targets.cells),
+                ..row
+            },
             other => panic!("a first change is applied, not {other:?}"),
         }
     }

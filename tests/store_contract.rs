@@ -262,3 +262,8 @@ mod dynamo_alone {
 #[path = "store_contract/registry_alone.rs"]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod registry_alone;
+
+#[cfg(feature = "embedded")]
+#[path = "store_contract/catalog_alone.rs"]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod catalog_alone;

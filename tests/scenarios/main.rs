@@ -10,6 +10,7 @@
     reason = "a test may panic, and prints the figures it measured"
 )]
 
+mod adjusting;
 mod delivery;
 mod distinct;
 mod failures;

@@ -3,14 +3,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveSpecification};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TimeToLiveSpecification,
+};
+use evercount_aws::dynamo::DynamoSource;
 use evercount_core::audit::Cause;
 use evercount_core::change::TableName;
 use evercount_core::logic::Coverage;
 use evercount_core::order::CLOCK_SKEW_BOUND;
 use evercount_core::reading::{Doubt, Exactness};
+use evercount_core::value::Value;
 use evercount_local::stack::{invoke, now};
 use evercount_pipeline::audit::{self, AuditOptions, AuditReport};
+use evercount_pipeline::ports::{SourceTable, StoreError};
 use evercount_pipeline::recheck;
 
 use super::feed::entry;
@@ -271,5 +277,58 @@ async fn a_definition_deleted_and_created_again_starts_from_nothing() {
     assert_eq!(counts(&stage.read(&again).await), expected(&[("PAID", 1)]));
     audit(&stage, &shop, &again, true).await;
     stage.assert_exact(&again, &shop.images().await).await;
+    stage.stop().await;
+}
+
+/// Items of some values of the partition key are read without the others, page by page.
+#[tokio::test]
+async fn a_partition_is_read_page_by_page_and_nothing_else() {
+    let stage = Stage::with_shards(1).await;
+    let client = stage.stack.dynamodb();
+    let attribute = |name: &str, scalar: ScalarAttributeType| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(scalar).build().unwrap()
+    };
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+    };
+    let call = client.create_table().table_name("lines").billing_mode(BillingMode::PayPerRequest);
+    call.attribute_definitions(attribute("customer", ScalarAttributeType::S))
+        .attribute_definitions(attribute("line", ScalarAttributeType::N))
+        .key_schema(key("customer", KeyType::Hash))
+        .key_schema(key("line", KeyType::Range))
+        .send()
+        .await
+        .unwrap();
+    for customer in ["a", "b", "c"] {
+        for line in 0..5 {
+            let call = client.put_item().table_name("lines");
+            let call = call.item("customer", AttributeValue::S(customer.to_owned()));
+            let call = call.item("line", AttributeValue::N(line.to_string()));
+            call.item("blob", AttributeValue::S("x".repeat(300_000))).send().await.unwrap();
+        }
+    }
+    let source = DynamoSource::new(client);
+    let table = TableName::new("lines");
+    // A number is no key of this table, and has no items.
+    let values = [Value::String("c".to_owned()), Value::Number(7.into()), Value::String("a".to_owned())];
+    let (mut found, mut pages, mut after) = (Vec::new(), 0, None);
+    loop {
+        let (page, next) = source.partition(&table, "customer", &values, after).await.unwrap();
+        for (key, item) in page {
+            let Some(Value::String(customer)) = item.get("customer") else { panic!("{:?}", item.keys()) };
+            found.push(customer.clone());
+            assert!(source.row(&key).await.unwrap().is_some());
+        }
+        pages += 1;
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.join(""), "cccccaaaaa");
+    assert!(pages > 2, "{pages} pages");
+    assert_eq!(source.partition(&table, "customer", &[], None).await.unwrap(), (Vec::new(), None));
+    let wrong = source.partition(&table, "line", &values, None).await;
+    assert!(matches!(wrong, Err(StoreError::Rejected(_))), "{wrong:?}");
     stage.stop().await;
 }

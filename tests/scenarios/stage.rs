@@ -189,7 +189,7 @@ pub fn counts(reading: &Reading) -> Counts {
 pub fn recount(logic: &LogicVersion, images: &[Item]) -> Counts {
     let mut cells = Cells::new();
     for image in images {
-        counting::add_cells(&mut cells, &counting::contribution(logic, Some(image)).unwrap(), 1);
+        counting::add_cells(&mut cells, &counting::contribution(logic, Some(image), None).unwrap(), 1);
     }
     counts(&Reading::sum(logic.clone(), cells, BTreeMap::new(), false))
 }

@@ -2,6 +2,7 @@
 //! rule is a function that runs against a fresh store and panics where the store breaks it, so
 //! the in-memory store that the simulation runs on is as honest as the one on DynamoDB.
 
+mod adjustments;
 mod catalog;
 mod commits;
 mod lineage;
@@ -9,6 +10,7 @@ mod records;
 mod registry;
 mod rows;
 
+pub use adjustments::*;
 pub use catalog::*;
 pub use commits::*;
 pub use lineage::*;
@@ -68,6 +70,21 @@ macro_rules! every_rule {
             a_version_is_created_once,
             a_version_is_updated_only_from_what_is_stored,
             a_deleted_definition_is_gone_and_its_number_is_not_reused,
+            an_edit_is_all_or_nothing,
+            an_edit_of_no_logic_leaves_the_revision,
+            an_edit_of_too_much_is_rejected,
+            adjustments_come_back_as_they_were_written,
+            an_adjustment_is_replaced_only_from_its_revision,
+            an_adjustment_of_any_length_comes_back_whole,
+            the_trail_is_in_the_order_of_time,
+            policies_come_back_as_they_were_set,
+            the_last_cut_at_or_before_a_time_is_found,
+            the_catalog_knows_the_shapes_that_are_adopted,
+            a_retired_parent_of_a_live_version_is_drained,
+            a_derived_version_comes_back_as_it_was_written,
+            evidence_comes_back_as_it_was_tallied,
+            deleted_cells_are_gone_and_others_are_not,
+            a_deleted_definition_leaves_its_trail_and_no_doubt,
             a_batch_is_counted_once_however_often_it_is_delivered,
             a_registration_is_all_or_nothing,
             a_watch_is_moved_on_only_from_what_is_stored,
@@ -123,6 +140,7 @@ fn definition(name: &str) -> CountDefinition {
         filter: None,
         distinct: None,
         groups_max: GROUPS_MAX_DEFAULT,
+        headroom: evercount_core::definition::Headroom::default(),
     }
 }
 
@@ -153,6 +171,7 @@ fn row(revision: u64) -> LedgerRow {
         present: true,
         contributions: [(logic("orders_by_status", 1), cells(&[(group("OPEN"), 1)]))].into(),
         remembered: Item::from([("status".to_owned(), Value::String("OPEN".to_owned()))]),
+        cut: false,
         before_digest: 0,
         after_digest: u64::MAX,
         ambiguous: None,

@@ -20,6 +20,12 @@ impl Clients {
     pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
         aws_sdk_eventbridge::Client::new(&self.config)
     }
+
+    /// A client of SNS, made only for those who have a topic; it shares as much.
+    #[must_use]
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.config)
+    }
 }
 
 /// Clients for the region, credentials and endpoint of the environment. They share one

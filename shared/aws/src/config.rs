@@ -4,6 +4,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use evercount_core::order::Micros;
+use evercount_pipeline::adapt::AdaptOptions;
 use evercount_pipeline::count::{CountMode, CountOptions};
 use evercount_pipeline::listen::ListenOptions;
 use evercount_wire::cdc::Format;
@@ -39,6 +41,32 @@ pub struct ListenerConfig {
     /// The CloudWatch namespace of its metrics.
     pub namespace: String,
 }
+
+/// How an impact analyzer or a shadow validator is configured: both take adjustments further.
+#[derive(Clone, Debug)]
+pub struct AdjustingConfig {
+    /// Where counts, plans and registry are.
+    pub tables: TableNames,
+    /// What the surroundings allow.
+    pub options: AdaptOptions,
+    /// The SNS topic, by its ARN, that alerts are published on.
+    pub alert_topic: Option<String>,
+    /// The event bus, by its name or ARN, that they are put on as well.
+    pub event_bus: Option<String>,
+    /// The service that its metrics are of.
+    pub service: String,
+    /// The CloudWatch namespace of its metrics.
+    pub namespace: String,
+}
+
+/// Bound on clock skew and timestamp error between reader and source, milliseconds, unless the
+/// environment says another: a quarter of an hour, because nothing bounds how far apart the clocks
+/// of a source and of its readers are, and only what has to be read back waits for it.
+const MARGIN_MS: u64 = 15 * 60 * 1_000;
+
+/// Pages of ledger or source that one round walks, unless the environment says another. A page is
+/// some thousands of rows; between rounds the time is looked at.
+const PAGES: u32 = 2;
 
 /// The stream of schema change events, unless the environment names another.
 pub const SCHEMA_EVENTS_STREAM: &str = "evercount-schema-events";
@@ -111,6 +139,22 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         })
     }
 
+    fn mode(&mut self) -> CountMode {
+        self.value("EVERCOUNT_MODE", CountMode::Ledger, "`ledger` or `lane`", |text| match text {
+            "ledger" => Some(CountMode::Ledger),
+            "lane" => Some(CountMode::Lane),
+            _ => None,
+        })
+    }
+
+    fn event_bus(&mut self) -> Option<String> {
+        let expected =
+            "the name or ARN of an event bus: 1 to 1600 of a-z, A-Z, 0-9, `_`, `-`, `.`, `/` and `:`";
+        self.value("EVERCOUNT_EVENT_BUS", None, expected, |name| {
+            is_name(name, 1..=1_600, "_-./:").then(|| Some(name.to_owned()))
+        })
+    }
+
     fn epoch(&mut self) -> u16 {
         let expected = "a whole number from 0 to 65535";
         self.value("EVERCOUNT_EPOCH", 0, expected, |text| text.parse().ok())
@@ -158,18 +202,7 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut reader = Reader { lookup, errors: Vec::new() };
         let tables = reader.tables();
-        let options =
-            CountOptions {
-                mode: reader.value("EVERCOUNT_MODE", CountMode::Ledger, "`ledger` or `lane`", |text| {
-                    match text {
-                        "ledger" => Some(CountMode::Ledger),
-                        "lane" => Some(CountMode::Lane),
-                        _ => None,
-                    }
-                }),
-                format: reader.format(),
-                epoch: reader.epoch(),
-            };
+        let options = CountOptions { mode: reader.mode(), format: reader.format(), epoch: reader.epoch() };
         let (service, namespace) = (reader.service("item-counter"), reader.namespace());
         reader.finish(&tables.clone(), Self { tables, options, service, namespace })
     }
@@ -190,17 +223,69 @@ impl ListenerConfig {
             "a stream name: 1 to 128 of a-z, A-Z, 0-9, `_`, `-` and `.`",
             |name| is_name(name, 1..=128, "_-.").then(|| name.to_owned()),
         );
-        let event_bus = reader.value(
-            "EVERCOUNT_EVENT_BUS",
-            None,
-            "the name or ARN of an event bus: 1 to 1600 of a-z, A-Z, 0-9, `_`, `-`, `.`, `/` and `:`",
-            |name| is_name(name, 1..=1_600, "_-./:").then(|| Some(name.to_owned())),
-        );
+        let event_bus = reader.event_bus();
         let (service, namespace) = (reader.service("schema-listener"), reader.namespace());
         reader.finish(
             &tables.clone(),
             Self { tables, options, schema_events_stream, event_bus, service, namespace },
         )
+    }
+}
+
+impl AdjustingConfig {
+    /// The configuration that an environment asks for of the function of this name; `lookup` gives
+    /// a variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn from_lookup(
+        function: &str,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader { lookup, errors: Vec::new() };
+        let tables = reader.tables();
+        let has_ledger = reader.mode() == CountMode::Ledger;
+        let source_is_readable =
+            reader.value("EVERCOUNT_SOURCE_READABLE", true, "`true` or `false`", |text| text.parse().ok());
+        let epoch = reader.epoch();
+        let margin = reader.value(
+            "EVERCOUNT_MARGIN_MS",
+            MARGIN_MS,
+            "a whole number of milliseconds, at most a day",
+            |text| text.parse().ok().filter(|ms| *ms <= 24 * 3_600 * 1_000),
+        );
+        let pages = reader.value("EVERCOUNT_PAGES", PAGES, "a whole number from 1 to 10000", |text| {
+            text.parse().ok().filter(|pages| (1..=10_000).contains(pages))
+        });
+        let alert_topic = reader.value(
+            "EVERCOUNT_ALERT_TOPIC",
+            None,
+            "the ARN of an SNS topic, as `arn:aws:sns:eu-central-1:111122223333:alerts`",
+            |arn| is_topic(arn).then(|| Some(arn.to_owned())),
+        );
+        let event_bus = reader.event_bus();
+        let options = AdaptOptions {
+            has_ledger,
+            source_is_readable,
+            epoch,
+            margin: Micros::try_from(margin).unwrap_or(Micros::MAX).saturating_mul(1_000),
+            pages,
+        };
+        let (service, namespace) = (reader.service(function), reader.namespace());
+        reader.finish(&tables.clone(), Self { tables, options, alert_topic, event_bus, service, namespace })
+    }
+}
+
+/// Whether a text is the ARN of a topic: `arn:PARTITION:sns:REGION:ACCOUNT:NAME`
+/// (<https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html> for the name).
+fn is_topic(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    match parts.as_slice() {
+        ["arn", partition, "sns", region, account, name] => {
+            [partition, region, account].iter().all(|part| is_name(part, 1..=64, "-"))
+                && is_name(name.strip_suffix(".fifo").unwrap_or(name), 1..=256, "_-")
+        }
+        _ => false,
     }
 }
 
@@ -301,5 +386,46 @@ mod tests {
         let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
         assert_eq!(variables, wrong.map(|(variable, _)| variable));
         assert!(read(&wrong[1..]).is_ok());
+    }
+
+    #[test]
+    fn adjusting_waits_a_quarter_of_an_hour_for_clocks_and_alerts_nobody_unless_told() {
+        let config = AdjustingConfig::from_lookup("impact-analyzer", lookup(&[])).unwrap();
+        let options = config.options;
+        assert_eq!((options.has_ledger, options.source_is_readable, options.epoch), (true, true, 0));
+        assert_eq!((options.margin, options.pages), (900_000_000, PAGES));
+        assert_eq!((config.alert_topic, config.event_bus), (None, None));
+        assert_eq!((config.tables, config.service.as_str()), (TableNames::default(), "impact-analyzer"));
+        let told = [
+            ("EVERCOUNT_MODE", "lane"),
+            ("EVERCOUNT_SOURCE_READABLE", "false"),
+            ("EVERCOUNT_EPOCH", "3"),
+            ("EVERCOUNT_MARGIN_MS", "0"),
+            ("EVERCOUNT_PAGES", "50"),
+            ("EVERCOUNT_ALERT_TOPIC", "arn:aws:sns:eu-central-1:111122223333:alerts.fifo"),
+            ("EVERCOUNT_EVENT_BUS", "shop"),
+        ];
+        let config = AdjustingConfig::from_lookup("shadow-validator", lookup(&told)).unwrap();
+        let options = config.options;
+        assert_eq!((options.has_ledger, options.source_is_readable, options.epoch), (false, false, 3));
+        assert_eq!((options.margin, options.pages), (0, 50));
+        assert_eq!(config.alert_topic.as_deref(), Some(told[5].1));
+        assert_eq!(config.event_bus.as_deref(), Some("shop"));
+    }
+
+    #[test]
+    fn adjusting_is_told_everything_wrong_at_once() {
+        let wrong = [
+            ("EVERCOUNT_MODE", "exact"),
+            ("EVERCOUNT_SOURCE_READABLE", "maybe"),
+            ("EVERCOUNT_EPOCH", "-1"),
+            ("EVERCOUNT_MARGIN_MS", "15m"),
+            ("EVERCOUNT_PAGES", "0"),
+            ("EVERCOUNT_ALERT_TOPIC", "arn:aws:sqs:eu-central-1:111122223333:alerts"),
+            ("EVERCOUNT_EVENT_BUS", "a bus"),
+        ];
+        let errors = AdjustingConfig::from_lookup("impact-analyzer", lookup(&wrong)).unwrap_err();
+        let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
+        assert_eq!(variables, wrong.map(|(variable, _)| variable));
     }
 }

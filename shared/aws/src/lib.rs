@@ -10,8 +10,13 @@
 //! | [`counter`] | a batch, counted: the body of the item counter |
 //! | [`schema_events`] | where schema change events are put |
 //! | [`listener`] | a batch, listened to: the body of the schema listener |
+//! | [`analyzer`] | schema change events, planned for: the body of the impact analyzer |
+//! | [`validator`] | what is known of new versions, acted on: the body of the shadow validator |
+//! | [`alerts`] | where alerts go |
 //! | [`metrics`] | what a batch tells CloudWatch |
 
+pub mod alerts;
+pub mod analyzer;
 pub mod clients;
 pub mod config;
 pub mod counter;
@@ -22,3 +27,4 @@ pub mod metrics;
 pub mod schema_events;
 pub mod setup;
 mod shelf;
+pub mod validator;

@@ -4,11 +4,18 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
+use evercount_core::adjustment::Class;
+use evercount_core::adoption::{Adjustment, PlanOutcome};
 use evercount_core::lane::LaneId;
 use evercount_core::order::Micros;
+use evercount_core::verdict::Compared;
+use evercount_pipeline::adapt::Adapted;
 use evercount_pipeline::count::BatchReport;
 use evercount_pipeline::listen::ListenReport;
 use serde_json::{Value, json};
+
+use crate::analyzer::AnalyzeReport;
+use crate::validator::ValidateReport;
 
 /// Where metrics belong.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,7 +47,7 @@ impl Metrics {
             ("commits", "Count", report.commits as f64),
             ("overflowed", "Count", report.overflowed as f64),
         ];
-        self.line(lane, &metrics, now)
+        self.line(Some(lane), &metrics, now)
     }
 
     /// The line of a batch that was listened to; times as in [`Metrics::counted`].
@@ -66,10 +73,48 @@ impl Metrics {
             ("write_units", "Count", report.write_units),
             ("commits", "Count", report.commits as f64),
         ];
-        self.line(lane, &metrics, now)
+        self.line(Some(lane), &metrics, now)
     }
 
-    fn line(&self, lane: &LaneId, metrics: &[Metric], now: Micros) -> String {
+    /// The line of a batch of schema change events that was analyzed; times as in
+    /// [`Metrics::counted`].
+    #[must_use]
+    pub fn analyzed(
+        &self,
+        lane: &LaneId,
+        report: &AnalyzeReport,
+        iterator_age: Micros,
+        now: Micros,
+    ) -> String {
+        let mut metrics = vec![
+            ("schema_events", "Count", report.events as f64),
+            ("undecodable", "Count", report.undecodable as f64),
+            ("iterator_age_ms", "Milliseconds", (iterator_age / 1_000) as f64),
+        ];
+        metrics.extend(adjusted(&report.adapted, report.told));
+        self.line(Some(lane), &metrics, now)
+    }
+
+    /// The line of a round of validation. Of the share that agrees nothing is said where nothing
+    /// was compared: no evidence is no agreement.
+    #[must_use]
+    pub fn validated(&self, report: &ValidateReport, now: Micros) -> String {
+        let mut metrics = vec![
+            ("rounds", "Count", f64::from(report.rounds)),
+            ("shadows", "Count", report.shadows as f64),
+            ("standbys", "Count", report.standbys as f64),
+            ("draining", "Count", report.draining as f64),
+        ];
+        metrics.extend(adjusted(&report.adapted, report.told));
+        let compared = compared(&report.adapted);
+        if compared.total() > 0 {
+            let agreed = compared.agreed.saturating_add(compared.explained);
+            metrics.push(("shadow_agreement", "Percent", 100.0 * agreed as f64 / compared.total() as f64));
+        }
+        self.line(None, &metrics, now)
+    }
+
+    fn line(&self, lane: Option<&LaneId>, metrics: &[Metric], now: Micros) -> String {
         let declared: Vec<Value> =
             metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
         let mut line = json!({
@@ -82,13 +127,46 @@ impl Metrics {
                 }],
             },
             "service": self.service,
-            "lane": lane.as_str(),
         });
         if let Some(fields) = line.as_object_mut() {
+            fields.extend(lane.map(|lane| ("lane".to_owned(), json!(lane.as_str()))));
             fields.extend(metrics.iter().map(|(name, _, value)| ((*name).to_owned(), number(*value))));
         }
         line.to_string()
     }
+}
+
+/// What adjustments add to a line: how many of which class and outcome, and what was compared.
+fn adjusted(adapted: &Adapted, told: usize) -> Vec<Metric> {
+    let of_class = |class: Class| adapted.adjustments.iter().filter(|one| one.plan.class == class).count();
+    let of_outcome = |is: PlanOutcome| adapted.adjustments.iter().filter(|one| one.outcome == is).count();
+    let classes = Class::ALL.map(|(class, _)| {
+        let name = match class {
+            Class::A0 => "plans_a0",
+            Class::A1 => "plans_a1",
+            Class::A2 => "plans_a2",
+            Class::A3 => "plans_a3",
+            Class::A4 => "plans_a4",
+            Class::A5 => "plans_a5",
+            Class::A6 => "plans_a6",
+        };
+        (name, "Count", of_class(class) as f64)
+    });
+    let outcomes = PlanOutcome::ALL.map(|(outcome, name)| (name, "Count", of_outcome(outcome) as f64));
+    let rows: u64 = adapted.adjustments.iter().map(|one| one.report.census.rows).sum();
+    let rest = [
+        ("census_rows", "Count", rows as f64),
+        ("unexplained", "Count", compared(adapted).unexplained as f64),
+        ("alerts", "Count", told as f64),
+        ("definitions_failed", "Count", adapted.failed.len() as f64),
+    ];
+    [&classes[..], &outcomes, &rest].concat()
+}
+
+/// All that was compared of the adjustments.
+fn compared(adapted: &Adapted) -> Compared {
+    let of = |one: &Adjustment| one.report.census.compared.and(one.report.changes);
+    adapted.adjustments.iter().map(of).fold(Compared::default(), Compared::and)
 }
 
 /// Whole numbers without a decimal point.
@@ -126,5 +204,12 @@ mod tests {
         let report = ListenReport { read: 10, drift: 0.25, ..ListenReport::default() };
         let listened = metrics.listened(&LaneId::operator(), &report, 1_500_000, 7_000_000);
         check(&listened, &[("records", 10.0), ("drift", 0.25), ("iterator_age_ms", 1_500.0)]);
+        let report = AnalyzeReport { events: 3, undecodable: 1, told: 1, ..AnalyzeReport::default() };
+        let analyzed = metrics.analyzed(&LaneId::operator(), &report, 1_500_000, 7_000_000);
+        check(&analyzed, &[("schema_events", 3.0), ("plans_a6", 0.0), ("rejected", 0.0), ("alerts", 1.0)]);
+        let report = ValidateReport { rounds: 2, standbys: 1, ..ValidateReport::default() };
+        let validated = metrics.validated(&report, 7_000_000);
+        check(&validated, &[("rounds", 2.0), ("standbys", 1.0), ("unexplained", 0.0)]);
+        assert!(!validated.contains("shadow_agreement"), "nothing was compared");
     }
 }

@@ -5,8 +5,8 @@
 //! Both get the same JSON. What does not fit is sent with its changes cut and a mark that names
 //! the schema version to look up; an event is never left out because it is large.
 
-mod bus;
-mod calls;
+pub(crate) mod bus;
+pub(crate) mod calls;
 mod stream;
 
 use evercount_core::schema_change::SchemaChangeEvent;
@@ -15,11 +15,14 @@ use evercount_pipeline::publish::SchemaEvents;
 use evercount_wire::schema_event::to_json;
 use serde_json::json;
 
-pub use bus::{DETAIL_TYPE, SOURCE};
+pub use bus::SOURCE;
 
 use bus::Bus;
 use calls::{Destination, Entry, put_all};
 use stream::Stream;
+
+/// The `detail-type` of the events on a bus.
+pub const DETAIL_TYPE: &str = "schema updated";
 
 /// Schema change events on a Kinesis stream and, where there is one, an event bus.
 #[derive(Clone, Debug)]
@@ -44,6 +47,7 @@ impl AwsSchemaEvents {
     async fn put<D: Destination>(to: &D, events: &[SchemaChangeEvent]) -> Result<(), StoreError> {
         let entry = |event: &SchemaChangeEvent| Entry {
             subject: event.subject.as_str().to_owned(),
+            kind: DETAIL_TYPE,
             body: fitting(event, D::BODY_BYTES_MAX),
             at: event.at,
         };

@@ -1,10 +1,13 @@
 //! What can be typed.
 
+pub mod adjust;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::schema::args::SchemaCommand;
+use adjust::{AlterArgs, BackfillCommand, Moment, PlanCommand, PolicyCommand, VersionCommand, moment};
 
 /// Live item counts that stay exact.
 #[derive(Parser, Debug)]
@@ -26,6 +29,8 @@ pub enum Command {
     #[command(subcommand)]
     Count(CountCommand),
     /// Show counts, and how exact they are.
+    // Its `--version` is a logic version's, not the program's.
+    #[command(disable_version_flag = true)]
     Counts(CountsArgs),
     /// List, show or replay records that could not be counted.
     #[command(subcommand)]
@@ -33,6 +38,18 @@ pub enum Command {
     /// See the schemas of tables and event types, and every change of them.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// See what schema changes ask of counts, answer what they leave open, and try changes out.
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// See the logic versions of a count, promote one, or take a promotion back.
+    #[command(subcommand)]
+    Version(VersionCommand),
+    /// See how far versions are filled, halt that, or count the rows from before a count.
+    #[command(subcommand)]
+    Backfill(BackfillCommand),
+    /// Show or set how plans are treated.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Recount a table from its source, report differences, repair them.
     Audit(AuditArgs),
     /// Keep the embedded AWS and the functions running.
@@ -70,8 +87,9 @@ pub enum TargetKind {
 /// `demo`.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// How long the table changes, in seconds.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    /// How long the table changes at least, in seconds; it goes on until every change of its schema
+    /// has been followed.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
     /// Seed of the workload and of the faults.
     #[arg(long, default_value_t = 1)]
@@ -101,6 +119,9 @@ pub struct ReplayArgs {
     /// without duplicates.
     #[arg(long, value_enum, default_value_t = ModeArg::Ledger)]
     pub mode: ModeArg,
+    /// A TOML file that says what is done with adjustment plans; see `evercount policy`.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Shards of the stream the records travel through.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=64))]
     pub shards: i32,
@@ -130,6 +151,8 @@ pub enum CountCommand {
     List(ListArgs),
     /// Show a count definition with its counting logic.
     Show(NameArgs),
+    /// Count something else under the same name; the counts so far are kept where that can be.
+    Alter(Box<AlterArgs>),
     /// Delete a count definition and its counts.
     Delete(NameArgs),
 }
@@ -155,8 +178,15 @@ pub struct CreateArgs {
     /// Most distinct groups a lane counts by name.
     #[arg(long)]
     pub groups_max: Option<u32>,
+    /// Count by this attribute as well, without showing it, so that a change to it needs no rescan;
+    /// may be repeated. Each combination of values costs a counter.
+    #[arg(long, value_delimiter = ',', value_name = "ATTR")]
+    pub headroom: Vec<String>,
+    /// Count by the truth of each condition as well, so that another one needs no rescan.
+    #[arg(long)]
+    pub headroom_truth: bool,
     /// Create every `[[count]]` of this TOML file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "group_by", "filter", "distinct", "groups_max"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "group_by", "filter", "distinct", "groups_max", "headroom", "headroom_truth"])]
     pub file: Option<PathBuf>,
     /// Where to.
     #[command(flatten)]
@@ -195,6 +225,12 @@ pub struct NameArgs {
 pub struct CountsArgs {
     /// The count's name; all of them by default.
     pub name: Option<String>,
+    /// The logic version with this number; the active one by default.
+    #[arg(long, value_name = "N", requires = "name")]
+    pub version: Option<u32>,
+    /// What was counted at this time: `2026-01-31T09:30:00Z`, or `2h` for two hours ago.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub as_of: Option<Moment>,
     /// Where from.
     #[command(flatten)]
     pub target: TargetArgs,
@@ -251,7 +287,7 @@ pub struct AuditArgs {
     /// Repair what differs, without getting in the way of writers.
     #[arg(long)]
     pub repair: bool,
-    /// Bound on clock skew and timestamp error, in seconds; 900 on AWS, 1 on the embedded one.
+    /// Bound on clock skew and timestamp error, in seconds; 900 on AWS, 1 on this machine.
     #[arg(long, value_name = "SECONDS")]
     pub margin: Option<u32>,
     /// Where from.

@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 
 use anyhow::bail;
 use evercount_aws::dynamo::DynamoSource;
-use evercount_core::order::CLOCK_SKEW_BOUND;
+use evercount_core::logic::LogicVersion;
+use evercount_core::order::Micros;
 use evercount_local::stack::now;
 use evercount_pipeline::audit::{self, AuditOptions, AuditReport};
 use evercount_pipeline::count::CountMode;
@@ -14,13 +15,8 @@ use serde_json::{Value, json};
 
 use crate::args::AuditArgs;
 use crate::exit::Exit;
-use crate::target::{self, Target};
+use crate::target::{self, Opened, Target};
 use crate::{count, show};
-
-/// Margin on AWS, in seconds: more than clocks of AWS services differ, with room for late records.
-const MARGIN_AWS: u32 = 900;
-/// Margin on one machine, in seconds, where there is one clock.
-const MARGIN_LOCAL: u32 = 1;
 
 /// Runs the command.
 pub async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
@@ -29,42 +25,9 @@ pub async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
         count::consent(args.target.target)?;
     }
     let opened = target::open(args.target.target).await?;
-    if opened.config.options.mode == CountMode::Lane {
-        bail!("lane mode keeps no ledger to audit row by row; count the table in ledger mode to audit it");
-    }
     let logic = count::active(&opened, &args.name).await?;
-    let table = logic.definition.table.clone();
-    let described = opened.stack.dynamodb().describe_table().table_name(table.as_str()).send().await;
-    if let Err(error) = described {
-        bail!(
-            "table `{table}` cannot be read at the target ({}): {}; only DynamoDB tables can be audited, a table captured by DMS or Debezium is recounted by replaying a fresh snapshot",
-            opened.target,
-            error.into_service_error()
-        );
-    }
-    let margin = args.margin.unwrap_or(match opened.target {
-        Target::Aws | Target::Endpoint(_) => MARGIN_AWS,
-        Target::Embedded { .. } | Target::Local { .. } => MARGIN_LOCAL,
-    });
-    let options = AuditOptions {
-        one_in,
-        repair: args.repair,
-        // Below the skew bound, what is read could not be told from what was just written.
-        margin: (i64::from(margin) * 1_000_000).max(CLOCK_SKEW_BOUND),
-        epoch: opened.config.options.epoch,
-    };
-    let progress = if args.output.json || !std::io::stderr().is_terminal() {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new_spinner()
-    };
-    let source = DynamoSource::new(opened.stack.dynamodb());
-    let report = audit::run(opened.stack.store(), &source, &logic, options, now, |rows| {
-        progress.set_message(format!("{rows} rows read"));
-        progress.tick();
-    })
-    .await?;
-    progress.finish_and_clear();
+    let how = Recount { one_in, repair: args.repair, margin: opened.margin(args.margin) };
+    let report = recount(&opened, &logic, how, args.output.json).await?;
     if args.output.json {
         show::document(&to_json(&report, &args, &opened.target));
     } else {
@@ -74,6 +37,64 @@ pub async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
     opened.stack.stop().await;
     let wrong = report.differences() > report.repaired || !report.cells_off.is_empty();
     Ok(if wrong { Exit::Found } else { Exit::Ok })
+}
+
+/// How to recount.
+#[derive(Clone, Copy, Debug)]
+pub struct Recount {
+    /// One row in so many.
+    pub one_in: u64,
+    /// Whether to repair what differs.
+    pub repair: bool,
+    /// How far the clocks of reader and source may differ, microseconds.
+    pub margin: Micros,
+}
+
+impl Recount {
+    /// All rows, repaired.
+    #[must_use]
+    pub fn repairing(opened: &Opened) -> Self {
+        Self { one_in: 1, repair: true, margin: opened.margin(None) }
+    }
+}
+
+/// Reads a count's table and holds the ledger against it.
+///
+/// # Errors
+/// Where the table cannot be read, or has no ledger.
+pub async fn recount(
+    opened: &Opened,
+    logic: &LogicVersion,
+    how: Recount,
+    quiet: bool,
+) -> anyhow::Result<AuditReport> {
+    if opened.config.options.mode == CountMode::Lane {
+        bail!("lane mode keeps no ledger to audit row by row; count the table in ledger mode to audit it");
+    }
+    let table = &logic.definition.table;
+    let described = opened.stack.dynamodb().describe_table().table_name(table.as_str()).send().await;
+    if let Err(error) = described {
+        bail!(
+            "table `{table}` cannot be read at the target ({}): {}; only DynamoDB tables can be audited, a table captured by DMS or Debezium is recounted by replaying a fresh snapshot",
+            opened.target,
+            error.into_service_error()
+        );
+    }
+    let Recount { one_in, repair, margin } = how;
+    let options = AuditOptions { one_in, repair, margin, epoch: opened.config.options.epoch };
+    let progress = if quiet || !std::io::stderr().is_terminal() {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new_spinner()
+    };
+    let source = DynamoSource::new(opened.stack.dynamodb());
+    let report = audit::run(opened.stack.store(), &source, logic, options, now, |rows| {
+        progress.set_message(format!("{rows} rows read"));
+        progress.tick();
+    })
+    .await?;
+    progress.finish_and_clear();
+    Ok(report)
 }
 
 fn one_in(sample: Option<f64>) -> anyhow::Result<u64> {

@@ -1,8 +1,11 @@
 //! `evercount count …`: definitions.
 
+mod alter;
+
 use anyhow::{Context, bail};
 use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::logic::{Coverage, LogicState, LogicVersion};
+use evercount_core::path::Path;
 use evercount_local::stack::now;
 use evercount_pipeline::define;
 use evercount_pipeline::ports::CatalogStore;
@@ -21,6 +24,7 @@ pub async fn run(command: CountCommand) -> anyhow::Result<Exit> {
         CountCommand::Create(args) => create(args).await,
         CountCommand::List(args) => list(args).await,
         CountCommand::Show(args) => show_one(args).await,
+        CountCommand::Alter(args) => alter::run(*args).await,
         CountCommand::Delete(args) => delete(args).await,
     }
 }
@@ -46,6 +50,8 @@ async fn create(args: CreateArgs) -> anyhow::Result<Exit> {
             filter: args.filter.clone(),
             distinct: args.distinct.clone(),
             groups_max: args.groups_max,
+            headroom: args.headroom.clone(),
+            headroom_truth: args.headroom_truth,
         })?],
     };
     consent(args.target.target)?;
@@ -126,7 +132,9 @@ async fn list(args: ListArgs) -> anyhow::Result<Exit> {
 /// What is shown of a definition.
 const HEADERS: [&str; 7] = ["name", "version", "state", "table", "group by", "where", "distinct"];
 
-fn row(version: &LogicVersion) -> Vec<String> {
+/// A version in a row under [`HEADERS`].
+#[must_use]
+pub fn row(version: &LogicVersion) -> Vec<String> {
     let definition = &version.definition;
     let paths: Vec<String> = definition.group_by.iter().map(ToString::to_string).collect();
     vec![
@@ -140,7 +148,25 @@ fn row(version: &LogicVersion) -> Vec<String> {
     ]
 }
 
-fn state_name(state: LogicState) -> &'static str {
+/// The parts of a definition, as they would be written.
+#[must_use]
+pub fn parts(definition: &CountDefinition) -> DefinitionParts {
+    let texts = |paths: &[Path]| paths.iter().map(Path::to_string).collect();
+    DefinitionParts {
+        name: definition.name.to_string(),
+        table: definition.table.to_string(),
+        group_by: texts(&definition.group_by),
+        filter: definition.filter.as_ref().map(evercount_wire::predicate::to_text),
+        distinct: definition.distinct.as_ref().map(Path::to_string),
+        groups_max: Some(definition.groups_max),
+        headroom: texts(&definition.headroom.attributes),
+        headroom_truth: definition.headroom.truth,
+    }
+}
+
+/// The name of a state.
+#[must_use]
+pub fn state_name(state: LogicState) -> &'static str {
     LogicState::ALL.iter().find(|(known, _)| *known == state).map_or("unknown", |(_, name)| name)
 }
 

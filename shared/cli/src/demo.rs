@@ -1,11 +1,15 @@
-//! `evercount demo`: a table changes, its records are disturbed on their way, the counter crashes,
-//! and its live counts equal a recount all the same.
+//! `evercount demo`: a table and its schema change, its records are disturbed on their way, the
+//! counter crashes, and its live counts equal a recount all the same.
 //!
-//! Decides what runs beside what, when each fault strikes, and how everything is brought to rest
-//! before the recount.
+//! Decides what runs beside what, when each release and each fault comes, and how everything is
+//! brought to rest before the last recount.
 
+mod adapting;
+mod background;
+mod checking;
 mod counting;
 mod display;
+mod evolution;
 mod faults;
 mod report;
 mod workload;
@@ -13,29 +17,30 @@ mod workload;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
-use evercount_aws::dynamo::{DynamoSource, TableNames};
-use evercount_core::change::TableName;
-use evercount_core::counting::{Cells, add_cells, contribution};
-use evercount_core::logic::{Coverage, LogicVersion};
-use evercount_core::order::Micros;
-use evercount_core::reading::Reading;
+use anyhow::Context;
+use evercount_aws::dynamo::TableNames;
+use evercount_core::definition::DefinitionName;
+use evercount_core::logic::Coverage;
+use evercount_core::schema_change::SchemaChangeEvent;
 use evercount_local::stack::now;
-use evercount_local::{EmbeddedAws, EmbeddedOptions, Poller, Pump, PumpStart, Stack, StartingPosition};
+use evercount_local::{
+    EmbeddedAws, EmbeddedOptions, Poller, PollerOptions, Pump, PumpStart, Stack, StartingPosition,
+};
+use evercount_pipeline::define;
 use evercount_pipeline::event_source::MappingConfig;
-use evercount_pipeline::ports::SourceTable;
-use evercount_pipeline::{define, read, recheck};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::args::DemoArgs;
 use crate::exit::Exit;
 use crate::show;
+use adapting::Adapting;
+use background::{Background, rest};
 use counting::{Counting, Observed};
-use display::Display;
+use display::{Display, Teller};
+use evolution::{Release, Rollout};
 use faults::Faults;
-use report::{Compared, Outcome};
-use workload::Written;
+use report::{Checkpoint, Outcome};
+use workload::{Gate, Written};
 
 /// The counts, as a user would write them.
 const COUNTS: &str = r#"[[count]]
@@ -47,12 +52,17 @@ group_by = ["status"]
 name = "to_deliver"
 table = "orders"
 where = "status IN ('PAID', 'SHIPPED') AND amount >= 25"
-group_by = ["address.country", "plan"]
+group_by = ["address.country", "carrier"]
 
 [[count]]
 name = "bulk_without_zip"
 table = "orders"
 where = "address.zip IS MISSING AND items[0].quantity >= 3"
+
+[[count]]
+name = "by_plan"
+table = "orders"
+group_by = ["plan"]
 "#;
 
 /// What the pump writes to.
@@ -68,18 +78,8 @@ const RELAY_WINDOW_MS: u64 = 150;
 /// How often expired items are removed.
 const SWEEP_PAUSE: Duration = Duration::from_millis(500);
 
-/// When the position is taken that the second counter starts from, as a share of the time.
-const POSITION_AT: f64 = 0.3;
-/// When a shard is split: between the two, so that the second counter reads the parent again.
-const SPLIT_AT: f64 = 0.4;
-/// When the first counter crashes.
-const CRASH_AT: f64 = 0.6;
-
-/// How long the records that are under way may take to be counted.
-const REST_TIMEOUT: Duration = Duration::from_secs(40);
-/// Bound on the clock skew between table and recheck: there is one clock, and a recheck only has
-/// to be later than all doubt.
-const RECHECK_MARGIN: Micros = 250_000;
+/// How long after a release a fault strikes: while its change is being found and followed.
+const STRIKE_AFTER: Duration = Duration::from_millis(400);
 
 /// Runs the command.
 pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
@@ -106,9 +106,10 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
 
 fn introduce(args: &DemoArgs) {
     show::line(format!(
-        "A table `orders` changes for {} s on an embedded AWS, in memory. These counts follow it live:",
+        "A table `orders` and its schema change for {} s or a little longer, on an embedded AWS, in memory.",
         args.seconds
     ));
+    show::line("These counts follow both live:");
     show::line("");
     COUNTS
         .lines()
@@ -129,17 +130,12 @@ struct Demo<'a> {
     stack: &'a Stack,
     aws: &'a EmbeddedAws,
     args: &'a DemoArgs,
-    versions: Vec<LogicVersion>,
+    names: Vec<DefinitionName>,
     written: Written,
+    rollout: Rollout,
+    gate: Gate,
     faults: Arc<Mutex<Faults>>,
     observed: Observed,
-}
-
-/// A task that can be told to finish what is under way.
-struct Background {
-    name: &'static str,
-    stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 impl<'a> Demo<'a> {
@@ -147,9 +143,10 @@ impl<'a> Demo<'a> {
     async fn prepare(stack: &'a Stack, args: &'a DemoArgs) -> anyhow::Result<Self> {
         let aws = stack.embedded_aws().context("the demo runs on an embedded AWS")?;
         workload::create_table(stack.dynamodb()).await?;
-        let mut versions = Vec::new();
+        let mut names = Vec::new();
         for definition in evercount_wire::definition::from_toml(COUNTS, "the demo's counts")? {
-            versions.push(define::create(stack.store(), definition, Coverage::Whole, now()).await?);
+            let version = define::create(stack.store(), definition, Coverage::Whole, now()).await?;
+            names.push(version.id.definition);
         }
         stack.create_stream(SOURCE_STREAM, 1).await?;
         stack.create_stream(COUNTED_STREAM, SHARDS).await?;
@@ -158,46 +155,95 @@ impl<'a> Demo<'a> {
             stack,
             aws,
             args,
-            versions,
+            names,
             written: Written::default(),
+            rollout: Rollout::default(),
+            gate: Gate::default(),
             faults,
             observed: Observed::default(),
         })
     }
 
     async fn run(self, started: Instant) -> anyhow::Result<Outcome> {
-        let logic = self.versions.first().context("there are counts")?;
+        let first = self.names.first().context("there are counts")?;
         let display =
-            Display::start(self.args.output.json, self.stack.store(), logic, &self.written, &self.observed);
-        let (counting, crashed_in_a_batch) = {
-            let pump = self.pump()?;
-            let relay = self.relay().await?;
-            let end = Instant::now() + Duration::from_secs(self.args.seconds);
-            let ((), struck) = tokio::try_join!(self.work(end), self.strike(&display))?;
-            display.say("the table is left alone; what is under way is counted");
-            // Upstream first: each is only at rest once nothing more comes from the one before.
-            rest("pump", async { pump.finish().await }).await?;
-            rest("relay", async { relay.finish().await }).await?;
-            struck
-        };
+            Display::start(self.args.output.json, self.stack.store(), first, &self.written, &self.observed);
+        let teller = display.teller();
+        let adapting = Adapting::start(self.stack, COUNTED_STREAM, teller).await?;
+        let began = Instant::now();
+        let pump = self.pump()?;
+        let relay = self.relay().await?;
+        let (checkpoints, (), (counting, crashed_in_a_batch)) =
+            tokio::try_join!(self.evolve(&adapting, teller), self.work(), self.strike(teller))?;
+        let written_seconds = began.elapsed().as_secs_f64();
+        teller.say("the table is left alone; what is under way is counted");
+        // Upstream first: each is only at rest once nothing more comes from the one before.
+        pump.finish().await?;
+        relay.finish().await?;
         rest("counter", async { counting.finish().await }).await?;
-        let rechecked = rest("recheck", self.settle()).await?;
+        adapting.finish().await?;
+        let newest = Release::LATER.last().copied().unwrap_or_default();
+        let end = checking::at_rest(self.stack, &self.names, newest).await?;
+        let (adjusted, untouched) = adapting::adjusted(self.stack).await?;
         drop(display);
-        let (counts, orders) = self.compare().await?;
         let injected = self.faults.lock().unwrap_or_else(PoisonError::into_inner).injected();
+        let rechecked = checkpoints.iter().map(|(_, rechecked)| rechecked).sum::<u64>() + end.rechecked;
         Ok(Outcome {
             seed: self.args.seed,
             seconds: started.elapsed().as_secs_f64(),
-            written_seconds: self.args.seconds,
+            written_seconds,
             writes: self.written.so_far(),
-            orders,
             injected,
             crashed_in_a_batch,
             delivered: self.observed.delivered(),
             totals: self.observed.totals(),
             rechecked,
-            counts,
+            adjusted,
+            untouched,
+            checkpoints: checkpoints.into_iter().map(|(one, _)| one).collect(),
+            end,
         })
+    }
+
+    /// Rolls out one release after the other, and holds the counts against a recount once each has
+    /// been followed; closes the shop when the time is over. With each checkpoint, how many rows
+    /// were asked for at the table.
+    async fn evolve(&self, adapting: &Adapting, teller: &Teller) -> anyhow::Result<Vec<(Checkpoint, u64)>> {
+        let begin = Instant::now();
+        let time = Duration::from_secs(self.args.seconds);
+        let is_first_version = |event: &SchemaChangeEvent| event.from.is_none();
+        let followed = adapting.followed(self.stack, self.names.len(), "the first schema", is_first_version);
+        followed.await?;
+        let mut checkpoints = Vec::new();
+        for release in Release::LATER {
+            tokio::time::sleep_until(begin + time.mul_f64(release.at())).await;
+            let news = release.news();
+            teller.say(format!("a release {news}; two of the four clerks run it first"));
+            self.rollout.begin(release);
+            let shows =
+                |event: &SchemaChangeEvent| event.changes.iter().any(|change| release.shows_as(&change.kind));
+            let what = format!("the release that {news}");
+            adapting.followed(self.stack, self.names.len(), &what, shows).await?;
+            checkpoints.push(self.check(release, teller).await?);
+        }
+        tokio::time::sleep_until(begin + time).await;
+        self.rollout.close();
+        Ok(checkpoints)
+    }
+
+    /// Lets the writers pause and everything come to rest, and recounts.
+    async fn check(&self, release: Release, teller: &Teller) -> anyhow::Result<(Checkpoint, u64)> {
+        let shut = self.gate.shut().await;
+        let recounted = checking::at_rest(self.stack, &self.names, release).await?;
+        drop(shut);
+        let (counts, orders) = (recounted.counts.len(), recounted.orders);
+        let is_equal = recounted.is_right();
+        teller.say(if is_equal {
+            format!("the clerks pause: all {counts} counts equal a recount of {orders} orders ✓")
+        } else {
+            format!("the clerks pause: not all {counts} counts equal a recount of {orders} orders ✗")
+        });
+        Ok((Checkpoint { release, orders, is_equal }, recounted.rechecked))
     }
 
     /// Captures the table onto the source stream.
@@ -218,10 +264,9 @@ impl<'a> Demo<'a> {
 
     /// Moves records from the source stream to the counted one, disturbed.
     async fn relay(&self) -> anyhow::Result<Background> {
-        let options = self.aws.poller_options();
         let mapping =
-            MappingConfig { batch_size: 500, batch_window_ms: RELAY_WINDOW_MS, ..options.mapping.clone() };
-        let options = evercount_local::PollerOptions { mapping, ..options };
+            MappingConfig { batch_size: 500, batch_window_ms: RELAY_WINDOW_MS, ..MappingConfig::default() };
+        let options = PollerOptions { mapping, ..background::options() };
         let mut poller = Poller::open(self.stack.kinesis().clone(), SOURCE_STREAM, options).await?;
         let handler = faults::relay(self.stack, COUNTED_STREAM, &self.faults);
         Ok(Background::start("relay", |stopped| async move {
@@ -229,45 +274,49 @@ impl<'a> Demo<'a> {
         }))
     }
 
-    /// Writes to the table until `end`; expired items are removed meanwhile, and once at the end.
-    async fn work(&self, end: Instant) -> anyhow::Result<()> {
-        let database = self.aws.database();
-        let written = self.written.clone();
-        let sweep = move || {
-            let (database, written) = (database.clone(), written.clone());
-            async move {
-                let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await??;
-                written.note(|writes| writes.expired += swept as u64);
-                anyhow::Ok(())
+    /// Writes to the table until the shop is closed; expired items are removed meanwhile, and once at
+    /// the end.
+    async fn work(&self) -> anyhow::Result<()> {
+        let clerks =
+            workload::run(self.stack.dynamodb(), self.args.seed, &self.rollout, &self.gate, &self.written);
+        tokio::pin!(clerks);
+        loop {
+            tokio::select! {
+                worked = &mut clerks => {
+                    worked?;
+                    return self.sweep().await;
+                }
+                () = tokio::time::sleep(SWEEP_PAUSE) => self.sweep().await?,
             }
-        };
-        let sweeping = async {
-            while Instant::now() < end {
-                tokio::time::sleep(SWEEP_PAUSE).await;
-                sweep().await?;
-            }
-            anyhow::Ok(())
-        };
-        tokio::try_join!(workload::run(self.stack.dynamodb(), self.args.seed, end, &self.written), sweeping)?;
-        sweep().await
+        }
     }
 
-    /// Counts, splits a shard, and lets the counter crash and start again from too early. Returns
-    /// the counter that lives, and whether the crash hit a batch.
-    async fn strike(&self, display: &Display) -> anyhow::Result<(Counting, bool)> {
-        let begin = Instant::now();
-        let at = |share: f64| begin + Duration::from_secs(self.args.seconds).mul_f64(share);
+    /// Removes expired items.
+    async fn sweep(&self) -> anyhow::Result<()> {
+        let _open = self.gate.pass().await;
+        let database = self.aws.database();
+        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await??;
+        self.written.note(|writes| writes.expired += swept as u64);
+        Ok(())
+    }
+
+    /// Counts, splits a shard, and lets the counter crash and start again from too early, each while a
+    /// change of the schema is being followed. The position it starts from is one before the split,
+    /// so that it reads the parent again. Returns the counter that lives, and whether the crash hit a
+    /// batch.
+    async fn strike(&self, teller: &Teller) -> anyhow::Result<(Counting, bool)> {
         let first =
             Counting::start(self.stack, COUNTED_STREAM, StartingPosition::TrimHorizon, &self.observed)
                 .await?;
-        tokio::time::sleep_until(at(POSITION_AT)).await;
+        self.rollout.reaches(Release::Channel).await;
         let position = self.observed.position();
-        tokio::time::sleep_until(at(SPLIT_AT)).await;
+        tokio::time::sleep(STRIKE_AFTER).await;
         self.split().await?;
-        display.say("one of the two shards of the counted stream is split");
-        tokio::time::sleep_until(at(CRASH_AT)).await;
+        teller.say("one of the two shards of the counted stream is split");
+        self.rollout.reaches(Release::State).await;
+        tokio::time::sleep(STRIKE_AFTER).await;
         let in_a_batch = first.crash().await;
-        display.say("the counter crashes; a new one, which knows nothing, starts from an older position");
+        teller.say("the counter crashes; a new one, which knows nothing, starts from an older position");
         let start = StartingPosition::AfterSequenceNumbers(position);
         let second = Counting::start(self.stack, COUNTED_STREAM, start, &self.observed).await?;
         Ok((second, in_a_batch))
@@ -285,75 +334,4 @@ impl<'a> Demo<'a> {
         split.new_starting_hash_key(middle.to_string()).send().await?;
         Ok(())
     }
-
-    /// Asks the table for every row whose changes could not be ordered.
-    async fn settle(&self) -> anyhow::Result<u64> {
-        let source = DynamoSource::new(self.stack.dynamodb());
-        let table = TableName::new(workload::TABLE);
-        let mut settled = 0;
-        loop {
-            let round = recheck::run(self.stack.store(), &source, &table, 0, now(), RECHECK_MARGIN).await?;
-            settled += round.settled;
-            if round.waiting == 0 {
-                return Ok(settled);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Every count beside a recount by a scan, and how many items the table has.
-    async fn compare(&self) -> anyhow::Result<(Vec<Compared>, u64)> {
-        let source = DynamoSource::new(self.stack.dynamodb());
-        let table = TableName::new(workload::TABLE);
-        let mut recounts = vec![Cells::new(); self.versions.len()];
-        let (mut orders, mut after) = (0, None);
-        loop {
-            let (page, next) = source.scan(&table, after).await?;
-            for (_, item) in &page {
-                orders += 1;
-                for (version, recount) in self.versions.iter().zip(&mut recounts) {
-                    let cells = contribution(version, Some(item));
-                    let cells = cells.map_err(|_| anyhow!("a scanned item has all its values"))?;
-                    add_cells(recount, &cells, 1);
-                }
-            }
-            after = next;
-            if after.is_none() {
-                break;
-            }
-        }
-        let mut counts = Vec::new();
-        for (version, recount) in self.versions.iter().zip(recounts) {
-            let live = read::run(self.stack.store(), version).await?;
-            let recount = Reading::sum(version.clone(), recount, live.cut.clone(), false);
-            counts.push(Compared { live, recount });
-        }
-        Ok((counts, orders))
-    }
-}
-
-impl Background {
-    fn start<F>(name: &'static str, task: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self
-    where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
-    {
-        let (stop, stopped) = oneshot::channel();
-        Self { name, stop, task: tokio::spawn(task(stopped)) }
-    }
-
-    async fn finish(self) -> anyhow::Result<()> {
-        // The receiver is gone only if the task ended by itself; then it says why.
-        let _ = self.stop.send(());
-        self.task.await?.with_context(|| format!("the {} failed", self.name))
-    }
-}
-
-/// Waits until a part of the pipeline has done all there is to do.
-async fn rest<T>(part: &str, done: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::time::timeout(REST_TIMEOUT, done).await.map_err(|_| {
-        anyhow!(
-            "the {part} did not come to rest within {} s; is the machine very busy?",
-            REST_TIMEOUT.as_secs()
-        )
-    })?
 }

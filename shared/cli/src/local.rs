@@ -9,6 +9,7 @@ mod place;
 mod retention;
 mod tables;
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use evercount_aws::config::{Config, SCHEMA_EVENTS_STREAM};
-use evercount_local::stack::{self, HandlerFuture, invoke, invoke_both, invoke_listener, now};
+use evercount_local::stack::{
+    self, HandlerFuture, INVOCATION_MICROS, LocalValidator, invoke, invoke_analyzer, invoke_both,
+    invoke_listener, now,
+};
 use evercount_local::{EmbeddedAws, EmbeddedOptions, Poller, PollerError, Stack, StartingPosition};
+use evercount_pipeline::adapt::AdaptOptions;
 use evercount_pipeline::count::CountMode;
 use evercount_pipeline::listen::ListenOptions;
 use serde_json::json;
@@ -29,7 +34,7 @@ use crate::target;
 use feed::Feed;
 use place::Place;
 use retention::Retention;
-use tables::Tables;
+use tables::{MARGIN_MICROS, Tables};
 
 pub use tables::log_changes;
 
@@ -40,6 +45,12 @@ const SHARDS: i32 = 1;
 /// How long what is on its way may take once a stop was asked for: first to be captured, then to
 /// be counted.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often versions are validated.
+const VALIDATE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Pages of ledger or source between two looks at the time.
+const PAGES: u32 = 4;
 
 /// Runs the command.
 pub async fn run(args: LocalArgs) -> anyhow::Result<Exit> {
@@ -90,6 +101,18 @@ async fn serve(
     let listen = ListenOptions { format: config.options.format, epoch: config.options.epoch };
     let listener = stack.listener(listen, SCHEMA_EVENTS_STREAM, feed.listen_hook());
     let handler = retention.watching(invoke_both(invoke_listener(&listener), invoke(&counter)));
+    let adapt = AdaptOptions {
+        has_ledger: true,
+        source_is_readable: true,
+        epoch: config.options.epoch,
+        margin: MARGIN_MICROS,
+        pages: PAGES,
+    };
+    let analyzer = stack.analyzer(adapt, Arc::clone(&feed), feed.analyze_hook());
+    let validator = stack.validator(adapt, Arc::clone(&feed), feed.validate_hook());
+    let mut events =
+        stack.poller(SCHEMA_EVENTS_STREAM, stack::BATCH_SIZE, StartingPosition::TrimHorizon).await?;
+    let (stop_analyzing, analyzing_stopped) = watch::channel(false);
     let (stop_capture, capture_stopped) = watch::channel(false);
     let (stop_counting, counting_stopped) = watch::channel(false);
     let mut tables = Tables::new(stack, aws, &stream, config.options.epoch, Arc::clone(&feed));
@@ -109,7 +132,13 @@ async fn serve(
         stop_counting.send_replace(true);
         Ok(())
     };
-    let counting = count(&mut poller, handler, counting_stopped);
+    let counting = async {
+        let counted = count(&mut poller, handler, counting_stopped).await;
+        // What was listened to last is planned for, or nobody would read it: the stream ends here.
+        stop_analyzing.send_replace(true);
+        counted
+    };
+    let analyzing = count(&mut events, invoke_analyzer(&analyzer), analyzing_stopped);
     let asked_twice = async {
         signals.next().await;
         feed.tell("stopping once everything written is counted; ask again to stop at once");
@@ -117,9 +146,10 @@ async fn serve(
         signals.next().await;
     };
     let ended = tokio::select! {
-        ended = async { tokio::try_join!(counting, capture) } => ended.map(drop),
+        ended = async { tokio::try_join!(counting, analyzing, capture) } => ended.map(drop),
         () = asked_twice => Ok(()),
         never = feed.run() => match never {},
+        never = validate(&validator, &feed) => match never {},
         never = retention.run(aws, &stream) => match never {},
     };
     feed.flush();
@@ -136,6 +166,17 @@ where
         Ok(drained) => drained.map(drop),
         // The change log has what was not counted in time; the next run reads it again.
         Err(_) => Ok(()),
+    }
+}
+
+/// Validates versions again and again. A round that is cut short is taken up by the next run.
+async fn validate(validator: &LocalValidator<Arc<Feed>>, feed: &Feed) -> Infallible {
+    loop {
+        tokio::time::sleep(VALIDATE_PAUSE).await;
+        match Box::pin(validator.handle(now().saturating_add(INVOCATION_MICROS))).await {
+            Ok(_) => feed.well("versions"),
+            Err(error) => feed.trouble("versions", error),
+        }
     }
 }
 

@@ -1,19 +1,25 @@
 //! The `evercount` command.
 
+mod answer;
 mod args;
 mod audit;
+mod backfill;
 mod capture;
 mod count;
 mod counts;
 mod demo;
 mod doctor;
+mod drive;
 mod exit;
 mod local;
+mod plan;
+mod policy;
 mod quarantine;
 mod replay;
 mod schema;
 mod show;
 mod target;
+mod version;
 
 use std::process::ExitCode;
 
@@ -46,6 +52,10 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Counts(args) => counts::run(args).await,
         Command::Quarantine(command) => quarantine::run(command).await,
         Command::Schema(command) => schema::run(command).await,
+        Command::Plan(command) => plan::run(command).await,
+        Command::Version(command) => version::run(command).await,
+        Command::Backfill(command) => backfill::run(command).await,
+        Command::Policy(command) => policy::run(command).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -10,15 +10,21 @@ use anyhow::Context;
 use changes::Changes;
 use evercount_aws::counter::Counter;
 use evercount_aws::dynamo::{DynamoStore, TableNames};
+use evercount_core::adoption::{Adjustment, PlanOutcome, PolicyBook};
 use evercount_core::chunk::{self, Content, Delivery, Facts, Mode, Poison, Tally};
 use evercount_core::definition::CountDefinition;
 use evercount_core::lane::{LaneId, SequenceNumber};
-use evercount_core::logic::Coverage;
+use evercount_core::logic::{Coverage, LogicState};
 use evercount_core::placement::Placement;
 use evercount_core::reading::Reading;
 use evercount_local::put::{Entry, put_in_order};
-use evercount_local::stack::{self, LocalListener, invoke, invoke_listener, now};
+use evercount_local::stack::{
+    self, INVOCATION_MICROS, LocalAnalyzer, LocalListener, LocalValidator, invoke, invoke_analyzer,
+    invoke_listener, now,
+};
 use evercount_local::{EmbeddedOptions, Poller, Stack, StartingPosition};
+use evercount_pipeline::adapt::AdaptOptions;
+use evercount_pipeline::alert::MemoryAlerts;
 use evercount_pipeline::count::{BatchReport, CountMode, CountOptions};
 use evercount_pipeline::listen::ListenOptions;
 use evercount_pipeline::ports::{CatalogStore, CountStore};
@@ -62,7 +68,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
     // What was made for the replay is removed, whatever became of it.
     remove(&stack, &format!("replay-{unique}")).await;
     stack.stop().await;
-    let Counted { totals, readings, changes } = counted?;
+    let Counted { totals, readings, changes, adjustments } = counted?;
     if args.output.json {
         show::document(&json!({
             "records": {
@@ -76,11 +82,11 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
             },
             "counts": readings.iter().map(show::reading_json).collect::<Vec<_>>(),
             "schema_changes": changes,
-            "adjustments": [],
+            "adjustments": adjustments.iter().map(show::adjustment_json).collect::<Vec<_>>(),
             "cost": {"write_units": totals.write_units, "transactions": totals.commits},
         }));
     } else {
-        text(&totals, &readings, &changes);
+        text(&totals, &readings, &changes, &adjustments);
     }
     Ok(Exit::Ok)
 }
@@ -134,6 +140,7 @@ struct Counted {
     totals: Totals,
     readings: Vec<Reading>,
     changes: Vec<serde_json::Value>,
+    adjustments: Vec<Adjustment>,
 }
 
 struct Replay<'a> {
@@ -145,6 +152,9 @@ struct Replay<'a> {
     listening: Poller,
     listener: Arc<LocalListener>,
     changes: Changes,
+    analyzing: Poller,
+    analyzer: Arc<LocalAnalyzer<MemoryAlerts>>,
+    validator: LocalValidator<MemoryAlerts>,
     totals: Arc<Mutex<Totals>>,
 }
 
@@ -186,7 +196,34 @@ impl<'a> Replay<'a> {
         let batch_size = usize::try_from(args.batch_size).unwrap_or(stack::BATCH_SIZE);
         let counting = stack.poller(&stream, batch_size, StartingPosition::TrimHorizon).await?;
         let listening = stack.poller(&stream, batch_size, StartingPosition::TrimHorizon).await?;
-        Ok(Self { stack, args, stream, counting, counter, listening, listener, changes, totals })
+        let analyzing = stack.poller(&events, batch_size, StartingPosition::TrimHorizon).await?;
+        let adapt = AdaptOptions {
+            has_ledger: options.mode == CountMode::Ledger,
+            // A capture has no source to ask.
+            source_is_readable: false,
+            epoch: options.epoch,
+            margin: 0,
+            pages: u32::MAX,
+        };
+        if let Some(file) = &args.policy {
+            stack.store().set_policy_book(&policies(file)?).await?;
+        }
+        let analyzer = stack.analyzer(adapt, MemoryAlerts::default(), Arc::new(|_, _| {}));
+        let validator = stack.validator(adapt, MemoryAlerts::default(), Arc::new(|_| {}));
+        Ok(Self {
+            stack,
+            args,
+            stream,
+            counting,
+            counter,
+            listening,
+            listener,
+            changes,
+            analyzing,
+            analyzer,
+            validator,
+            totals,
+        })
     }
 
     async fn run(mut self, mut captures: Captures) -> anyhow::Result<Counted> {
@@ -211,12 +248,16 @@ impl<'a> Replay<'a> {
             progress.set_message(self.told());
         }
         progress.finish_and_clear();
+        let store = self.stack.store();
         let mut readings = Vec::new();
-        for version in self.stack.store().versions().await? {
-            readings.push(read::run(self.stack.store(), &version).await?);
+        for version in store.versions().await? {
+            if version.state == LogicState::Active {
+                readings.push(read::run(store, &version).await?);
+            }
         }
+        let adjustments = store.adjustments(None).await?;
         let totals = std::mem::take(&mut *self.totals.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Counted { totals, readings, changes: self.changes.json() })
+        Ok(Counted { totals, readings, changes: self.changes.json(), adjustments })
     }
 
     /// Puts records on the stream, listens to them and counts them.
@@ -226,9 +267,14 @@ impl<'a> Replay<'a> {
         for (window, lines) in window.chunks(step).zip(lines.chunks(step)) {
             let sequences = put_in_order(self.stack.kinesis(), &self.stream, window).await?;
             self.changes.note(sequences.into_iter().zip(lines.iter().copied()));
+            let found = self.changes.found();
             self.listening.run_until_idle(invoke_listener(&self.listener)).await?;
+            if self.changes.found() > found {
+                self.analyzing.run_until_idle(invoke_analyzer(&self.analyzer)).await?;
+            }
         }
         self.counting.run_until_idle(invoke(&self.counter)).await?;
+        self.validator.handle(now().saturating_add(INVOCATION_MICROS)).await?;
         if let Some(embedded) = self.stack.embedded_aws() {
             // Both have read all there is.
             embedded.forget(&self.stream, &self.counting.checkpoints().await).await;
@@ -285,7 +331,7 @@ fn progress(quiet: bool) -> ProgressBar {
     bar
 }
 
-fn text(totals: &Totals, readings: &[Reading], changes: &[serde_json::Value]) {
+fn text(totals: &Totals, readings: &[Reading], changes: &[serde_json::Value], adjustments: &[Adjustment]) {
     let tally = &totals.tally;
     show::line(format!(
         "{} records: {} applied, {} duplicates, {} late, {} passed by, {} ambiguous, {} quarantined",
@@ -309,8 +355,28 @@ fn text(totals: &Totals, readings: &[Reading], changes: &[serde_json::Value]) {
         show::line(format!("{} schema changes", changes.len()));
         changes::text(changes).into_iter().for_each(show::line);
     }
+    let affected: Vec<&Adjustment> =
+        adjustments.iter().filter(|one| one.outcome != PlanOutcome::NotAffected).collect();
+    if !affected.is_empty() {
+        show::line("");
+        show::line(format!("{} counts adjusted", affected.len()));
+        affected.into_iter().map(adjustment_line).for_each(show::line);
+    }
     for reading in readings {
         show::line("");
         show::reading(reading);
     }
+}
+
+/// What became of one count, in a line.
+fn adjustment_line(one: &Adjustment) -> String {
+    let (plan, outcome) = (&one.plan, one.outcome.name().replace('_', " "));
+    let to = one.to.map_or_else(String::new, |to| format!(" → v{to}"));
+    format!("  {}  v{}{to}  {}, {outcome}: {}", plan.definition, plan.from, plan.class.name(), plan.sentence)
+}
+
+/// Reads a file of policies.
+fn policies(file: &std::path::Path) -> anyhow::Result<PolicyBook> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
+    Ok(evercount_wire::policy::from_toml(&text, &file.display().to_string())?)
 }

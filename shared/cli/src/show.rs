@@ -1,5 +1,9 @@
 //! What a person sees: tables, readings and failures, printed in one place.
 
+mod adjustment;
+
+pub use adjustment::adjustment_json;
+
 use std::io::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -204,7 +208,7 @@ fn estimate_json(estimate: &Estimate) -> Value {
 }
 
 /// Adds the fields of one object to another.
-fn extend(object: &mut Value, with: Value) {
+pub fn extend(object: &mut Value, with: Value) {
     if let (Value::Object(object), Value::Object(with)) = (object, with) {
         object.extend(with);
     }
@@ -218,7 +222,8 @@ fn atom_text(reading: &Reading, number: u16) -> String {
 }
 
 /// The groups of a reading, the largest first.
-fn groups(reading: &Reading) -> Table {
+#[must_use]
+pub fn groups(reading: &Reading) -> Table {
     let distinct = reading.distinct.as_ref();
     let about = |estimate: Option<&Estimate>| estimate.map(|estimate| format!("~{}", estimate.n));
     let mut shown = match &reading.logic.definition.distinct {

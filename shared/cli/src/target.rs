@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use evercount_aws::config::Config;
+use evercount_core::order::{CLOCK_SKEW_BOUND, Micros};
 use evercount_local::{EmbeddedOptions, Stack};
 use serde_json::{Value, json};
 
@@ -120,12 +121,38 @@ pub struct Opened {
     pub config: Config,
 }
 
+/// Margin on AWS, in seconds: more than clocks of AWS services differ, with room for late records.
+const MARGIN_AWS: u32 = 900;
+/// Margin on one machine, in seconds, where there is one clock.
+const MARGIN_LOCAL: u32 = 1;
+
 impl Opened {
+    /// How far the clocks of reader and source may differ, microseconds, unless a person says
+    /// otherwise in seconds.
+    #[must_use]
+    pub fn margin(&self, seconds: Option<u32>) -> Micros {
+        let margin = seconds.unwrap_or(match &self.target {
+            Target::Endpoint(url) if is_of_this_machine(url) => MARGIN_LOCAL,
+            Target::Aws | Target::Endpoint(_) => MARGIN_AWS,
+            Target::Embedded { .. } | Target::Local { .. } => MARGIN_LOCAL,
+        });
+        // Below the skew bound, what is read could not be told from what was just written.
+        (Micros::from(margin) * 1_000_000).max(CLOCK_SKEW_BOUND)
+    }
+
     /// The target as JSON output names it.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!(self.target.to_string())
     }
+}
+
+/// Whether an endpoint is on this machine, and so has its clock.
+fn is_of_this_machine(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| {
+        host.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    })
 }
 
 /// The settings of the environment.
@@ -171,4 +198,22 @@ pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
     };
     let stack = stack.with_context(|| format!("could not open the target: {target}"))?;
     Ok(Opened { target, stack, config })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_on_this_machine_has_its_clock() {
+        for here in ["http://127.0.0.1:4566", "http://localhost:8000/", "https://localhost", "http://[::1]:1"]
+        {
+            assert!(is_of_this_machine(here), "{here}");
+        }
+        for there in
+            ["https://dynamodb.eu-central-1.amazonaws.com", "http://localhost.example:1", "http://10.0.0.1"]
+        {
+            assert!(!is_of_this_machine(there), "{there}");
+        }
+    }
 }

@@ -203,6 +203,37 @@ async fn counts_follow_the_writes_and_outlive_the_process() {
 }
 
 #[tokio::test]
+async fn a_count_follows_an_attribute_that_gets_another_name() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let local = Local::start(home);
+    create_table(&local.dynamodb, "orders").await;
+    let create = ["count", "create", "by-status", "--table", "orders", "--group-by", "status"];
+    assert_eq!(json(home, &create).0, 0);
+    put(&local.dynamodb, "orders", 0..40, "open").await;
+    wait_for(home, "by-status", 40, true);
+    for id in 0..30 {
+        let call = local.dynamodb.put_item().table_name("orders");
+        let call = call.item("id", AttributeValue::S(id.to_string()));
+        call.item("state", AttributeValue::S("open".to_owned())).send().await.unwrap();
+    }
+    let started = Instant::now();
+    loop {
+        let count = wait_for(home, "by-status", 40, true);
+        let groups = count["groups"].as_array().unwrap();
+        if groups.len() == 1 && groups[0]["key"]["state"] == "open" {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{count:#}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let printed = local.stop("-INT").join("\n");
+    for told in ["plan for `by-status` (A1): `status` was renamed to `state`", "`by-status` v0002 promoted"] {
+        assert!(printed.contains(told), "{told}: {printed}");
+    }
+}
+
+#[tokio::test]
 async fn rows_from_before_a_count_are_added_by_an_audit() {
     let home = TempDir::new().unwrap();
     let home = home.path();

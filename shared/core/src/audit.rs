@@ -5,9 +5,9 @@
 //! otherwise the row read is the row's last state. So an audit may repair while writers go on.
 
 use crate::change::{Change, RowKey};
-use crate::counting::{self, Contributions};
+use crate::counting::{self, Cells, Contributions};
 use crate::ledger::LedgerRow;
-use crate::logic::LogicVersion;
+use crate::logic::{LogicVersion, TableLogic};
 use crate::order::{Micros, OrderVersion};
 use crate::value::Item;
 
@@ -93,6 +93,7 @@ pub fn compare(
     image: Option<&Item>,
     version: &OrderVersion,
     logic: &LogicVersion,
+    table: &TableLogic,
 ) -> Finding {
     if row.is_some_and(|row| row.version > *version) {
         return Finding::InFlux;
@@ -100,8 +101,8 @@ pub fn compare(
     if row.is_some_and(|row| row.ambiguous.is_some()) {
         return Finding::Differs(Cause::Ambiguous);
     }
-    let Ok(recount) = counting::contribution(logic, image) else { return Finding::InFlux };
-    let counted = row.and_then(|row| row.contributions.get(&logic.id)).cloned().unwrap_or_default();
+    let Ok(recount) = counting::contribution(logic, image, Some(version)) else { return Finding::InFlux };
+    let counted = counted(row, logic, table);
     if recount == counted {
         return Finding::Agrees;
     }
@@ -112,6 +113,13 @@ pub fn compare(
         (Some(_), Some(_)) => Cause::Stale,
         (Some(_), None) => Cause::DeleteNeverDelivered,
     })
+}
+
+/// What a row counts for under a version, whole.
+#[must_use]
+pub fn counted(row: Option<&LedgerRow>, logic: &LogicVersion, table: &TableLogic) -> Cells {
+    let whole = row.map(|row| counting::whole(table, &row.contributions));
+    whole.and_then(|mut whole| whole.remove(&logic.id)).unwrap_or_default()
 }
 
 /// Whether a row belongs to a sample of one in `one_in` rows. The choice depends on the key

@@ -11,7 +11,7 @@ use crate::change::{Change, Passed, RowKey, TableEvent, TableName};
 use crate::counting::Cells;
 use crate::lane::{LaneId, LaneState, SequenceNumber};
 use crate::ledger::LedgerRow;
-use crate::logic::{Catalog, LogicId, LogicVersion};
+use crate::logic::{Catalog, LogicId};
 use crate::order::{Floor, Micros};
 
 mod plan;
@@ -223,17 +223,23 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn logic_of(&self, table: &TableName) -> impl Iterator<Item = &'a LogicVersion> + Clone + use<'a> {
-        self.catalog.of_table(table).iter().map(AsRef::as_ref)
+    /// The ledger row of a source row: that of the table's oldest name.
+    fn ledger_key(&self, row: &RowKey) -> RowKey {
+        RowKey { table: self.catalog.ledger_name(&row.table).clone(), identity: row.identity.clone() }
     }
 
     fn is_below_floor(&self, change: &Change) -> bool {
-        self.floors.get(&change.row.table).is_some_and(|floor| floor.covers(&change.version, change.at))
+        let table = self.catalog.ledger_name(&change.row.table);
+        self.floors.get(table).is_some_and(|floor| floor.covers(&change.version, change.at))
     }
 
     fn affected_by(&self, poison: &Poison) -> Vec<LogicId> {
         match &poison.table {
-            Some(table) => self.logic_of(table).map(|one| one.id.clone()).collect(),
+            Some(table) => {
+                let definitions = self.catalog.of_table(table).iter().map(|one| &one.id.definition);
+                let distinct: BTreeSet<_> = definitions.collect();
+                distinct.into_iter().map(LogicId::doubt_of).collect()
+            }
             // It could have been a change of any table.
             None => vec![LogicId::unattributed()],
         }
@@ -253,21 +259,38 @@ pub struct Chunk {
     pub bytes: usize,
 }
 
+/// Whether a catalog knows every version that rows contribute to. Where it does not, the version is
+/// gone, or it started after the catalog was read and its cells would be left behind: only a catalog
+/// read after the rows tells which.
+#[must_use]
+pub fn knows_all<'a>(catalog: &Catalog, rows: impl IntoIterator<Item = (&'a RowKey, &'a LedgerRow)>) -> bool {
+    rows.into_iter().all(|(key, row)| {
+        catalog.table(&key.table).is_none_or(|logic| {
+            let known = || logic.live.iter().chain(&logic.draining);
+            row.contributions.keys().all(|id| known().any(|version| version.id == *id))
+        })
+    })
+}
+
 /// The rows that deliveries touch and somebody counts, of as many leading deliveries as one
 /// chunk may take; with the number of those deliveries.
 #[must_use]
 pub fn rows_needed(deliveries: &[Delivery], catalog: &Catalog) -> (BTreeSet<RowKey>, usize) {
     let mut rows = BTreeSet::new();
     for (taken, delivery) in deliveries.iter().enumerate() {
-        let mut touched: Vec<&RowKey> = Vec::new();
+        let mut touched: Vec<RowKey> = Vec::new();
         if let Content::Changes(changes) = &delivery.content {
             let counted = changes.iter().filter(|change| !catalog.of_table(&change.row.table).is_empty());
-            touched.extend(counted.map(|change| &change.row).filter(|row| !rows.contains(*row)));
+            let keys = counted.map(|change| RowKey {
+                table: catalog.ledger_name(&change.row.table).clone(),
+                identity: change.row.identity.clone(),
+            });
+            touched.extend(keys.filter(|row| !rows.contains(row)));
         }
         if taken > 0 && rows.len() + touched.len() > ROWS_MAX {
             return (rows, taken);
         }
-        rows.extend(touched.into_iter().cloned());
+        rows.extend(touched);
     }
     (rows, deliveries.len())
 }

@@ -1,12 +1,16 @@
 //! Counting: what one image adds to each cell of a logic version. The only interpreter of
 //! counting logic; pure, so the same image gives the same cells on every evaluation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::definition::CountDefinition;
 use crate::distinct;
 use crate::group::{Cell, GroupId, Grouped, group_of};
-use crate::logic::{LogicId, LogicVersion};
-use crate::predicate::Truth;
+use crate::logic::{Base, LogicId, LogicState, LogicVersion, TableLogic};
+use crate::migration::{migrate, migrate_beyond};
+use crate::order::OrderVersion;
+use crate::predicate::{Predicate, Truth};
 use crate::value::{Item, Value};
 
 /// Signed counts by cell, of one logic version.
@@ -18,15 +22,26 @@ pub type Contributions = BTreeMap<LogicId, Cells>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unavailable;
 
-/// What an image counts for under a logic version; nothing for an absent image. Where distinct
-/// values are counted, an item whose attribute is absent or NULL counts as an item and adds no
-/// value, as in SQL's `COUNT(*), COUNT(DISTINCT x)`.
+/// What an image counts for under a logic version; nothing for an absent image. `at` is the
+/// image's place in the source's log, where it is known: an image from before a change of shape is
+/// read as the new shape has it. Where distinct values are counted, an item whose attribute is
+/// absent or NULL counts as an item and adds no value, as in SQL's
+/// `COUNT(*), COUNT(DISTINCT x)`.
 ///
 /// # Errors
 /// [`Unavailable`] where a referenced value was not sent.
-pub fn contribution(logic: &LogicVersion, image: Option<&Item>) -> Result<Cells, Unavailable> {
+pub fn contribution(
+    logic: &LogicVersion,
+    image: Option<&Item>,
+    at: Option<&OrderVersion>,
+) -> Result<Cells, Unavailable> {
+    let Some(item) = image else { return Ok(Cells::new()) };
+    cells_of(logic, &migrate(&logic.migration, item, at).0)
+}
+
+/// What an item of the shape that the definition speaks of counts for.
+fn cells_of(logic: &LogicVersion, item: &Item) -> Result<Cells, Unavailable> {
     let mut cells = Cells::new();
-    let Some(item) = image else { return Ok(cells) };
     let definition = &logic.definition;
     let truth = match &definition.filter {
         None => Truth::True,
@@ -41,8 +56,13 @@ pub fn contribution(logic: &LogicVersion, image: Option<&Item>) -> Result<Cells,
             evaluation.truth
         }
     };
-    if truth == Truth::True {
-        let cell = match group_of(&definition.group_by, item) {
+    if truth == Truth::True || definition.headroom.truth {
+        let grouped = if definition.headroom.is_empty() {
+            group_of(&definition.group_by, item)
+        } else {
+            with_truths(definition, item, group_of(&definition.dimensions(), item))
+        };
+        let cell = match grouped {
             Grouped::Key(key) => Cell::Group(key),
             Grouped::Overlong => Cell::Overflow,
             Grouped::Unavailable => return Err(Unavailable),
@@ -59,6 +79,139 @@ pub fn contribution(logic: &LogicVersion, image: Option<&Item>) -> Result<Cells,
         cells.insert(cell, 1);
     }
     Ok(cells)
+}
+
+fn with_truths(definition: &CountDefinition, item: &Item, grouped: Grouped) -> Grouped {
+    match (grouped, definition.filter.as_ref().filter(|_| definition.headroom.truth)) {
+        (Grouped::Key(mut key), Some(filter)) => {
+            let truths = filter.truths(item).into_iter().enumerate();
+            key.0.extend(truths.map(|(atom, truth)| (Predicate::truth_path(atom), truth)));
+            Grouped::Key(key)
+        }
+        (grouped, _) => grouped,
+    }
+}
+
+/// What an image counts for under every live version of its table.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Targets {
+    /// What it counts for, whole.
+    pub cells: Contributions,
+    /// Versions that could not judge it and were given the image of their parent's judgement
+    /// instead: a shadow's failure is evidence, and never a failed batch.
+    pub failed: BTreeSet<LogicId>,
+    /// Versions for which it is of an earlier shape than their parents knew.
+    pub earlier: BTreeSet<LogicId>,
+}
+
+/// What an image counts for under the live versions of its table (parents first).
+///
+/// # Errors
+/// [`Unavailable`] where the active version, or one that is counted from nothing, cannot judge it.
+pub fn targets(
+    live: &[Arc<LogicVersion>],
+    image: Option<&Item>,
+    at: Option<&OrderVersion>,
+) -> Result<Targets, Unavailable> {
+    let mut targets = Targets::default();
+    let Some(item) = image else { return Ok(targets) };
+    for version in live {
+        let known = live.iter().find(|one| version.comes_from(one)).map(|parent| parent.migration.as_slice());
+        let (item, was_earlier) = migrate_beyond(known.unwrap_or_default(), &version.migration, item, at);
+        if was_earlier {
+            targets.earlier.insert(version.id.clone());
+        }
+        let cells = match cells_of(version, &item) {
+            Ok(cells) => cells,
+            Err(Unavailable) if version.state == LogicState::Active || version.base == Base::Own => {
+                return Err(Unavailable);
+            }
+            Err(Unavailable) => {
+                targets.failed.insert(version.id.clone());
+                parent_image(version, &targets.cells)
+            }
+        };
+        if !cells.is_empty() {
+            targets.cells.insert(version.id.clone(), cells);
+        }
+    }
+    Ok(targets)
+}
+
+/// The image of what `cells` hold for a version's parent; nothing where it has none.
+#[must_use]
+pub fn parent_image(version: &LogicVersion, cells: &Contributions) -> Cells {
+    match (&version.base, version.base_id()) {
+        (Base::Derived { transform, .. }, Some(parent)) => {
+            cells.get(&parent).map(|cells| transform.apply(cells)).unwrap_or_default()
+        }
+        _ => Cells::new(),
+    }
+}
+
+/// What a version's judgement is held against: the image of its parent's, or, where it is counted
+/// from nothing, what the parent counts; nothing where it has no parent.
+#[must_use]
+pub fn beside(version: &LogicVersion, cells: &Contributions) -> Cells {
+    match (&version.base, version.parent) {
+        (Base::Derived { .. }, _) => parent_image(version, cells),
+        (Base::Own, Some(number)) => {
+            let parent = LogicId { definition: version.id.definition.clone(), number };
+            cells.get(&parent).cloned().unwrap_or_default()
+        }
+        (Base::Own, None) => Cells::new(),
+    }
+}
+
+/// What is stored of a row that counts for `targets`: of a derived version only by how much it
+/// differs from the image of its parent ([`Base`]). Versions that are no longer evaluated get
+/// nothing, so that what they held goes over to those derived from them.
+#[must_use]
+pub fn stored(live: &[Arc<LogicVersion>], targets: &Contributions) -> Contributions {
+    let mut stored = Contributions::new();
+    for version in live {
+        let mut cells = targets.get(&version.id).cloned().unwrap_or_default();
+        add_cells(&mut cells, &parent_image(version, targets), -1);
+        if !cells.is_empty() {
+            stored.insert(version.id.clone(), cells);
+        }
+    }
+    stored
+}
+
+/// What stored cells (a row's, or the sum over lanes and rows) come to for every version of a
+/// table, those that are drained included: the inverse of [`stored`].
+#[must_use]
+pub fn whole(table: &TableLogic, stored: &Contributions) -> Contributions {
+    let mut whole = Contributions::new();
+    let mut left: Vec<&Arc<LogicVersion>> = table.draining.iter().chain(&table.live).collect();
+    // Parents first; a chain of versions is as long as the list at most.
+    left.sort_by_key(|version| version.id.number);
+    for version in left {
+        let mut cells = parent_image(version, &whole);
+        add_cells(&mut cells, stored.get(&version.id).unwrap_or(&Cells::new()), 1);
+        whole.insert(version.id.clone(), cells);
+    }
+    whole.retain(|_, cells| !cells.is_empty());
+    whole
+}
+
+/// Moves what a row counts for by name, and adds to sketches, to where the groups beyond a cap are
+/// counted together.
+pub fn into_overflow(cells: &mut Cells) {
+    let mut shared = Cells::new();
+    cells.retain(|cell, n| {
+        let to = match cell {
+            Cell::Group(_) => Cell::Overflow,
+            Cell::Register { group: Some(_), register, rank } => {
+                Cell::Register { group: None, register: *register, rank: *rank }
+            }
+            _ => return true,
+        };
+        *shared.entry(to).or_insert(0) += *n;
+        false
+    });
+    add_cells(cells, &shared, 1);
 }
 
 /// Adds `sign` times `part` to `sum`, dropping what cancels out.
@@ -81,18 +234,6 @@ pub fn add_cells(sum: &mut Cells, part: &Cells, sign: i64) {
             sum.remove(cell);
         }
     }
-}
-
-/// The columns of an image that any of the logic versions reads: what a ledger row remembers.
-#[must_use]
-pub fn project<'a>(logic: impl IntoIterator<Item = &'a LogicVersion>, image: &Item) -> Item {
-    let mut projection = Item::new();
-    for path in logic.into_iter().flat_map(|version| version.definition.paths()) {
-        if let Some((name, value)) = image.get_key_value(path.column_name()) {
-            projection.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-    }
-    projection
 }
 
 /// The image with every value that was not sent taken from what the row held before.

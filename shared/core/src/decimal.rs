@@ -123,6 +123,33 @@ impl Decimal {
         text.parse().ok()
     }
 
+    /// The number rounded half away from zero to so many digits after the point, as SQL databases
+    /// round on assignment; `None` keeps all of them.
+    #[must_use]
+    pub fn rounded(&self, scale: Option<u16>) -> Option<Self> {
+        let Some(scale) = scale else { return Some(self.clone()) };
+        let beyond = -(i64::from(self.exponent) + i64::from(scale));
+        let Ok(beyond) = usize::try_from(beyond) else { return Some(self.clone()) };
+        if beyond == 0 {
+            return Some(self.clone());
+        }
+        // What is cut is less than half a unit where it has fewer digits than there are places.
+        let Some(kept) = self.digits.len().checked_sub(beyond) else { return Some(Self::zero()) };
+        let (kept, cut) = self.digits.split_at(kept);
+        let mut digits: Vec<u8> = std::iter::once(b'0').chain(kept.bytes()).collect();
+        if cut.as_bytes().first().is_some_and(|first| *first >= b'5') {
+            for digit in digits.iter_mut().rev() {
+                if *digit < b'9' {
+                    *digit += 1;
+                    break;
+                }
+                *digit = b'0';
+            }
+        }
+        let digits = String::from_utf8(digits).ok()?;
+        Self::from_digits(self.negative, &digits, -i64::from(scale)).ok()
+    }
+
     fn cmp_magnitude(&self, other: &Self) -> Ordering {
         match (self.is_zero(), other.is_zero()) {
             (true, true) => Ordering::Equal,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::change::TableName;
 use crate::path::Path;
 use crate::predicate::Predicate;
+use crate::transform::Transform;
 
 /// Most grouping attributes of a definition.
 pub const GROUP_BY_MAX: usize = 8;
@@ -68,12 +69,54 @@ pub struct CountDefinition {
     pub distinct: Option<Path>,
     /// Distinct groups counted by name; see [`GROUPS_MAX_DEFAULT`].
     pub groups_max: u32,
+    /// What is counted beside what is asked for, so that likely changes need no rescan.
+    pub headroom: Headroom,
+}
+
+/// Extra dimensions that are counted and not shown. They cost a counter for each combination that
+/// occurs, and turn refinements and changed conditions from reading the source into arithmetic.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Headroom {
+    /// Attributes to count by, beside the grouping ones.
+    pub attributes: Vec<Path>,
+    /// Whether each atom of the condition is a dimension of its own (true, false or unknown) and
+    /// items that fail the condition are counted as well.
+    pub truth: bool,
+}
+
+impl Headroom {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && !self.truth
+    }
 }
 
 impl CountDefinition {
     /// Every path the definition reads.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         let filter = self.filter.iter().flat_map(Predicate::paths);
-        self.group_by.iter().chain(filter).chain(&self.distinct)
+        self.group_by.iter().chain(filter).chain(&self.distinct).chain(&self.headroom.attributes)
+    }
+
+    /// What cells are kept by: the grouping attributes, and those of the headroom.
+    #[must_use]
+    pub fn dimensions(&self) -> Vec<Path> {
+        let extra = self.headroom.attributes.iter().filter(|path| !self.group_by.contains(path));
+        self.group_by.iter().chain(extra).cloned().collect()
+    }
+
+    /// What the cells of a definition with headroom are brought to when they are read; `None`
+    /// where they are kept as they are read.
+    #[must_use]
+    pub fn view(&self) -> Option<Transform> {
+        (!self.headroom.is_empty()).then(|| Transform {
+            actions: Vec::new(),
+            keep: self.filter.as_ref().filter(|_| self.headroom.truth).map(Predicate::over_truths),
+            group_by: self.group_by.clone(),
+            atoms: (0..self.filter.as_ref().map_or(0, |filter| filter.atoms().len()))
+                .map(|atom| u16::try_from(atom).ok())
+                .collect(),
+        })
     }
 }

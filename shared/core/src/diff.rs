@@ -3,7 +3,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod constraint;
-mod retype;
+pub(crate) mod retype;
 
 use std::collections::{BTreeMap, BTreeSet};
 

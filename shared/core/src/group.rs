@@ -101,4 +101,48 @@ pub enum Cell {
         /// The rank.
         rank: u8,
     },
+    /// Changes whose before image shows another value, in a column that the definition reads, than
+    /// the change before it left: rows were rewritten, and the stream did not tell. A tally, like
+    /// [`Cell::Evidence`]; a reading says that there is one.
+    Untold,
+    /// Changes for which a derived version was held against the image of its parent. A tally that
+    /// only grows: no row contributes it, and no reading shows it.
+    Evidence {
+        /// How they compared.
+        outcome: Outcome,
+        /// The group under the derived version; `None` where the change is in none, or there were
+        /// too many groups to tally by name.
+        group: Option<GroupId>,
+    },
+}
+
+/// How a row's contribution under a derived version compares with the image of what it
+/// contributes to the parent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Outcome {
+    /// They relate as the plan says they must.
+    Agreed,
+    /// They differ, and the plan says why they may: the row has the new shape, of which the
+    /// parent's logic knows nothing.
+    Explained,
+    /// They differ, and must not.
+    Unexplained,
+    /// The derived version could not judge the row.
+    Failed,
+}
+
+impl Outcome {
+    /// All of them with their stored names.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Agreed, "agreed"),
+        (Self::Explained, "explained"),
+        (Self::Unexplained, "unexplained"),
+        (Self::Failed, "failed"),
+    ];
+
+    /// The stored name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(one, _)| *one == self).map_or("", |(_, name)| name)
+    }
 }

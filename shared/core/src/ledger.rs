@@ -7,9 +7,10 @@
 //! is marked ambiguous, its counts carry `uncertain`, and a recheck asks the source.
 
 use crate::change::Change;
-use crate::counting::{self, Contributions, Unavailable};
-use crate::group::Cell;
-use crate::logic::LogicVersion;
+use crate::counting::{self, Contributions, Targets, Unavailable};
+use crate::group::{Cell, Outcome};
+use crate::logic::{LogicVersion, Relation, TableLogic};
+use crate::migration::{migrate, migrate_beyond};
 use crate::order::{Basis, CLOCK_SKEW_BOUND, Micros, OrderVersion};
 use crate::value::{Item, Value, digest};
 
@@ -17,6 +18,10 @@ use crate::value::{Item, Value, digest};
 /// enough that ninety of them fit a 4 MB transaction; a longer value still counts, but cannot be
 /// filled in when a later change leaves it out.
 pub const REMEMBERED_BYTES_MAX: usize = 4_096;
+/// Most bytes that a ledger row remembers of columns which no definition reads and the table's
+/// adopted shape does not know. Enough for the handful of columns that a schema change adds; a
+/// whole wide row would double the price of every write.
+pub const STRANGE_BYTES_MAX: usize = 512;
 
 /// What the ledger knows of one source row.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,10 +33,14 @@ pub struct LedgerRow {
     /// Whether the row exists after it. A row that does not is a tombstone: it keeps a late
     /// change from bringing the row back.
     pub present: bool,
-    /// What the row adds to each live logic version.
+    /// What the row adds to the cells of each logic version (see [`counting::stored`]).
     pub contributions: Contributions,
-    /// The columns that any definition reads.
+    /// The columns that any definition reads, and those that the adopted shape of the table does
+    /// not know.
     pub remembered: Item,
+    /// Whether the image had columns to remember that were left out for their size, so that the
+    /// row cannot be judged anew from what is remembered.
+    pub cut: bool,
     /// Digest of the image before the change; 0 where there was none.
     pub before_digest: u64,
     /// Digest of the image after the change; 0 where there is none.
@@ -72,8 +81,8 @@ pub enum Arrival {
 /// What a change does to its ledger row.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Transition {
-    /// The row becomes this.
-    Applied(LedgerRow),
+    /// The row becomes this, and counts for that.
+    Applied(LedgerRow, Targets),
     /// The change is in the row already.
     Duplicate,
     /// A newer change is in the row already.
@@ -130,75 +139,260 @@ fn by_clock(row: &LedgerRow, row_at: Micros, change: &Change, change_at: Micros,
     }
 }
 
-/// What a change does to its row under the live logic versions of its table. A tombstone is
-/// given the expiry `tombstone_expires_at`.
+/// What a change does to its row under the counting logic of its table. The row of
+/// [`Transition::Applied`] holds what the image counts for, whole ([`counting::targets`]); whoever
+/// stores it brings that to its stored form. A tombstone is given the expiry
+/// `tombstone_expires_at`.
 ///
 /// # Errors
 /// [`Unavailable`] where a referenced value was not sent and is not remembered.
-pub fn apply<'a>(
+pub fn apply(
     row: Option<&LedgerRow>,
     change: &Change,
-    logic: impl Iterator<Item = &'a LogicVersion> + Clone,
+    logic: &TableLogic,
     tombstone_expires_at: Micros,
 ) -> Result<Transition, Unavailable> {
     match (arrival(row, change), row) {
         (Arrival::Duplicate, _) => Ok(Transition::Duplicate),
         (Arrival::Late, _) => Ok(Transition::Late),
         (Arrival::Ambiguous, Some(row)) => Ok(Transition::Ambiguous(doubt(row, change, logic))),
-        (Arrival::Newer | Arrival::Ambiguous, row) => {
-            newer(row, change, logic, tombstone_expires_at).map(Transition::Applied)
-        }
+        (Arrival::Newer | Arrival::Ambiguous, row) => newer(row, change, logic, tombstone_expires_at),
     }
 }
 
-fn newer<'a>(
+fn newer(
     row: Option<&LedgerRow>,
     change: &Change,
-    logic: impl Iterator<Item = &'a LogicVersion> + Clone,
+    logic: &TableLogic,
     tombstone_expires_at: Micros,
-) -> Result<LedgerRow, Unavailable> {
+) -> Result<Transition, Unavailable> {
     // A tombstone remembers nothing, so values are only ever filled in from the row's last life.
     let filled = match (&change.after, row) {
         (Some(image), Some(row)) => Some(counting::fill_unavailable(image.clone(), &row.remembered)),
         (image, _) => image.clone(),
     };
-    let mut contributions = Contributions::new();
-    for version in logic.clone() {
-        let cells = counting::contribution(version, filled.as_ref())?;
-        if !cells.is_empty() {
-            contributions.insert(version.id.clone(), cells);
-        }
-    }
-    let remembered =
-        filled.as_ref().map(|image| remember(counting::project(logic, image))).unwrap_or_default();
-    Ok(LedgerRow {
+    let targets = counting::targets(&logic.live, filled.as_ref(), Some(&change.version))?;
+    let (remembered, cut) = filled.as_ref().map(|image| remember(logic, image)).unwrap_or_default();
+    let row = LedgerRow {
         version: change.version.clone(),
         at: change.at,
         present: change.after.is_some(),
-        contributions,
+        contributions: Contributions::new(),
         remembered,
+        cut,
         before_digest: digest(change.before.as_ref()),
         after_digest: digest(change.after.as_ref()),
         ambiguous: None,
         expires_at: change.after.is_none().then_some(tombstone_expires_at),
         revision: next_revision(row.map(|row| row.revision), &change.version),
-    })
+    };
+    Ok(Transition::Applied(row, targets))
 }
 
-fn doubt<'a>(row: &LedgerRow, change: &Change, logic: impl Iterator<Item = &'a LogicVersion>) -> LedgerRow {
+fn doubt(row: &LedgerRow, change: &Change, logic: &TableLogic) -> LedgerRow {
     let mut doubtful = row.clone();
     let newest = doubtful.ambiguous.take().unwrap_or_else(|| row.version.clone()).max(change.version.clone());
     doubtful.ambiguous = Some(newest);
     doubtful.expires_at = None;
     doubtful.revision = next_revision(Some(row.revision), &row.version);
-    for version in logic {
-        doubtful.contributions.entry(version.id.clone()).or_default().insert(Cell::Uncertain, 1);
+    for version in &logic.live {
+        // What the parent doubts, its image doubts.
+        let whole = counting::whole(logic, &doubtful.contributions);
+        if !whole.get(&version.id).is_some_and(|cells| cells.contains_key(&Cell::Uncertain)) {
+            doubtful.contributions.entry(version.id.clone()).or_default().insert(Cell::Uncertain, 1);
+        }
     }
     doubtful
 }
 
-fn remember(projection: Item) -> Item {
-    projection.into_iter().filter(|(_, value)| bytes(value) <= REMEMBERED_BYTES_MAX).collect()
+/// What a ledger row keeps of an image: the columns that any version reads, in full up to
+/// [`REMEMBERED_BYTES_MAX`] each, and those that the adopted shape does not know, up to
+/// [`STRANGE_BYTES_MAX`] in all; and whether anything was left out.
+fn remember(logic: &TableLogic, image: &Item) -> (Item, bool) {
+    let (mut kept, mut cut) = (Item::new(), false);
+    for column in logic.live.iter().flat_map(|version| version.columns()) {
+        if let Some((name, value)) = image.get_key_value(column)
+            && !kept.contains_key(name)
+        {
+            if bytes(value) <= REMEMBERED_BYTES_MAX {
+                kept.insert(name.clone(), value.clone());
+            } else {
+                cut = true;
+            }
+        }
+    }
+    let is_strange = |name: &String| {
+        !kept.contains_key(name)
+            && !logic.adopted.as_ref().is_some_and(|adopted| adopted.columns.contains(name))
+    };
+    let mut room = STRANGE_BYTES_MAX;
+    let strange: Vec<&String> = image.keys().filter(|name| is_strange(name)).collect();
+    for name in strange {
+        let Some(value) = image.get(name) else { continue };
+        match room.checked_sub(bytes(value).saturating_add(name.len())) {
+            Some(left) => {
+                room = left;
+                kept.insert(name.clone(), value.clone());
+            }
+            None => cut = true,
+        }
+    }
+    (kept, cut)
+}
+
+/// What a row, judged anew under one version from what it remembers, is stored as.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Rejudged {
+    /// As it is.
+    Same(Outcome),
+    /// Otherwise.
+    Row(LedgerRow, Outcome),
+    /// It does not remember enough of its image.
+    NotRemembered,
+}
+
+/// Judges a row anew under one version, by what it remembers of its image: what a version that
+/// starts does to every row, because rows of the new shape may have come before the version did.
+#[must_use]
+pub fn rejudge(row: &LedgerRow, logic: &TableLogic, version: &LogicVersion) -> Rejudged {
+    let whole = counting::whole(logic, &row.contributions);
+    let counted = whole.get(&version.id).cloned().unwrap_or_default();
+    let image = counting::parent_image(version, &whole);
+    let mut target = match row.present {
+        false => counting::Cells::new(),
+        // What was left out may be what the version reads.
+        true if row.cut && !remembers(row, version) => return Rejudged::NotRemembered,
+        true => match counting::contribution(version, Some(&row.remembered), Some(&row.version)) {
+            Ok(target) => target,
+            Err(Unavailable) => return Rejudged::NotRemembered,
+        },
+    };
+    let outcome = against_parent(row, logic, version, &target);
+    // Doubt, and that a group was beyond the cap, are of the row and not of its image.
+    if let Some(doubt) = counted.get(&Cell::Uncertain).or_else(|| image.get(&Cell::Uncertain)) {
+        target.insert(Cell::Uncertain, *doubt);
+    }
+    keep_overflow(&mut target, &image);
+    if target == counted {
+        return Rejudged::Same(outcome);
+    }
+    let mut again = row.clone();
+    again.revision = next_revision(Some(row.revision), &row.version);
+    let mut judged = whole.clone();
+    judged.insert(version.id.clone(), target);
+    // Versions derived from this one count what they did: what they store is held against its new
+    // judgement.
+    let moved = |one: &&std::sync::Arc<LogicVersion>| {
+        one.id == version.id || one.base_id().as_ref() == Some(&version.id)
+    };
+    for one in logic.live.iter().chain(&logic.draining).filter(moved) {
+        let mut cells = judged.get(&one.id).cloned().unwrap_or_default();
+        counting::add_cells(&mut cells, &counting::parent_image(one, &judged), -1);
+        if cells.is_empty() {
+            again.contributions.remove(&one.id);
+        } else {
+            again.contributions.insert(one.id.clone(), cells);
+        }
+    }
+    Rejudged::Row(again, outcome)
+}
+
+/// How what a version makes of a row compares with what its parent makes of the same row. What the
+/// row is stored as says nothing of that: the parent may not have judged it anew yet.
+fn against_parent(
+    row: &LedgerRow,
+    logic: &TableLogic,
+    version: &LogicVersion,
+    target: &counting::Cells,
+) -> Outcome {
+    let parent = logic.live.iter().find(|one| version.comes_from(one)).filter(|_| row.present && !row.cut);
+    let Some(parent) = parent else { return Outcome::Agreed };
+    let (_, was_earlier) =
+        migrate_beyond(&parent.migration, &version.migration, &row.remembered, Some(&row.version));
+    let Ok(cells) = counting::contribution(parent, Some(&row.remembered), Some(&row.version)) else {
+        return Outcome::Agreed;
+    };
+    let image = counting::beside(version, &Contributions::from([(parent.id.clone(), cells)]));
+    compare(version.relation, target, &image, was_earlier)
+}
+
+/// Whether a row that left columns out has those that a version reads.
+fn remembers(row: &LedgerRow, version: &LogicVersion) -> bool {
+    // The image as the new shape has it: a renamed column may be there under its earlier name.
+    let (image, _) = migrate(&version.migration, &row.remembered, Some(&row.version));
+    let mut columns = version.definition.paths().map(crate::path::Path::column_name);
+    columns.all(|column| image.contains_key(column))
+}
+
+/// A row that cannot be judged from what it remembers: what it counts for under the version is in
+/// doubt until it changes again or is asked for at the source.
+#[must_use]
+pub fn in_doubt(row: &LedgerRow, logic: &TableLogic, version: &LogicVersion) -> LedgerRow {
+    let whole = counting::whole(logic, &row.contributions);
+    let mut again = row.clone();
+    again.revision = next_revision(Some(row.revision), &row.version);
+    if !whole.get(&version.id).is_some_and(|cells| cells.contains_key(&Cell::Uncertain)) {
+        again.contributions.entry(version.id.clone()).or_default().insert(Cell::Uncertain, 1);
+    }
+    again
+}
+
+/// A row in which versions that are no longer evaluated have handed what they held to those
+/// derived from them; `None` where there is nothing to hand over.
+#[must_use]
+pub fn drained(row: &LedgerRow, logic: &TableLogic) -> Option<LedgerRow> {
+    let holds = |version: &std::sync::Arc<LogicVersion>| row.contributions.contains_key(&version.id);
+    if !logic.draining.iter().any(holds) {
+        return None;
+    }
+    let mut whole = counting::whole(logic, &row.contributions);
+    // What is drained holds nothing any more, so its image is nothing.
+    whole.retain(|id, _| logic.live.iter().any(|version| version.id == *id));
+    let mut again = row.clone();
+    again.revision = next_revision(Some(row.revision), &row.version);
+    again.contributions = counting::stored(&logic.live, &whole);
+    Some(again)
+}
+
+/// Where the parent counts a row beyond its cap of groups, so does a version derived from it: the
+/// image of "one of the others" is "one of the others".
+pub fn keep_overflow(target: &mut counting::Cells, image: &counting::Cells) {
+    let in_group = target.keys().any(|cell| matches!(cell, Cell::Group(_)));
+    if in_group && image.get(&Cell::Overflow).is_some_and(|n| *n > 0) {
+        counting::into_overflow(target);
+    }
+}
+
+/// How what a row counts for compares with the image of what it counts for under the parent.
+#[must_use]
+pub fn compare(
+    relation: Relation,
+    target: &counting::Cells,
+    image: &counting::Cells,
+    was_earlier: bool,
+) -> Outcome {
+    let counted = |cells: &counting::Cells| -> i64 {
+        cells.iter().filter(|(cell, _)| matches!(cell, Cell::Group(_) | Cell::Overflow)).map(|(_, n)| n).sum()
+    };
+    // What the condition lacked is told apart from what was counted.
+    let items = |cells: &counting::Cells| -> counting::Cells {
+        cells
+            .iter()
+            .filter(|(cell, _)| !matches!(cell, Cell::Missing(_)))
+            .map(|(cell, n)| (cell.clone(), *n))
+            .collect()
+    };
+    let agrees = match relation {
+        Relation::Mapped | Relation::MappedWhileEarlier => items(target) == items(image),
+        Relation::AtMost => counted(target) <= counted(image),
+        Relation::AtLeast => counted(target) >= counted(image),
+        Relation::Unrelated => true,
+    };
+    match relation {
+        _ if agrees => Outcome::Agreed,
+        Relation::MappedWhileEarlier if !was_earlier => Outcome::Explained,
+        _ => Outcome::Unexplained,
+    }
 }
 
 fn bytes(value: &Value) -> usize {
@@ -219,33 +413,60 @@ fn bytes(value: &Value) -> usize {
     }
 }
 
-/// A keyless event as a row of its own: it contributes what it adds, less what it removes.
+/// A keyless event as a row of its own: it contributes what it adds, less what it removes. As with
+/// [`apply`], what it counts for is whole.
 ///
 /// # Errors
 /// [`Unavailable`] where a referenced value was not sent.
-pub fn delta_row<'a>(
-    change: &Change,
-    logic: impl Iterator<Item = &'a LogicVersion>,
-) -> Result<LedgerRow, Unavailable> {
-    let mut contributions = Contributions::new();
-    for version in logic {
-        let mut cells = counting::contribution(version, change.after.as_ref())?;
-        counting::add_cells(&mut cells, &counting::contribution(version, change.before.as_ref())?, -1);
-        cells.insert(Cell::ByDelta, 1);
-        contributions.insert(version.id.clone(), cells);
+pub fn delta_row(change: &Change, logic: &TableLogic) -> Result<(LedgerRow, Targets), Unavailable> {
+    let mut targets = counting::targets(&logic.live, change.after.as_ref(), Some(&change.version))?;
+    let before = counting::targets(&logic.live, change.before.as_ref(), Some(&change.version))?;
+    counting::add(&mut targets.cells, &before.cells, -1);
+    for version in &logic.live {
+        targets.cells.entry(version.id.clone()).or_default().insert(Cell::ByDelta, 1);
     }
-    Ok(LedgerRow {
+    let row = LedgerRow {
         version: change.version.clone(),
         at: change.at,
         present: change.after.is_some(),
-        contributions,
+        contributions: Contributions::new(),
         remembered: Item::new(),
+        // There is no image to judge anew: the row is a difference of two.
+        cut: true,
         before_digest: digest(change.before.as_ref()),
         after_digest: digest(change.after.as_ref()),
         ambiguous: None,
         expires_at: None,
         revision: next_revision(None, &change.version),
-    })
+    };
+    Ok((row, targets))
+}
+
+/// The definitions that read a column in which a change's before image contradicts what the row
+/// remembers of the change before: the row was rewritten in between, and no record told of it. A
+/// before image that the source makes up, and a column it left out, say nothing; a before image of a
+/// row that the ledger never saw contradicts every definition. A change that arrives ahead of its
+/// predecessor contradicts it too, so this is a sign and no proof.
+#[must_use]
+pub fn contradicted<'a>(
+    row: Option<&LedgerRow>,
+    change: &Change,
+    logic: &'a TableLogic,
+) -> std::collections::BTreeSet<&'a crate::definition::DefinitionName> {
+    let tells_statements = logic.adopted.as_ref().is_none_or(|adopted| adopted.declared);
+    let Some(before) = change.before.as_ref() else { return Default::default() };
+    if tells_statements || change.version.basis() != Basis::Log || row.is_some_and(|row| !row.present) {
+        return Default::default();
+    }
+    let contradicts = |column: &str| match (row, before.get(column)) {
+        (None, _) => true,
+        (Some(_), Some(Value::Unavailable) | None) => false,
+        (Some(row), Some(shown)) => row.remembered.get(column).is_some_and(|remembered| shown != remembered),
+    };
+    let reads = logic.live.iter().filter(|version| {
+        row.is_none() || version.definition.paths().any(|path| contradicts(path.column_name()))
+    });
+    reads.map(|version| &version.id.definition).collect()
 }
 
 /// Whether the row waits for a recheck, and since which version.
@@ -273,8 +494,8 @@ mod tests {
     }
 
     fn row(version: OrderVersion, before: Option<&str>, after: Option<&str>) -> LedgerRow {
-        match apply(None, &change(version, before, after), std::iter::empty(), 0) {
-            Ok(Transition::Applied(row)) => row,
+        match apply(None, &change(version, before, after), &TableLogic::default(), 0) {
+            Ok(Transition::Applied(row, _)) => row,
             other => panic!("a first change is applied, not {other:?}"),
         }
     }

@@ -20,10 +20,19 @@
 //! | [`evolution`] | what a proposed schema makes of a subject, under its policy |
 //! | [`lineage`] | who writes and who reads a subject |
 //! | [`registration`] | what one transaction writes into the registry |
-//! | [`predicate`], [`definition`], [`logic`] | what to count, as data |
+//! | [`predicate`], [`definition`] | what to count, as data |
+//! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
+//! | [`transform`] | what a derivable change makes of stored counts |
+//! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
 //! | [`group`], [`counting`] | what one image adds to a count |
 //! | [`ledger`] | what a change does to the row that remembers it |
+//! | [`adjustment`] | what a change asks of a count, and why that is enough |
+//! | [`verdict`] | whether a version may take over |
+//! | [`adoption`] | what becomes of plans, and under which policy |
+//! | [`timeline`] | which version was active when |
+//! | [`bounds`] | what is certain of a count while its version is being filled |
+//! | [`evidence`] | how a derived version compares with its parent |
 //! | [`placement`], [`chunk`] | which cells move in one transaction |
 //! | [`distinct`] | how many distinct values the live items have |
 //! | [`reading`] | what the cells say, and how exact it is |
@@ -48,13 +57,21 @@ pub mod lineage;
 pub mod registration;
 pub mod predicate;
 pub mod definition;
+pub mod migration;
+pub mod transform;
 pub mod logic;
+pub mod adjustment;
+pub mod verdict;
+pub mod adoption;
+pub mod timeline;
+pub mod bounds;
 pub mod sketch;
 pub mod group;
 pub mod distinct;
 pub mod counting;
 pub mod ledger;
 pub mod lane;
+pub mod evidence;
 pub mod placement;
 pub mod chunk;
 pub mod reading;

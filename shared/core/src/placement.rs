@@ -28,6 +28,8 @@ struct Buckets {
     places: HashMap<u64, u32, BuildHasherDefault<Xxh3Default>>,
     /// How many of the places are groups': what the cap is on.
     groups: usize,
+    /// How many are tallies of evidence by group.
+    evidence: usize,
     last: u32,
     last_bytes: usize,
 }
@@ -37,6 +39,7 @@ impl Buckets {
     fn note(&mut self, cell: &Cell, bucket: u32) -> bool {
         let is_new = self.places.insert(hint(cell), bucket).is_none();
         self.groups += usize::from(is_new && matches!(cell, Cell::Group(_)));
+        self.evidence += usize::from(is_new && matches!(cell, Cell::Evidence { group: Some(_), .. }));
         is_new
     }
 }
@@ -60,8 +63,8 @@ fn weight(cell: &Cell) -> usize {
         Cell::Group(GroupKey(parts)) => {
             parts.iter().map(|(path, part)| path.column_name().len() + 8 + value(part)).sum::<usize>() + 6
         }
-        Cell::Overflow | Cell::Missing(_) | Cell::Uncertain | Cell::ByDelta => 14,
-        Cell::Register { .. } => 24,
+        Cell::Overflow | Cell::Missing(_) | Cell::Uncertain | Cell::ByDelta | Cell::Untold => 14,
+        Cell::Register { .. } | Cell::Evidence { .. } => 24,
     }
 }
 
@@ -95,6 +98,14 @@ impl Placement {
         self.by_logic.get(logic).is_none_or(|buckets| {
             buckets.groups < groups_max as usize || buckets.places.contains_key(&hint(cell))
         })
+    }
+
+    /// Whether evidence may still be tallied by group.
+    #[must_use]
+    pub fn has_evidence_room(&self, logic: &LogicId, cell: &Cell, groups_max: usize) -> bool {
+        self.by_logic
+            .get(logic)
+            .is_none_or(|buckets| buckets.evidence < groups_max || buckets.places.contains_key(&hint(cell)))
     }
 
     /// The counter item a cell belongs in, choosing one where it has none yet.

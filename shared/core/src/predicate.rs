@@ -206,6 +206,53 @@ impl Predicate {
         paths
     }
 
+    /// The dimension under which the truth of the atom of this number is counted (see
+    /// [`crate::definition::Headroom`]): true, false, or NULL where it is unknown. No attribute
+    /// has such a name in a path that a person writes without quotes.
+    #[must_use]
+    pub fn truth_path(atom: usize) -> Path {
+        Path::column(format!("where[{atom}]"))
+    }
+
+    /// The truth of each atom as a value, in the order in which evaluations number them.
+    #[must_use]
+    pub fn truths(&self, item: &Item) -> Vec<Value> {
+        let truth = |atom: &&Atom| {
+            let mut walk = Walk { item, atom: 0, missing: Vec::new(), unavailable: false };
+            match walk.atom(atom) {
+                Truth::True => Value::Bool(true),
+                Truth::False => Value::Bool(false),
+                Truth::Unknown => Value::Null,
+            }
+        };
+        self.atoms().iter().map(truth).collect()
+    }
+
+    /// The same condition on an item that holds the truth of each atom at [`Self::truth_path`].
+    #[must_use]
+    pub fn over_truths(&self) -> Self {
+        let mut number = 0;
+        self.map_atoms(&mut |_| {
+            number += 1;
+            Atom::Compare {
+                left: Operand::Path(Self::truth_path(number - 1)),
+                op: Comparison::Equal,
+                right: Operand::Literal(Value::Bool(true)),
+            }
+        })
+    }
+
+    /// The same condition with each atom replaced.
+    #[must_use]
+    pub fn map_atoms(&self, map: &mut impl FnMut(&Atom) -> Atom) -> Self {
+        match self {
+            Self::And(parts) => Self::And(parts.iter().map(|part| part.map_atoms(map)).collect()),
+            Self::Or(parts) => Self::Or(parts.iter().map(|part| part.map_atoms(map)).collect()),
+            Self::Not(part) => Self::Not(Box::new(part.map_atoms(map))),
+            Self::Atom(atom) => Self::Atom(map(atom)),
+        }
+    }
+
     fn visit<'a>(&'a self, seen: &mut impl FnMut(&'a Atom)) {
         match self {
             Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.visit(seen)),

@@ -48,6 +48,12 @@ pub enum Exactness {
 pub enum Doubt {
     /// Records are in quarantine, or changes could not be ordered; bounded by `uncertain`.
     Uncertain,
+    /// The table's schema changed, and the change is not followed until a person says how, or until
+    /// the source is read.
+    Waiting,
+    /// Rows were rewritten without a change record: a statement that the stream does not carry.
+    /// Totals stand, groups may not.
+    Untold,
     /// Counting started after the table did.
     StartedLate,
     /// There are, or have been, more groups than the definition's cap: the total is exact, groups
@@ -67,6 +73,8 @@ impl Doubt {
     pub fn name(self) -> &'static str {
         match self {
             Self::Uncertain => "uncertain",
+            Self::Waiting => "waiting",
+            Self::Untold => "untold",
             Self::StartedLate => "started_late",
             Self::Overflow => "overflow",
             Self::Negative => "negative",
@@ -81,6 +89,12 @@ impl Doubt {
         match self {
             Self::Uncertain => {
                 "some records are in quarantine or could not be ordered; see `evercount quarantine list` and `evercount audit`"
+            }
+            Self::Waiting => {
+                "a change of the table's schema waits to be followed; see `evercount plan list --open`"
+            }
+            Self::Untold => {
+                "rows were rewritten by a statement that the stream does not carry, so some are counted by values they had before; `evercount audit NAME --repair` asks the source"
             }
             Self::StartedLate => {
                 "counting started after the table did; `evercount audit NAME --repair` counts the rows from before"
@@ -133,6 +147,7 @@ impl Reading {
         let mut groups: BTreeMap<GroupKey, i64> = BTreeMap::new();
         let mut missing: BTreeMap<u16, i64> = BTreeMap::new();
         let (mut overflow, mut overflowed, mut uncertain, mut by_delta) = (0_i64, false, 0_i64, 0_i64);
+        let mut untold = 0_i64;
         let mut registers = Vec::new();
         for (cell, n) in cells {
             match cell {
@@ -141,13 +156,18 @@ impl Reading {
                 Cell::Missing(atom) => *missing.entry(atom).or_insert(0) += n,
                 Cell::Uncertain => uncertain += n,
                 Cell::ByDelta => by_delta += n,
+                Cell::Untold => untold += n,
                 Cell::Register { .. } => registers.push((cell, n)),
+                // A tally about a version, and no part of its count.
+                Cell::Evidence { .. } => {}
             }
         }
         groups.retain(|_, n| *n != 0);
         missing.retain(|_, n| *n != 0);
         let doubts: Vec<Doubt> = [
             (uncertain != 0, Doubt::Uncertain),
+            (logic.waits_for.is_some(), Doubt::Waiting),
+            (untold > 0, Doubt::Untold),
             (matches!(logic.coverage, Coverage::Since(_)), Doubt::StartedLate),
             (overflowed, Doubt::Overflow),
             (overflow < 0 || groups.values().any(|n| *n < 0), Doubt::Negative),

@@ -11,7 +11,7 @@ use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::group::{Cell, GroupId, GroupKey};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
-use evercount_core::logic::{Catalog, Coverage, LogicId, LogicState, LogicVersion};
+use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::order::{LogRank, OrderVersion};
 use evercount_core::path::Path;
 use evercount_core::placement::Placement;
@@ -49,16 +49,11 @@ impl Lane {
             filter: None,
             distinct: Some(Path::column("customer")),
             groups_max,
+            headroom: evercount_core::definition::Headroom::default(),
         };
-        let logic = LogicVersion {
-            id: LogicId { definition: definition.name.clone(), number: 1 },
-            state: LogicState::Active,
-            definition,
-            coverage: Coverage::Whole,
-            created_at: 0,
-        };
+        let logic = LogicVersion::new(1, definition, LogicState::Active, Coverage::Whole, 0);
         Self {
-            catalog: Catalog::new(1, [logic.clone()]),
+            catalog: Catalog::new(1, [logic.clone()], []),
             logic,
             state: LaneState::default(),
             rows: BTreeMap::new(),

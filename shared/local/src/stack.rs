@@ -7,13 +7,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use evercount_aws::analyzer::{AnalyzeHook, Analyzer};
 use evercount_aws::counter::{Counter, ReportHook};
-use evercount_aws::dynamo::{DynamoStore, TableNames};
+use evercount_aws::dynamo::{DynamoSource, DynamoStore, TableNames};
 use evercount_aws::kinesis::EventError;
 use evercount_aws::listener::{ListenHook, SchemaListener};
 use evercount_aws::schema_events::AwsSchemaEvents;
 use evercount_aws::setup;
+use evercount_aws::validator::{ValidateHook, Validator};
 use evercount_core::order::Micros;
+use evercount_pipeline::adapt::AdaptOptions;
+use evercount_pipeline::alert::Alerts;
 use evercount_pipeline::count::CountOptions;
 use evercount_pipeline::event_source::MappingConfig;
 use evercount_pipeline::listen::ListenOptions;
@@ -195,6 +199,30 @@ impl Stack {
         Arc::new(SchemaListener::new(self.store.clone(), events, options, now).with_report(hook))
     }
 
+    /// The impact analyzer on this stack, with its DynamoDB tables for sources.
+    #[must_use]
+    pub fn analyzer<A: Alerts>(
+        &self,
+        options: AdaptOptions,
+        alerts: A,
+        hook: AnalyzeHook,
+    ) -> Arc<LocalAnalyzer<A>> {
+        let source = DynamoSource::new(&self.dynamodb);
+        Arc::new(Analyzer::new(self.store.clone(), source, alerts, options, now).with_report(hook))
+    }
+
+    /// The shadow validator on this stack, as [`Stack::analyzer`].
+    #[must_use]
+    pub fn validator<A: Alerts>(
+        &self,
+        options: AdaptOptions,
+        alerts: A,
+        hook: ValidateHook,
+    ) -> LocalValidator<A> {
+        let source = DynamoSource::new(&self.dynamodb);
+        Validator::new(self.store.clone(), source, alerts, options, now).with_report(hook)
+    }
+
     /// A poller with the event source mapping of the template: batches of `batch_size`, bisect,
     /// partial replies, retries without end.
     ///
@@ -247,6 +275,23 @@ pub fn invoke_listener(
     move |event| {
         let listener = listener.clone();
         Box::pin(async move { listener.handle(event, now().saturating_add(INVOCATION_MICROS)).await })
+    }
+}
+
+/// An impact analyzer of a stack.
+pub type LocalAnalyzer<A> = Analyzer<DynamoStore, DynamoSource, A>;
+
+/// A shadow validator of a stack.
+pub type LocalValidator<A> = Validator<DynamoStore, DynamoSource, A>;
+
+/// An impact analyzer as the handler of the schema events stream's poller, as [`invoke`].
+pub fn invoke_analyzer<A: Alerts + Send + 'static>(
+    analyzer: &Arc<LocalAnalyzer<A>>,
+) -> impl Fn(KinesisEvent) -> HandlerFuture + Clone + Send + Sync + 'static + use<A> {
+    let analyzer = analyzer.clone();
+    move |event| {
+        let analyzer = analyzer.clone();
+        Box::pin(async move { analyzer.handle(event, now().saturating_add(INVOCATION_MICROS)).await })
     }
 }
 

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use evercount_core::audit::{self, Cause, Finding};
-use evercount_core::change::RowKey;
+use evercount_core::change::{RowKey, TableName};
 use evercount_core::counting::{self, Cells};
+use evercount_core::group::Cell;
 use evercount_core::ledger::LedgerRow;
-use evercount_core::logic::{Coverage, LogicVersion};
+use evercount_core::logic::{Coverage, LogicId, LogicVersion, TableLogic};
 use evercount_core::order::Micros;
 
 use crate::operator;
 use crate::ports::{SourceTable, Store, StoreError};
+use crate::read;
 
 /// Most differences listed one by one; the rest is only counted.
 pub const LISTED_MAX: usize = 100;
@@ -60,7 +62,7 @@ pub struct AuditReport {
     pub recount: Cells,
     /// Cells whose stored sum is not what the ledger rows add up to (only judged when all rows
     /// are looked at and no lane moved meanwhile): stored, and added up.
-    pub cells_off: BTreeMap<evercount_core::group::Cell, (i64, i64)>,
+    pub cells_off: BTreeMap<Cell, (i64, i64)>,
     /// Whether cells were judged at all.
     pub cells_judged: bool,
 }
@@ -86,7 +88,17 @@ pub async fn run<S: Store, T: SourceTable>(
     now: impl Fn() -> Micros + Send,
     progress: impl Fn(u64) + Send,
 ) -> Result<AuditReport, StoreError> {
-    let mut audit = Audit { store, logic, options, seen: HashSet::new(), report: AuditReport::default() };
+    let catalog = read::catalog(store).await?;
+    let table = &logic.definition.table;
+    let mut audit = Audit {
+        store,
+        logic,
+        rows_of: catalog.ledger_name(table).clone(),
+        table: catalog.table(table).cloned().unwrap_or_default(),
+        options,
+        seen: HashSet::new(),
+        report: AuditReport::default(),
+    };
     let lanes_before = store.lanes().await?;
     audit.pages(source, &now, &progress).await?;
     audit.leftovers(source, &now).await?;
@@ -102,6 +114,9 @@ pub async fn run<S: Store, T: SourceTable>(
 struct Audit<'a, S> {
     store: &'a S,
     logic: &'a LogicVersion,
+    /// The name that ledger rows of the table are kept under.
+    rows_of: TableName,
+    table: TableLogic,
     options: AuditOptions,
     /// Hashes of the keys the source has: eight bytes a row, so that only rows the ledger alone
     /// knows are asked for one by one.
@@ -121,13 +136,16 @@ impl<S: Store> Audit<'_, S> {
             // The clock is read before the page is: every write the page misses is newer.
             let read_at = now();
             let (page, next) = source.scan(&self.logic.definition.table, after).await?;
-            let sampled: Vec<_> =
-                page.into_iter().filter(|(key, _)| audit::in_sample(key, self.options.one_in)).collect();
+            let sampled: Vec<_> = page
+                .into_iter()
+                .map(|(key, image)| (RowKey { table: self.rows_of.clone(), ..key }, image))
+                .filter(|(key, _)| audit::in_sample(key, self.options.one_in))
+                .collect();
             for part in sampled.chunks(100) {
                 let keys: BTreeSet<RowKey> = part.iter().map(|(key, _)| key.clone()).collect();
                 let rows = self.store.rows(&keys).await?;
                 for (key, image) in part {
-                    let cells = counting::contribution(self.logic, Some(image)).unwrap_or_default();
+                    let cells = counting::contribution(self.logic, Some(image), None).unwrap_or_default();
                     counting::add_cells(&mut self.report.recount, &cells, 1);
                     self.report.rows += 1;
                     self.seen.insert(audit::key_hash(key));
@@ -150,17 +168,19 @@ impl<S: Store> Audit<'_, S> {
     ) -> Result<(), StoreError> {
         let mut after = None;
         loop {
-            let (page, next) = self.store.rows_of_table(&self.logic.definition.table, after).await?;
+            let (page, next) = self.store.rows_of_table(&self.rows_of, after).await?;
             for (key, row) in page {
                 let concerned = audit::in_sample(&key, self.options.one_in)
                     && !self.seen.contains(&audit::key_hash(&key))
-                    && (row.contributions.contains_key(&self.logic.id) || row.ambiguous.is_some());
+                    && (row.present || row.ambiguous.is_some());
                 if !concerned {
                     continue;
                 }
                 let read_at = now();
                 // A row that is there by now was written after its page was read: in flux.
-                if source.row(&key).await?.is_none() {
+                let of_source =
+                    RowKey { table: self.logic.definition.table.clone(), identity: key.identity.clone() };
+                if source.row(&of_source).await?.is_none() {
                     self.judge(&key, Some(&row), None, read_at).await?;
                 }
             }
@@ -179,7 +199,7 @@ impl<S: Store> Audit<'_, S> {
         read_at: Micros,
     ) -> Result<(), StoreError> {
         let version = audit::read_version(self.options.epoch, read_at, self.options.margin);
-        let cause = match audit::compare(row, image, &version, self.logic) {
+        let cause = match audit::compare(row, image, &version, self.logic, &self.table) {
             Finding::Agrees => {
                 self.report.agreeing += 1;
                 return Ok(());
@@ -195,11 +215,8 @@ impl<S: Store> Audit<'_, S> {
             self.report.listed.push(Difference {
                 key_hash: audit::key_hash(key),
                 cause,
-                counted: row
-                    .and_then(|row| row.contributions.get(&self.logic.id))
-                    .cloned()
-                    .unwrap_or_default(),
-                recounted: counting::contribution(self.logic, image).unwrap_or_default(),
+                counted: audit::counted(row, self.logic, &self.table),
+                recounted: counting::contribution(self.logic, image, Some(&version)).unwrap_or_default(),
             });
         }
         if self.options.repair {
@@ -218,7 +235,7 @@ impl<S: Store> Audit<'_, S> {
         let mut expected = Cells::new();
         let mut after = None;
         loop {
-            let (page, next) = self.store.rows_of_table(&self.logic.definition.table, after).await?;
+            let (page, next) = self.store.rows_of_table(&self.rows_of, after).await?;
             for (_, row) in &page {
                 if let Some(cells) = row.contributions.get(&self.logic.id) {
                     counting::add_cells(&mut expected, cells, 1);
@@ -229,7 +246,8 @@ impl<S: Store> Audit<'_, S> {
                 None => break,
             }
         }
-        let stored = self.store.cells(&self.logic.id).await?;
+        let mut stored = self.store.cells(&self.logic.id).await?;
+        stored.retain(|cell, _| !matches!(cell, Cell::Evidence { .. }));
         if self.store.lanes().await? != lanes_before || !self.store.quarantined().await?.is_empty() {
             return Ok(());
         }
@@ -246,9 +264,14 @@ impl<S: Store> Audit<'_, S> {
 
     /// A whole repair that left nothing in flux has seen every row of the table.
     async fn completed(&mut self, now: &(impl Fn() -> Micros + Send)) -> Result<(), StoreError> {
+        let clean = self.report.in_flux == 0 && (self.options.repair || self.report.differences() == 0);
+        if clean {
+            // Whatever the stream did not tell, the source has.
+            let doubt = LogicId::doubt_of(&self.logic.id.definition);
+            operator::clear(self.store, &doubt, &Cell::Untold).await?;
+        }
         let Coverage::Since(since) = self.logic.coverage else { return Ok(()) };
         let settled = now().saturating_sub(self.options.margin) >= since;
-        let clean = self.report.in_flux == 0 && (self.options.repair || self.report.differences() == 0);
         if settled && clean {
             let whole = LogicVersion { coverage: Coverage::Whole, ..self.logic.clone() };
             self.store.update_version(self.logic, &whole).await?;

@@ -155,11 +155,16 @@ impl<S: Store> Batch<'_, S> {
 
     /// Loads what deciding needs; most of it is warm.
     async fn prepare(&mut self) -> Result<LaneState, StoreError> {
+        self.refresh_catalog().await?;
+        self.lane_state().await
+    }
+
+    async fn refresh_catalog(&mut self) -> Result<(), StoreError> {
         let known = self.warm.catalog.as_ref().map(|catalog| catalog.revision);
         if let Some(catalog) = self.store.catalog(known).await? {
             self.warm.catalog = Some(Arc::new(catalog));
         }
-        self.lane_state().await
+        Ok(())
     }
 
     /// The lane's state, with table facts that are at least as new as its fence.
@@ -171,8 +176,10 @@ impl<S: Store> Batch<'_, S> {
             self.warm.facts = None;
         }
         if self.warm.facts.as_ref().is_none_or(|(fence, _)| *fence != state.fence) {
-            // The fence is read before the facts: facts newer than it do no harm.
+            // The fence is read before the facts and the catalog: what is newer than it does no
+            // harm.
             state = self.store.lane(self.lane).await?;
+            self.refresh_catalog().await?;
             self.warm.facts = Some((state.fence, self.store.table_facts().await?));
         }
         Ok(state)
@@ -267,6 +274,13 @@ impl<S: Store> Batch<'_, S> {
         };
         let window = window.get(..taken).unwrap_or(window);
         let loaded = if needed.is_empty() { BTreeMap::new() } else { self.store.rows(&needed).await? };
+        if !chunk::knows_all(&catalog, &loaded) {
+            // Another lane heard of a new version before this one did.
+            self.refresh_catalog().await?;
+            if self.warm.catalog.as_ref().is_some_and(|now| now.revision != catalog.revision) {
+                return Err(StoreError::Conflict);
+            }
+        }
         let mode = match self.options.mode {
             CountMode::Ledger => Mode::Ledger { loaded: &loaded },
             CountMode::Lane => Mode::Lane,
@@ -329,21 +343,23 @@ impl<S: Store> Batch<'_, S> {
 
     fn is_news(&self, event: &evercount_core::change::TableEvent) -> bool {
         let Some((_, facts)) = &self.warm.facts else { return true };
-        let counted =
-            self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
+        let counted = self.is_counted(&event.table);
+        let table =
+            self.warm.catalog.as_ref().map_or(&event.table, |catalog| catalog.ledger_name(&event.table));
         // A floor that is known already may have been raised by an attempt that died before its
         // sweep was complete, so it is swept again.
         let floor_news = event.floor.as_ref().is_some_and(|floor| {
             counted
-                && facts
-                    .floors
-                    .get(&event.table)
-                    .is_none_or(|known| known.clone().later(floor.clone()) == *floor)
+                && facts.floors.get(table).is_none_or(|known| known.clone().later(floor.clone()) == *floor)
         });
         let shape_news = event.shape.as_ref().is_some_and(|shape| {
             facts.shapes.get(&event.table).is_none_or(|(at, known)| event.at >= *at && shape != known)
         });
         floor_news || shape_news
+    }
+
+    fn is_counted(&self, table: &TableName) -> bool {
+        self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(table).is_empty())
     }
 
     /// Makes what the first delivery says of tables known to every lane.
@@ -355,8 +371,7 @@ impl<S: Store> Batch<'_, S> {
             if let Some(shape) = &event.shape {
                 self.store.learn_shape(&event.table, event.at, shape).await?;
             }
-            let counted =
-                self.warm.catalog.as_ref().is_some_and(|catalog| !catalog.of_table(&event.table).is_empty());
+            let counted = self.is_counted(&event.table);
             if let Some(floor) = event.floor.as_ref().filter(|_| counted) {
                 let placement = &mut self.warm.placement;
                 empty_table::run(self.store, self.lane, placement, &event.table, floor).await?;

@@ -2,7 +2,7 @@
 
 use evercount_core::chunk::LOGIC_PER_TABLE_MAX;
 use evercount_core::definition::CountDefinition;
-use evercount_core::logic::{Coverage, LogicId, LogicState, LogicVersion};
+use evercount_core::logic::{Coverage, LogicState, LogicVersion};
 use evercount_core::order::Micros;
 
 use crate::ports::{CatalogStore, StoreError};
@@ -36,7 +36,7 @@ pub async fn create<S: CatalogStore>(
 ) -> Result<LogicVersion, DefineError> {
     let versions = store.versions().await?;
     let of_name = || versions.iter().filter(|version| version.id.definition == definition.name);
-    if of_name().any(|version| version.state != LogicState::Retired) {
+    if of_name().any(|version| version.state.is_live() || version.state == LogicState::Draft) {
         return Err(DefineError::Exists(definition.name.to_string()));
     }
     let live = versions
@@ -46,13 +46,7 @@ pub async fn create<S: CatalogStore>(
         return Err(DefineError::TooMany(definition.table.to_string()));
     }
     let number = of_name().map(|version| version.id.number).max().unwrap_or(0) + 1;
-    let version = LogicVersion {
-        id: LogicId { definition: definition.name.clone(), number },
-        state: LogicState::Active,
-        definition,
-        coverage,
-        created_at: now,
-    };
+    let version = LogicVersion::new(number, definition, LogicState::Active, coverage, now);
     match store.create_version(&version).await {
         Ok(()) => Ok(version),
         Err(StoreError::Conflict) => Err(DefineError::Exists(version.id.definition.to_string())),

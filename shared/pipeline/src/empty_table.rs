@@ -13,11 +13,13 @@ use evercount_core::chunk::{self, ACTIONS_MAX, Commit, RowWrite};
 use evercount_core::counting::{self, Contributions};
 use evercount_core::lane::LaneId;
 use evercount_core::ledger::LedgerRow;
+use evercount_core::logic::TableLogic;
 use evercount_core::order::Floor;
 use evercount_core::placement::Placement;
 
 use crate::count::ATTEMPTS_MAX;
-use crate::ports::{CountStore, Store, StoreError, TableStore};
+use crate::ports::{CountStore, Store, StoreError};
+use crate::read;
 
 /// Rows forgotten in one transaction; the rest of its actions are counter items.
 const SWEEP_ROWS_MAX: usize = ACTIONS_MAX / 2;
@@ -33,62 +35,82 @@ pub async fn run<S: Store>(
     table: &TableName,
     floor: &Floor,
 ) -> Result<(), StoreError> {
-    store.raise_floor(table, floor).await?;
+    let named = read::catalog(store).await?;
+    store.raise_floor(named.ledger_name(table), floor).await?;
+    fence_all(store).await?;
+    let sweep = Sweep { store, lane, table: named.ledger_name(table), floor };
+    sweep.run(placement).await
+}
+
+/// Raises every lane's fence: commits in flight conflict, and their lanes look at catalog and floors
+/// again.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn fence_all<S: CountStore>(store: &S) -> Result<(), StoreError> {
     for lane in store.lanes().await?.keys() {
         store.fence(lane).await?;
     }
-    sweep(store, lane, placement, table, floor).await
+    Ok(())
 }
 
-async fn sweep<S: CountStore + TableStore>(
-    store: &S,
-    lane: &LaneId,
-    placement: &mut Placement,
-    table: &TableName,
-    floor: &Floor,
-) -> Result<(), StoreError> {
-    for _ in 0..ATTEMPTS_MAX {
-        if sweep_once(store, lane, placement, table, floor).await? {
-            return Ok(());
-        }
-    }
-    Err(StoreError::Conflict)
+struct Sweep<'a, S> {
+    store: &'a S,
+    lane: &'a LaneId,
+    table: &'a TableName,
+    floor: &'a Floor,
 }
 
-/// One pass over the table's rows; false where a row changed under it, so that another pass must
-/// see whether it is above the floor now.
-async fn sweep_once<S: CountStore + TableStore>(
-    store: &S,
-    lane: &LaneId,
-    placement: &mut Placement,
-    table: &TableName,
-    floor: &Floor,
-) -> Result<bool, StoreError> {
-    let (mut after, mut complete) = (None, true);
-    loop {
-        let (page, next) = store.rows_of_table(table, after).await?;
-        let below: Vec<_> = page.into_iter().filter(|(_, row)| floor.covers(&row.version, row.at)).collect();
-        for rows in below.chunks(SWEEP_ROWS_MAX) {
-            match store.commit(&forget(lane, placement, rows)).await {
-                Ok(_) => {}
-                Err(StoreError::Conflict) => complete = false,
-                Err(error) => return Err(error),
+impl<S: Store> Sweep<'_, S> {
+    async fn run(&self, placement: &mut Placement) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS_MAX {
+            if self.once(placement).await? {
+                return Ok(());
             }
         }
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(complete),
+        Err(StoreError::Conflict)
+    }
+
+    /// One pass over the table's rows; false where a row changed under it, so that another pass
+    /// must see whether it is above the floor now.
+    async fn once(&self, placement: &mut Placement) -> Result<bool, StoreError> {
+        let (mut after, mut complete) = (None, true);
+        loop {
+            let (page, next) = self.store.rows_of_table(self.table, after).await?;
+            // Read after the rows, so that it knows every version that they contribute to.
+            let catalog = read::catalog(self.store).await?;
+            let counted = catalog.table(self.table).cloned().unwrap_or_default();
+            let below: Vec<_> =
+                page.into_iter().filter(|(_, row)| self.floor.covers(&row.version, row.at)).collect();
+            for rows in below.chunks(SWEEP_ROWS_MAX) {
+                match self.store.commit(&self.forget(placement, &counted, rows)).await {
+                    Ok(_) => {}
+                    Err(StoreError::Conflict) => complete = false,
+                    Err(error) => return Err(error),
+                }
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(complete),
+            }
         }
     }
-}
 
-fn forget(lane: &LaneId, placement: &mut Placement, rows: &[(RowKey, LedgerRow)]) -> Commit {
-    let mut sum = Contributions::new();
-    let mut commit = Commit::empty(lane.clone());
-    for (key, row) in rows {
-        counting::add(&mut sum, &row.contributions, -1);
-        commit.rows.push(RowWrite { key: key.clone(), expected_revision: Some(row.revision), row: None });
+    fn forget(
+        &self,
+        placement: &mut Placement,
+        counted: &TableLogic,
+        rows: &[(RowKey, LedgerRow)],
+    ) -> Commit {
+        let mut sum = Contributions::new();
+        let mut commit = Commit::empty(self.lane.clone());
+        for (key, row) in rows {
+            counting::add(&mut sum, &row.contributions, -1);
+            commit.rows.push(RowWrite { key: key.clone(), expected_revision: Some(row.revision), row: None });
+        }
+        // Rows still remember what they contributed to versions whose cells are gone.
+        sum.retain(|id, _| counted.live.iter().chain(&counted.draining).any(|one| one.id == *id));
+        commit.moves = chunk::moves(sum, placement);
+        commit
     }
-    commit.moves = chunk::moves(sum, placement);
-    commit
 }

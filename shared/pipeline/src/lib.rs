@@ -7,17 +7,30 @@
 //! | [`empty_table`] | a truncate or drop → rows and counts of the table gone |
 //! | [`listen`] | a batch of CDC records → observed schemas, schema change events |
 //! | [`accept`] | changes that wait → a schema version |
+//! | [`adapt`] | a schema change event → a plan for each count, and its version as far as it goes |
+//! | [`settle`] | ledger rows judged anew under a version that starts |
+//! | [`backfill`] | what was never stored → read from the source, online |
+//! | [`validate`] | what is known of a version → verdict, promotion, rejection, rollback |
+//! | [`maintain`] | open adjustments, standbys, draining and cuts, time and again |
+//! | [`drain`] | rows of retired versions → their successors |
 //! | [`quarantine`] | a quarantined record → counted and released |
 //! | [`recheck`] | an ambiguous row → settled by the source |
 //! | [`audit`] | the source table → what differs, and repairs |
 //! | [`read`] | cells → a reading that says how exact it is |
 //!
-//! [`publish`] is how others hear of schema changes, [`ports`] says what the steps need of the world,
+//! [`publish`] is how others hear of schema changes, [`alert`] is how administrators hear of plans
+//! that were wrong, [`ports`] says what the steps need of the world,
 //! [`memory`] is a store in memory, and [`event_source`] is a model of Lambda's Kinesis event source
 //! mapping. [`registry_cache`] keeps what the registry said last, and [`discovery`] adds to a
 //! subject's lineage what services say of themselves.
 
 pub mod accept;
+pub mod adapt;
+pub mod alert;
+pub mod backfill;
+pub mod drain;
+pub mod settle;
+pub mod validate;
 pub mod audit;
 pub mod count;
 pub mod define;
@@ -28,6 +41,7 @@ pub mod memory;
 pub mod operator;
 pub mod judge;
 pub mod listen;
+pub mod maintain;
 pub mod ports;
 pub mod publish;
 pub mod quarantine;

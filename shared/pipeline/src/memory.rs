@@ -8,17 +8,20 @@ mod registry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use evercount_core::adoption::{Adjustment, PolicyBook, TrailEntry};
 use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{ACTIONS_MAX, Commit, Control, Quarantined};
 use evercount_core::counting::Cells;
 use evercount_core::definition::DefinitionName;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
-use evercount_core::logic::{Catalog, LogicId, LogicState, LogicVersion};
+use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicState, LogicVersion, PlanId};
 use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
 
-use crate::ports::{CatalogStore, Cost, CountStore, QuarantineStore, StoreError, TableFacts, TableStore};
+use crate::ports::{
+    CatalogEdit, CatalogStore, Cost, CountStore, Cut, QuarantineStore, StoreError, TableFacts, TableStore,
+};
 
 pub use registry::Registry;
 
@@ -38,6 +41,16 @@ pub struct State {
     pub revision: u64,
     /// Logic versions.
     pub versions: BTreeMap<LogicId, LogicVersion>,
+    /// The shapes that tables are adopted in.
+    pub adopted: BTreeMap<TableName, AdoptedShape>,
+    /// Plans and what became of them.
+    pub adjustments: BTreeMap<PlanId, Adjustment>,
+    /// The audit trail, in the order it was written.
+    pub trail: Vec<TrailEntry>,
+    /// How plans are treated.
+    pub policies: PolicyBook,
+    /// What versions counted at times.
+    pub cuts: BTreeMap<(LogicId, Micros), Cut>,
     /// The directory of lanes.
     pub directory: BTreeSet<LaneId>,
     /// Lane checkpoints.
@@ -143,30 +156,80 @@ impl CatalogStore for Memory {
     async fn catalog(&self, known: Option<u64>) -> Result<Option<Catalog>, StoreError> {
         let state = self.lock();
         let news = known != Some(state.revision);
-        Ok(news.then(|| Catalog::new(state.revision, state.versions.values().cloned())))
+        Ok(news
+            .then(|| Catalog::new(state.revision, state.versions.values().cloned(), state.adopted.clone())))
     }
 
     async fn versions(&self) -> Result<Vec<LogicVersion>, StoreError> {
         Ok(self.lock().versions.values().cloned().collect())
     }
 
-    async fn create_version(&self, version: &LogicVersion) -> Result<(), StoreError> {
+    async fn edit_catalog(&self, edit: &CatalogEdit) -> Result<(), StoreError> {
+        if edit.actions() > ACTIONS_MAX {
+            return Err(StoreError::Rejected(format!("{} actions in one edit", edit.actions())));
+        }
         let mut state = self.lock();
-        if state.versions.contains_key(&version.id) {
+        let created = edit.create.iter().all(|version| !state.versions.contains_key(&version.id));
+        let changed = edit.change.iter().all(|(from, _)| state.versions.get(&from.id) == Some(from));
+        let adjusted = edit.adjustments.iter().all(|(from, to)| {
+            let stored = state.adjustments.get(&to.plan.id).map(|one| one.revision);
+            stored == from.as_ref().map(|from| from.revision)
+        });
+        if !(created && changed && adjusted) {
             return Err(StoreError::Conflict);
         }
-        state.versions.insert(version.id.clone(), version.clone());
-        state.revision += 1;
+        for version in edit.create.iter().chain(edit.change.iter().map(|(_, to)| to)) {
+            state.versions.insert(version.id.clone(), version.clone());
+        }
+        if let Some((table, shape)) = &edit.adopt {
+            state.adopted.insert(table.clone(), shape.clone());
+        }
+        for (_, to) in &edit.adjustments {
+            state.adjustments.insert(to.plan.id.clone(), to.clone());
+        }
+        state.trail.extend(edit.trail.iter().cloned());
+        state.revision += u64::from(edit.is_evaluated());
         Ok(())
     }
 
-    async fn update_version(&self, from: &LogicVersion, to: &LogicVersion) -> Result<(), StoreError> {
-        let mut state = self.lock();
-        if state.versions.get(&from.id) != Some(from) {
-            return Err(StoreError::Conflict);
-        }
-        state.versions.insert(to.id.clone(), to.clone());
-        state.revision += 1;
+    async fn adjustments(&self, definition: Option<&DefinitionName>) -> Result<Vec<Adjustment>, StoreError> {
+        let state = self.lock();
+        let of = |one: &&Adjustment| definition.is_none_or(|name| one.plan.definition == *name);
+        let mut found: Vec<_> = state.adjustments.values().filter(of).cloned().collect();
+        found.sort_by(|a, b| (a.created_at, &a.plan.id).cmp(&(b.created_at, &b.plan.id)));
+        Ok(found)
+    }
+
+    async fn trail(&self, definition: &DefinitionName) -> Result<Vec<TrailEntry>, StoreError> {
+        let state = self.lock();
+        let mut found: Vec<_> =
+            state.trail.iter().filter(|entry| entry.definition == *definition).cloned().collect();
+        found.sort_by_key(|entry| entry.at);
+        Ok(found)
+    }
+
+    async fn policy_book(&self) -> Result<PolicyBook, StoreError> {
+        Ok(self.lock().policies.clone())
+    }
+
+    async fn set_policy_book(&self, book: &PolicyBook) -> Result<(), StoreError> {
+        self.lock().policies = book.clone();
+        Ok(())
+    }
+
+    async fn put_cut(&self, cut: &Cut) -> Result<(), StoreError> {
+        self.lock().cuts.insert((cut.logic.clone(), cut.at), cut.clone());
+        Ok(())
+    }
+
+    async fn cut_at(&self, logic: &LogicId, at: Micros) -> Result<Option<Cut>, StoreError> {
+        let state = self.lock();
+        let before = state.cuts.range((logic.clone(), Micros::MIN)..=(logic.clone(), at));
+        Ok(before.last().map(|(_, cut)| cut.clone()))
+    }
+
+    async fn delete_cells(&self, logic: &LogicId) -> Result<(), StoreError> {
+        self.lock().cells.retain(|(of, _, _), _| of != logic);
         Ok(())
     }
 
@@ -174,8 +237,11 @@ impl CatalogStore for Memory {
         let mut state = self.lock();
         let mut found = false;
         for version in state.versions.values_mut().filter(|version| version.id.definition == *name) {
-            found |= version.state != LogicState::Retired;
-            version.state = LogicState::Retired;
+            if version.state != LogicState::Retired {
+                found = true;
+                version.state = LogicState::Retired;
+                version.epoch = version.epoch.saturating_add(1);
+            }
         }
         state.cells.retain(|(logic, _, _), _| logic.definition != *name);
         state.revision += u64::from(found);

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use evercount_core::change::Change;
-use evercount_core::chunk::{self, Commit, Content, Delivery, Facts, Mode};
-use evercount_core::counting::Contributions;
+use evercount_core::change::{Change, RowKey, TableName};
+use evercount_core::chunk::{self, Commit, Content, Delivery, Facts, LaneAdvance, Mode, RowWrite};
+use evercount_core::counting::{self, Contributions};
 use evercount_core::group::Cell;
-use evercount_core::lane::{LaneId, SequenceNumber};
-use evercount_core::logic::LogicId;
+use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
+use evercount_core::ledger::LedgerRow;
+use evercount_core::logic::{LogicId, TableLogic};
 use evercount_core::order::Micros;
 use evercount_core::placement::Placement;
 
@@ -41,6 +42,10 @@ pub async fn apply<S: Store>(
         let window = std::slice::from_ref(&delivery);
         let (keys, _): (BTreeSet<_>, _) = chunk::rows_needed(window, &catalog);
         let loaded = store.rows(&keys).await?;
+        if !chunk::knows_all(&catalog, &loaded) && store.catalog(Some(catalog.revision)).await?.is_some() {
+            // A version started since the catalog was read, and a row is counted under it already.
+            continue;
+        }
         let facts = Facts {
             catalog: &catalog,
             floors: &floors,
@@ -71,6 +76,131 @@ pub async fn apply<S: Store>(
     Err(StoreError::Conflict)
 }
 
+/// Takes a tally back to zero: what it told of has been looked into.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn clear<S: Store>(store: &S, id: &LogicId, cell: &Cell) -> Result<(), StoreError> {
+    let lane = LaneId::operator();
+    store.register_lane(&lane).await?;
+    for _ in 0..ATTEMPTS_MAX {
+        let from = store.lane(&lane).await?;
+        let n = store.cells(id).await?.get(cell).copied().unwrap_or(0);
+        if n == 0 {
+            return Ok(());
+        }
+        let mut placement = Placement::default();
+        let sum = Contributions::from([(id.clone(), [(cell.clone(), -n)].into())]);
+        let moves = chunk::moves(sum, &mut placement);
+        let commit = Commit { advance: Some(next(&from)), moves, ..Commit::empty(lane.clone()) };
+        match store.commit(&commit).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+/// One step of the operator's lane. The checkpoint carries the fence, so whoever changed what is
+/// counted has raised it; and it makes a repetition after a lost reply conflict.
+fn next(from: &LaneState) -> LaneAdvance {
+    let records = from.records + 1;
+    let sequence = SequenceNumber::parse(&records.to_string()).or_else(|| from.sequence.clone());
+    LaneAdvance { from: from.clone(), to: LaneState { sequence, records, ..from.clone() } }
+}
+
+/// What a rewrite of ledger rows did.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Rewritten {
+    /// Rows written.
+    pub rows: u64,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// Rows rewritten in one transaction: what they move must fit beside them.
+const REWRITTEN_MAX: usize = 20;
+
+/// Rewrites the ledger rows of one page of a table: `judge` says what a row becomes, or `None` where
+/// it stays. Cells move by the difference. Rows that somebody else wrote meanwhile are read and
+/// judged again. Returns where the next page starts.
+///
+/// Rows are taken as the page has them, which is read consistently: of a row as it was once, nobody
+/// can say that it may stay as it is.
+///
+/// # Errors
+/// Whatever the store answers; the page may then be rewritten again.
+pub async fn rewrite_page<S: Store>(
+    store: &S,
+    table: &TableName,
+    after: Option<String>,
+    placement: &mut Placement,
+    mut judge: impl FnMut(&RowKey, &LedgerRow, &TableLogic) -> Option<LedgerRow> + Send,
+) -> Result<(Rewritten, Option<String>), StoreError> {
+    let mut rewritten = Rewritten::default();
+    let mut done: BTreeSet<RowKey> = BTreeSet::new();
+    for _ in 0..ATTEMPTS_MAX {
+        let (mut rows, next) = store.rows_of_table(table, after.clone()).await?;
+        rows.retain(|(key, _)| !done.contains(key));
+        let mut is_complete = true;
+        for part in rows.chunks(REWRITTEN_MAX) {
+            match rewrite(store, table, part, placement, &mut judge).await {
+                Ok(one) => {
+                    rewritten.rows += one.rows;
+                    rewritten.cost.write_units += one.cost.write_units;
+                    rewritten.cost.read_units += one.cost.read_units;
+                    done.extend(part.iter().map(|(key, _)| key.clone()));
+                }
+                Err(StoreError::Conflict) => is_complete = false,
+                Err(error) => return Err(error),
+            }
+        }
+        if is_complete {
+            return Ok((rewritten, next));
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+/// Rewrites rows in one transaction, conditional on each as it was read.
+async fn rewrite<S: Store>(
+    store: &S,
+    table: &TableName,
+    rows: &[(RowKey, LedgerRow)],
+    placement: &mut Placement,
+    judge: &mut (impl FnMut(&RowKey, &LedgerRow, &TableLogic) -> Option<LedgerRow> + Send),
+) -> Result<Rewritten, StoreError> {
+    let lane = LaneId::operator();
+    let from = store.lane(&lane).await?;
+    let catalog = store.catalog(None).await?.unwrap_or_default();
+    let Some(logic) = catalog.table(table) else { return Ok(Rewritten::default()) };
+    let mut commit = Commit::empty(lane.clone());
+    let mut sum = Contributions::new();
+    for (key, row) in rows {
+        let Some(again) = judge(key, row, logic) else { continue };
+        for version in logic.live.iter().chain(&logic.draining) {
+            for (contributions, sign) in [(&again.contributions, 1), (&row.contributions, -1)] {
+                if let Some(cells) = contributions.get(&version.id) {
+                    counting::add_cells(sum.entry(version.id.clone()).or_default(), cells, sign);
+                }
+            }
+        }
+        commit.rows.push(RowWrite {
+            key: key.clone(),
+            expected_revision: Some(row.revision),
+            row: Some(again),
+        });
+    }
+    if commit.rows.is_empty() {
+        return Ok(Rewritten::default());
+    }
+    commit.moves = chunk::moves(sum, placement);
+    commit.advance = Some(next(&from));
+    let rows = commit.rows.len() as u64;
+    Ok(Rewritten { rows, cost: store.commit(&commit).await? })
+}
+
 async fn known_placement<S: Store>(
     store: &S,
     lane: &LaneId,
@@ -96,14 +226,17 @@ fn release(
     placement: &mut Placement,
 ) {
     commit.released = Some((record.lane.clone(), record.sequence.clone()));
-    let live = |id: &&LogicId| **id == LogicId::unattributed() || catalog.all().any(|logic| logic.id == **id);
+    let live = |id: &&LogicId| {
+        **id == LogicId::unattributed()
+            || catalog.all().any(|logic| logic.id == **id || LogicId::doubt_of(&logic.id.definition) == **id)
+    };
     let doubts: Contributions =
         record.affects.iter().filter(live).map(|id| (id.clone(), [(Cell::Uncertain, -1)].into())).collect();
     for one in chunk::moves(doubts, placement) {
         let same =
             commit.moves.iter_mut().find(|known| known.logic == one.logic && known.bucket == one.bucket);
         match same {
-            Some(known) => evercount_core::counting::add_cells(&mut known.cells, &one.cells, 1),
+            Some(known) => counting::add_cells(&mut known.cells, &one.cells, 1),
             None => commit.moves.push(one),
         }
     }

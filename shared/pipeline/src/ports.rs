@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
+use evercount_core::adoption::{Adjustment, PolicyBook, TrailEntry};
 use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{Commit, Quarantined};
 use evercount_core::counting::Cells;
@@ -15,13 +16,13 @@ use evercount_core::evolution::HeldChange;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::lineage::{Consumer, Lineage, ProducerId, Seen, WindowSketch};
-use evercount_core::logic::{Catalog, LogicId, LogicVersion};
+use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicVersion};
 use evercount_core::order::{Floor, Micros};
 use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
 use evercount_core::registry::SubjectState;
 use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::Subject;
-use evercount_core::value::Item;
+use evercount_core::value::{Item, Value};
 
 /// Why a store call did not do what it was asked to.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -59,6 +60,58 @@ pub struct TableFacts {
     pub shapes: BTreeMap<TableName, (Micros, TableShape)>,
 }
 
+/// What one transaction changes in the catalog.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CatalogEdit {
+    /// Versions to create; none of them may exist.
+    pub create: Vec<LogicVersion>,
+    /// Versions to replace, each from exactly this.
+    pub change: Vec<(LogicVersion, LogicVersion)>,
+    /// The shape in which a table (by the name its ledger rows are kept under) is adopted for
+    /// counting from now on.
+    pub adopt: Option<(TableName, AdoptedShape)>,
+    /// Adjustments to create (`None`) or to replace, where their revision is still that of the
+    /// first.
+    pub adjustments: Vec<(Option<Adjustment>, Adjustment)>,
+    /// What to add to the audit trail.
+    pub trail: Vec<TrailEntry>,
+}
+
+impl CatalogEdit {
+    /// Whether it changes what counters evaluate, and so raises the catalog's revision.
+    #[must_use]
+    pub fn is_evaluated(&self) -> bool {
+        !self.create.is_empty() || !self.change.is_empty() || self.adopt.is_some()
+    }
+
+    /// How many items it writes; one transaction takes [`evercount_core::chunk::ACTIONS_MAX`].
+    #[must_use]
+    pub fn actions(&self) -> usize {
+        // A new adjustment is entered in the list of plans as well.
+        let planned = self.adjustments.iter().filter(|(from, _)| from.is_none()).count();
+        self.create.len()
+            + self.change.len()
+            + usize::from(self.is_evaluated())
+            + usize::from(self.adopt.is_some())
+            + self.adjustments.len()
+            + planned
+            + self.trail.len()
+    }
+}
+
+/// What a version counted at a time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cut {
+    /// Which version.
+    pub logic: LogicId,
+    /// When the counts were read, microseconds since the epoch.
+    pub at: Micros,
+    /// Up to where each lane had counted.
+    pub lanes: BTreeMap<LaneId, LaneState>,
+    /// The whole count: what [`evercount_core::counting::whole`] gives, with the doubt there was.
+    pub cells: Cells,
+}
+
 /// Count definitions and their logic versions.
 pub trait CatalogStore: Sync {
     /// The live logic; `None` where its revision is still `known`.
@@ -68,13 +121,27 @@ pub trait CatalogStore: Sync {
     /// Every logic version, live or not.
     fn versions(&self) -> impl Future<Output = Result<Vec<LogicVersion>, StoreError>> + Send;
 
-    /// Stores a new logic version and raises the catalog's revision.
+    /// Executes an edit: all of it or nothing. It raises the catalog's revision where it changes
+    /// what counters evaluate.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where a version or adjustment to be created exists, or something to
+    /// be replaced is not what the edit says it is; [`StoreError::Rejected`] where it is more than
+    /// one transaction holds.
+    fn edit_catalog(&self, edit: &CatalogEdit) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Stores a new logic version.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the version exists.
-    fn create_version(&self, version: &LogicVersion) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn create_version(&self, version: &LogicVersion) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async move {
+            let create = vec![version.clone()];
+            self.edit_catalog(&CatalogEdit { create, ..CatalogEdit::default() }).await
+        }
+    }
 
-    /// Replaces a logic version's state and coverage and raises the catalog's revision.
+    /// Replaces a logic version's state and coverage.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the stored one is not `from`.
@@ -82,7 +149,43 @@ pub trait CatalogStore: Sync {
         &self,
         from: &LogicVersion,
         to: &LogicVersion,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async move {
+            let change = vec![(from.clone(), to.clone())];
+            self.edit_catalog(&CatalogEdit { change, ..CatalogEdit::default() }).await
+        }
+    }
+
+    /// The adjustments of a definition, or of all, oldest first.
+    fn adjustments(
+        &self,
+        definition: Option<&DefinitionName>,
+    ) -> impl Future<Output = Result<Vec<Adjustment>, StoreError>> + Send;
+
+    /// What was decided and done about a definition, oldest first.
+    fn trail(
+        &self,
+        definition: &DefinitionName,
+    ) -> impl Future<Output = Result<Vec<TrailEntry>, StoreError>> + Send;
+
+    /// How plans are treated.
+    fn policy_book(&self) -> impl Future<Output = Result<PolicyBook, StoreError>> + Send;
+
+    /// Replaces how plans are treated.
+    fn set_policy_book(&self, book: &PolicyBook) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps what a version counted at a time.
+    fn put_cut(&self, cut: &Cut) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The last cut of a version at or before a time.
+    fn cut_at(
+        &self,
+        logic: &LogicId,
+        at: Micros,
+    ) -> impl Future<Output = Result<Option<Cut>, StoreError>> + Send;
+
+    /// Removes the cells of a version that nothing is derived from any more.
+    fn delete_cells(&self, logic: &LogicId) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Removes all versions of a definition, their cells included. Returns whether there were any.
     fn delete_definition(
@@ -296,4 +399,40 @@ pub trait SourceTable: Sync {
         table: &TableName,
         after: Option<String>,
     ) -> impl Future<Output = Result<Page<Item>, StoreError>> + Send;
+
+    /// A page of the items with these values of the partition key (consistent read), and where the
+    /// next one starts. A source that cannot look items up by it scans.
+    fn partition(
+        &self,
+        table: &TableName,
+        attribute: &str,
+        values: &[Value],
+        after: Option<String>,
+    ) -> impl Future<Output = Result<Page<Item>, StoreError>> + Send {
+        async move {
+            let (page, next) = self.scan(table, after).await?;
+            let wanted = |item: &Item| item.get(attribute).is_some_and(|value| values.contains(value));
+            Ok((page.into_iter().filter(|(_, item)| wanted(item)).collect(), next))
+        }
+    }
+}
+
+/// A source that cannot be read back: a captured database, say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSource;
+
+impl SourceTable for NoSource {
+    async fn row(&self, _: &RowKey) -> Result<Option<Item>, StoreError> {
+        Err(Self::refusal())
+    }
+
+    async fn scan(&self, _: &TableName, _: Option<String>) -> Result<Page<Item>, StoreError> {
+        Err(Self::refusal())
+    }
+}
+
+impl NoSource {
+    fn refusal() -> StoreError {
+        StoreError::Rejected("the source of this table cannot be read back".to_owned())
+    }
 }

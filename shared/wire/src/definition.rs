@@ -10,20 +10,30 @@
 //! distinct = "customer"
 //! ```
 //!
+//! Two more keys buy room for changes that are to come: `headroom = ["payment"]` counts by those
+//! attributes as well, and `headroom_truth = true` by whether each condition of `where` holds,
+//! items that fail it included. Nothing of it is shown; it makes a finer `group_by` or another
+//! `where` a matter of arithmetic, where the source would have to be read otherwise. The price is
+//! a counter for each combination of values that occurs, in every lane: two attributes of ten
+//! values each make up to a hundred counters of one.
+//!
 //! This module decides what a well-formed definition is, whatever it came in; what is stored of
 //! it is [`crate::logic`]'s.
 
 mod check;
 mod file;
+mod text;
 
 use std::ops::Range;
 
 pub(crate) use check::{Part, PartError, distinct, group_by, groups_max, name, table};
 pub use file::from_toml;
+pub use text::definition_lines;
 
 use evercount_core::definition::CountDefinition;
 
-/// Why a text does not define a count: what is wrong, where, and what would be accepted there.
+/// Why a text does not define a count, or how plans are treated: what is wrong, where, and what
+/// would be accepted there.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{source_name}: {message}")]
 pub struct DefinitionError {
@@ -54,6 +64,10 @@ pub struct DefinitionParts {
     pub distinct: Option<String>,
     /// Distinct groups counted by name.
     pub groups_max: Option<u32>,
+    /// Paths to count by and not to show. Each combination of values that occurs costs a counter.
+    pub headroom: Vec<String>,
+    /// Whether to count by the truth of each condition of the predicate as well.
+    pub headroom_truth: bool,
 }
 
 /// Makes a definition of its parts.
@@ -70,6 +84,9 @@ pub fn build(parts: DefinitionParts) -> Result<CountDefinition, DefinitionError>
             Part::Filter => parts.filter.clone().unwrap_or_default(),
             Part::Distinct => parts.distinct.clone().unwrap_or_default(),
             Part::GroupsMax => parts.groups_max.map(|n| n.to_string()).unwrap_or_default(),
+            Part::Headroom(Some(index)) => parts.headroom.get(index).cloned().unwrap_or_default(),
+            Part::Headroom(None) => parts.headroom.join(", "),
+            Part::HeadroomTruth => parts.headroom_truth.to_string(),
         };
         let span = error.span.unwrap_or(0..source_text.len());
         let source_name = error.part.key().to_owned();

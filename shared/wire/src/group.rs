@@ -10,7 +10,8 @@
 //! The cells of a distinct count are many and of no interest to a reader one by one, so their
 //! names are short whatever the group: `d12.q83vASNFZ4k.7c9.2` is rank 2 of register 0x7c9 of the
 //! group with that id, under precision 12. `d12.*.7c9.2` is the same of the groups that are
-//! counted together.
+//! counted together. `evidence.agreed.q83vASNFZ4k` tallies changes of that group for which a version
+//! agreed with its parent.
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use evercount_core::decimal::Decimal;
 use evercount_core::distinct::PRECISION;
-use evercount_core::group::{Cell, GroupId, GroupKey};
+use evercount_core::group::{Cell, GroupId, GroupKey, Outcome};
 use evercount_core::path::Path;
 use evercount_core::value::Value;
 use serde::Deserialize;
@@ -30,7 +31,9 @@ use crate::json::canonical_value;
 const OVERFLOW: &str = "overflow";
 const UNCERTAIN: &str = "uncertain";
 const BY_DELTA: &str = "by_delta";
+const UNTOLD: &str = "untold";
 const MISSING: &str = "missing ";
+const EVIDENCE: &str = "evidence.";
 const TOGETHER: &str = "*";
 
 /// The name a cell is stored under.
@@ -40,12 +43,14 @@ pub fn cell_name(cell: &Cell) -> String {
         Cell::Overflow => OVERFLOW.to_owned(),
         Cell::Uncertain => UNCERTAIN.to_owned(),
         Cell::ByDelta => BY_DELTA.to_owned(),
+        Cell::Untold => UNTOLD.to_owned(),
         Cell::Missing(atom) => format!("{MISSING}{atom}"),
         Cell::Register { group, register, rank } => {
-            let bits = PRECISION.bits();
-            let group =
-                group.map_or_else(|| TOGETHER.to_owned(), |id| URL_SAFE_NO_PAD.encode(id.0.to_be_bytes()));
+            let (bits, group) = (PRECISION.bits(), group_text(*group));
             format!("d{bits}.{group}.{register:03x}.{rank}")
+        }
+        Cell::Evidence { outcome, group } => {
+            format!("{EVIDENCE}{}.{}", outcome.name(), group_text(*group))
         }
         Cell::Group(GroupKey(key)) => {
             let mut name = String::from("{");
@@ -63,6 +68,24 @@ pub fn cell_name(cell: &Cell) -> String {
     }
 }
 
+/// The group by its id, or that there is none.
+fn group_text(group: Option<GroupId>) -> String {
+    group.map_or_else(|| TOGETHER.to_owned(), |id| URL_SAFE_NO_PAD.encode(id.0.to_be_bytes()))
+}
+
+fn group_id(text: &str) -> Option<Option<GroupId>> {
+    match text {
+        TOGETHER => Some(None),
+        id => Some(Some(GroupId(u64::from_be_bytes(URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?)))),
+    }
+}
+
+fn evidence(text: &str) -> Option<Cell> {
+    let (outcome, group) = text.split_once('.')?;
+    let (outcome, _) = Outcome::ALL.into_iter().find(|(_, name)| *name == outcome)?;
+    Some(Cell::Evidence { outcome, group: group_id(group)? })
+}
+
 /// The cell stored under a name; `None` for anything that [`cell_name`] does not give.
 #[must_use]
 pub fn cell_from_name(name: &str) -> Option<Cell> {
@@ -70,12 +93,16 @@ pub fn cell_from_name(name: &str) -> Option<Cell> {
         Cell::Group(serde_json::from_str::<Entries>(name).ok()?.key()?)
     } else if let Some(atom) = name.strip_prefix(MISSING) {
         Cell::Missing(atom.parse().ok()?)
+    } else if let Some(text) = name.strip_prefix(EVIDENCE) {
+        evidence(text)?
     } else if name.starts_with('d') {
         register(name)?
     } else if name == OVERFLOW {
         Cell::Overflow
     } else if name == BY_DELTA {
         Cell::ByDelta
+    } else if name == UNTOLD {
+        Cell::Untold
     } else {
         Cell::Uncertain
     };
@@ -96,10 +123,7 @@ fn register(name: &str) -> Option<Cell> {
     let known = bits.parse() == Ok(PRECISION.bits())
         && usize::from(register) < PRECISION.registers()
         && (1..=PRECISION.rank_max()).contains(&rank);
-    let group = match group {
-        TOGETHER => None,
-        id => Some(GroupId(u64::from_be_bytes(URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?))),
-    };
+    let group = group_id(group)?;
     known.then_some(Cell::Register { group, register, rank })
 }
 

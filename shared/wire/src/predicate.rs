@@ -22,7 +22,9 @@ mod text;
 
 use std::ops::Range;
 
+pub(crate) use json::condition_from_json;
 pub use json::{PredicateJsonError, from_json, to_json};
+pub(crate) use literal::{LiteralJson, from_hex, to_hex};
 pub use rules::PREDICATE_TEXT_BYTES_MAX;
 pub use text::{atom_text, to_text};
 

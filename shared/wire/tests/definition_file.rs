@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use evercount_core::definition::GROUPS_MAX_DEFAULT;
-use evercount_wire::definition::{DefinitionError, DefinitionParts, build, from_toml};
+use evercount_wire::definition::{DefinitionError, DefinitionParts, build, definition_lines, from_toml};
 use evercount_wire::predicate::to_text;
 
 fn refused(text: &str, pointed: &str, message: &str, help: &str) -> DefinitionError {
@@ -40,6 +40,8 @@ fn a_file_gives_its_definitions_in_their_order() {
             AND shipped_at IS MISSING'''
         group_by = "\"user.id\""
         distinct = "customer"
+        headroom = ["payment.kind", "region"]
+        headroom_truth = true
 
         [[count]]
         table = "t"
@@ -62,6 +64,21 @@ fn a_file_gives_its_definitions_in_their_order() {
     );
     assert_eq!(definitions[1].distinct.as_ref().map(ToString::to_string).as_deref(), Some("customer"));
     assert_eq!(definitions[0].filter, None);
+    assert!(definitions[0].headroom.is_empty());
+    let dimensions: Vec<_> = definitions[1].dimensions().iter().map(ToString::to_string).collect();
+    assert_eq!(dimensions, ["\"user.id\"", "payment.kind", "region"]);
+    assert!(definitions[1].headroom.truth);
+    assert_eq!(
+        definition_lines(&definitions[1]),
+        [
+            "table: shop.orders",
+            "where: status = 'ACTIVE' AND shipped_at IS MISSING",
+            "group by: \"user.id\"",
+            "distinct: customer",
+            "headroom: payment.kind, region",
+            "headroom: the truth of each condition",
+        ]
+    );
     assert_eq!(from_toml("# nothing yet\n", "counts.toml"), Ok(vec![]));
 }
 
@@ -119,6 +136,23 @@ fn every_part_is_held_to_its_rules() {
     refused_line("groups_max = 1_000_001", "1_000_001", "a cap of 1000001 groups", "");
     refused_line("groups_max = -1", "-1", "a cap of -1 groups", "");
     refused_line("groups_max = 99999999999", "99999999999", "a cap of", "");
+    refused_line("headroom = ['ok', 'a..b']", ".", "not the path", "expected an attribute name");
+    refused_line("headroom = ['a', 'a']", "'a'", "twice", "once");
+    refused_line("headroom = 5", "5", "expected an array of strings", "");
+    refused_line(
+        "group_by = 'a'\nheadroom = ['b', 'a']",
+        "'a'",
+        "`a` is grouped by already",
+        "one of the two",
+    );
+    refused_line(
+        "headroom = ['a','b','c','d','e','f','g','h','i']",
+        "['a','b','c','d','e','f','g','h','i']",
+        "9 attributes of headroom",
+        "at most 8: each combination of values that occurs costs a counter",
+    );
+    refused_line("headroom_truth = true", "true", "without a `where`", "add a `where`");
+    refused_line("headroom_truth = 1", "1", "expected `true` or `false`", "");
     let twice = "[[count]]\nname = 'n'\ntable = 't'\n[[count]]\nname = \"n\"\ntable = 'u'\n";
     let error = refused(twice, "\"n\"", "`n` is there twice", "a name of its own");
     assert_eq!(error.to_string(), "counts.toml: `n` is there twice");
@@ -143,6 +177,11 @@ fn parts_of_a_command_line_are_pointed_at_themselves() {
     );
     let error = build(DefinitionParts::default()).unwrap_err();
     assert_eq!((error.source_name.as_str(), error.span), ("name", 0..0));
+    let headroom = vec!["a".to_owned(), "b..c".to_owned()];
+    let error = build(DefinitionParts { headroom, ..parts(None, &[]) }).unwrap_err();
+    assert_eq!((error.source_name.as_str(), error.source_text.as_str()), ("headroom", "b..c"));
+    let error = build(DefinitionParts { headroom_truth: true, ..parts(None, &[]) }).unwrap_err();
+    assert_eq!((error.source_name.as_str(), error.source_text.as_str()), ("headroom_truth", "true"));
     let error = build(DefinitionParts { groups_max: Some(0), ..parts(None, &[]) }).unwrap_err();
     assert_eq!((error.source_name.as_str(), error.source_text.as_str()), ("groups_max", "0"));
 }

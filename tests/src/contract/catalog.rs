@@ -11,13 +11,7 @@ use evercount_pipeline::ports::{Store, StoreError};
 use super::*;
 
 fn version(name: &str) -> LogicVersion {
-    LogicVersion {
-        id: logic(name, 1),
-        state: LogicState::Active,
-        definition: definition(name),
-        coverage: Coverage::Whole,
-        created_at: AT,
-    }
+    LogicVersion::new(1, definition(name), LogicState::Active, Coverage::Whole, AT)
 }
 
 /// Whatever order floors come in, the latest stands.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use evercount_core::adoption::{Adjustment, PolicyBook, TrailEntry};
 use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{Commit, Quarantined};
 use evercount_core::counting::Cells;
@@ -16,7 +17,7 @@ use evercount_core::logic::{Catalog, LogicId, LogicVersion};
 use evercount_core::order::{Floor, Micros};
 use evercount_pipeline::memory::Memory;
 use evercount_pipeline::ports::{
-    CatalogStore, Cost, CountStore, QuarantineStore, StoreError, TableFacts, TableStore,
+    CatalogEdit, CatalogStore, Cost, CountStore, Cut, QuarantineStore, StoreError, TableFacts, TableStore,
 };
 use fastrand::Rng;
 
@@ -33,6 +34,10 @@ pub struct Chaos {
     pub memory: Arc<Memory>,
     faults: Faults,
     control: Option<Control>,
+    /// What a wrong design makes of a commit.
+    spoil: Option<fn(&mut Commit, &Memory)>,
+    /// Rows of one page of a table, where pages are smaller than the store's.
+    page_rows: usize,
     state: Arc<Mutex<Trouble>>,
 }
 
@@ -49,7 +54,26 @@ impl Chaos {
     pub fn new(faults: Faults, control: Option<Control>, seed: u64) -> Self {
         let trouble =
             Trouble { rng: Rng::with_seed(seed), quiet: false, strikes: Strikes::new(), broken: None };
-        Self { memory: Arc::default(), faults, control, state: Arc::new(Mutex::new(trouble)) }
+        Self {
+            memory: Arc::default(),
+            faults,
+            control,
+            spoil: None,
+            page_rows: usize::MAX,
+            state: Arc::new(Mutex::new(trouble)),
+        }
+    }
+
+    /// The same with pages of so many rows.
+    #[must_use]
+    pub fn with_pages_of(self, page_rows: usize) -> Self {
+        Self { page_rows, ..self }
+    }
+
+    /// The same with a wrong design's way of committing.
+    #[must_use]
+    pub fn spoiled_by(self, spoil: Option<fn(&mut Commit, &Memory)>) -> Self {
+        Self { spoil, ..self }
     }
 
     /// Ends all faults.
@@ -144,16 +168,51 @@ impl CatalogStore for Chaos {
     }
 
     async fn versions(&self) -> Result<Vec<LogicVersion>, StoreError> {
+        self.step().await?;
         self.memory.versions().await
     }
 
-    async fn create_version(&self, version: &LogicVersion) -> Result<(), StoreError> {
-        self.memory.create_version(version).await
+    async fn edit_catalog(&self, edit: &CatalogEdit) -> Result<(), StoreError> {
+        self.step().await?;
+        if self.strikes_now("spurious_conflict", self.faults.spurious_conflict) {
+            return Err(StoreError::Conflict);
+        }
+        let lost = self.strikes_now("lost_edit", self.faults.lost_reply);
+        self.memory.edit_catalog(edit).await?;
+        if lost { Err(StoreError::Unavailable("reply lost".to_owned())) } else { Ok(()) }
     }
 
-    async fn update_version(&self, from: &LogicVersion, to: &LogicVersion) -> Result<(), StoreError> {
+    async fn adjustments(&self, definition: Option<&DefinitionName>) -> Result<Vec<Adjustment>, StoreError> {
         self.step().await?;
-        self.memory.update_version(from, to).await
+        self.memory.adjustments(definition).await
+    }
+
+    async fn trail(&self, definition: &DefinitionName) -> Result<Vec<TrailEntry>, StoreError> {
+        self.memory.trail(definition).await
+    }
+
+    async fn policy_book(&self) -> Result<PolicyBook, StoreError> {
+        self.step().await?;
+        self.memory.policy_book().await
+    }
+
+    async fn set_policy_book(&self, book: &PolicyBook) -> Result<(), StoreError> {
+        self.memory.set_policy_book(book).await
+    }
+
+    async fn put_cut(&self, cut: &Cut) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.put_cut(cut).await
+    }
+
+    async fn cut_at(&self, logic: &LogicId, at: Micros) -> Result<Option<Cut>, StoreError> {
+        self.step().await?;
+        self.memory.cut_at(logic, at).await
+    }
+
+    async fn delete_cells(&self, logic: &LogicId) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.delete_cells(logic).await
     }
 
     async fn delete_definition(&self, name: &DefinitionName) -> Result<bool, StoreError> {
@@ -205,7 +264,12 @@ impl CountStore for Chaos {
         after: Option<String>,
     ) -> Result<(Vec<(RowKey, LedgerRow)>, Option<String>), StoreError> {
         self.step().await?;
-        self.memory.rows_of_table(table, after).await
+        let (mut page, mut next) = self.memory.rows_of_table(table, after).await?;
+        if page.len() > self.page_rows {
+            page.truncate(self.page_rows);
+            next = page.last().map(|(key, _)| key.identity.as_str().to_owned());
+        }
+        Ok((page, next))
     }
 
     async fn cells_of_lane(&self, logic: &LogicId, lane: &LaneId) -> Result<Vec<(u32, Cells)>, StoreError> {
@@ -227,6 +291,9 @@ impl CountStore for Chaos {
         let mut commit = commit.clone();
         if let Some(control) = self.control {
             control.spoil_commit(&mut commit, &self.memory);
+        }
+        if let Some(spoil) = self.spoil {
+            spoil(&mut commit, &self.memory);
         }
         let before = self.memory.inspect(|state| state.commits);
         self.check_commit(&commit);

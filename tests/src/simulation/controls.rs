@@ -172,7 +172,7 @@ fn add(memory: &Memory, catalog: &Catalog, record: &StreamRecord, options: count
     for change in &changes {
         for logic in catalog.of_table(&change.row.table) {
             for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
-                if let Ok(cells) = counting::contribution(logic, image.as_ref()) {
+                if let Ok(cells) = counting::contribution(logic, image.as_ref(), None) {
                     counting::add_cells(sum.entry(logic.id.clone()).or_default(), &cells, sign);
                 }
             }

@@ -27,6 +27,7 @@ pub fn definitions(table: &str, groups_max: u32) -> Vec<CountDefinition> {
             filter: filter.and_then(|text| evercount_wire::predicate::parse(text).ok()),
             distinct,
             groups_max,
+            headroom: evercount_core::definition::Headroom::default(),
         };
     vec![
         define("by_status", &["status"], None, None, 1_000),
@@ -63,7 +64,9 @@ pub fn ledger(memory: &Memory, logic: &[LogicVersion]) -> Result<(), String> {
                 );
             }
         }
-        for id in logic.iter().map(|version| version.id.clone()).chain([LogicId::unattributed()]) {
+        let doubts = logic.iter().map(|version| LogicId::doubt_of(&version.id.definition));
+        let ids = logic.iter().map(|version| version.id.clone()).chain(doubts);
+        for id in ids.chain([LogicId::unattributed()]) {
             let stored = non_zero(state.cells_of(&id));
             let expected = expected.remove(&id).unwrap_or_default();
             if stored != expected {
@@ -75,14 +78,14 @@ pub fn ledger(memory: &Memory, logic: &[LogicVersion]) -> Result<(), String> {
 }
 
 fn non_zero(mut cells: Cells) -> Cells {
-    cells.retain(|_, n| *n != 0);
+    cells.retain(|cell, n| *n != 0 && !matches!(cell, Cell::Evidence { .. } | Cell::Untold));
     cells
 }
 
 fn recounted(logic: &LogicVersion, images: &[Item]) -> Cells {
     let mut cells = Cells::new();
     for image in images {
-        if let Ok(one) = counting::contribution(logic, Some(image)) {
+        if let Ok(one) = counting::contribution(logic, Some(image), None) {
             counting::add_cells(&mut cells, &one, 1);
         }
     }
@@ -177,7 +180,8 @@ pub fn certificate(memory: &Memory, logic: &[LogicVersion], images: &[Item]) -> 
             let cells = state.cells_of(&version.id);
             let everywhere = state.cells_of(&LogicId::unattributed());
             let doubt = |cells: &Cells| cells.get(&Cell::Uncertain).copied().unwrap_or(0);
-            let uncertain = doubt(&cells) + doubt(&everywhere);
+            let quarantined = state.cells_of(&LogicId::doubt_of(&version.id.definition));
+            let uncertain = doubt(&cells) + doubt(&quarantined) + doubt(&everywhere);
             let overflowed = has_overflow(state, version);
             let stored = comparable(cells, overflowed);
             let expected = comparable(recounted(version, images), overflowed);
@@ -212,8 +216,8 @@ pub fn rows_are_right(memory: &Memory, logic: &[LogicVersion], images: &[Item]) 
         }
         for image in images {
             for version in logic {
-                let expected = counting::contribution(version, Some(image)).unwrap_or_default();
-                let again = counting::contribution(version, Some(image)).unwrap_or_default();
+                let expected = counting::contribution(version, Some(image), None).unwrap_or_default();
+                let again = counting::contribution(version, Some(image), None).unwrap_or_default();
                 let held = state
                     .rows
                     .values()

@@ -5,6 +5,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a simulator that indexes out of bounds must stop")]
 
+pub mod adapting;
 pub mod chaos;
 pub mod controls;
 pub mod invariants;

@@ -566,7 +566,7 @@ impl World {
 }
 
 /// Polls a future once.
-fn poll<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
+pub(crate) fn poll<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
@@ -574,7 +574,7 @@ fn poll<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
 }
 
 /// Drives a future whose every wait is a step of the simulated store.
-fn drive<T>(future: impl Future<Output = T> + Send) -> T {
+pub(crate) fn drive<T>(future: impl Future<Output = T> + Send) -> T {
     let mut future = std::pin::pin!(future);
     loop {
         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -584,7 +584,7 @@ fn drive<T>(future: impl Future<Output = T> + Send) -> T {
 }
 
 /// The value of a future that never waits.
-fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

@@ -61,6 +61,33 @@ impl DynamoStore {
         self.query_where(table, pk, "#pk = :pk AND #sk BETWEEN :a AND :b", &bounds).await
     }
 
+    /// The last item of a partition whose sort key is `last` or before it, read consistently.
+    pub(super) async fn query_last(
+        &self,
+        table: &str,
+        pk: &str,
+        last: &str,
+    ) -> Result<Option<Item>, StoreError> {
+        let page = retrying(async || {
+            let call = self
+                .client
+                .query()
+                .table_name(table)
+                .consistent_read(true)
+                .key_condition_expression("#pk = :pk AND #sk <= :last")
+                .expression_attribute_names("#pk", PK)
+                .expression_attribute_names("#sk", SK)
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .expression_attribute_values(":last", AttributeValue::S(last.to_owned()))
+                .scan_index_forward(false)
+                .limit(1);
+            call.send().await.map_err(|error| judge(&error))
+        })
+        .await?;
+        let item = page.items.unwrap_or_default().into_iter().next();
+        Ok(item.map(from_attributes).transpose().map_err(Failure::from)?)
+    }
+
     async fn query_where(
         &self,
         table: &str,

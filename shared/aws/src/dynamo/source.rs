@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::ScalarAttributeType;
+use aws_sdk_dynamodb::types::{AttributeValue, ScalarAttributeType};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::value::{Item, Value};
-use evercount_pipeline::ports::{SourceTable, StoreError};
+use evercount_pipeline::ports::{Page, SourceTable, StoreError};
 use evercount_wire::json::{canonical_key, read_plain_item};
 
 use super::failure::{Failure, judge, retrying};
-use super::value::{from_attributes, to_attributes};
+use super::value::{from_attributes, to_attribute, to_attributes};
 use super::without_retries;
 
 /// The DynamoDB tables of an account, as sources.
@@ -112,11 +112,7 @@ impl SourceTable for DynamoSource {
         .await
     }
 
-    async fn scan(
-        &self,
-        table: &TableName,
-        after: Option<String>,
-    ) -> Result<(Vec<(RowKey, Item)>, Option<String>), StoreError> {
+    async fn scan(&self, table: &TableName, after: Option<String>) -> Result<Page<Item>, StoreError> {
         let schema = self.key_schema(table).await?;
         let start = match after {
             Some(text) => {
@@ -131,15 +127,89 @@ impl SourceTable for DynamoSource {
             call.set_exclusive_start_key(start.clone()).send().await.map_err(|error| judge(&error))
         })
         .await?;
-        let mut rows = Vec::new();
-        for item in page.items.unwrap_or_default() {
-            let item = from_attributes(item).map_err(Failure::from)?;
-            let identity = RowIdentity::Key(canonical_key(&key_of_item(&schema, &item)).into());
-            rows.push((RowKey { table: table.clone(), identity }, item));
-        }
-        let next = page.last_evaluated_key.map(from_attributes).transpose().map_err(Failure::from)?;
-        Ok((rows, next.map(|key| canonical_key(&key))))
+        page_of(table, &schema, page.items, page.last_evaluated_key)
     }
+
+    async fn partition(
+        &self,
+        table: &TableName,
+        attribute: &str,
+        values: &[Value],
+        after: Option<String>,
+    ) -> Result<Page<Item>, StoreError> {
+        let schema = self.key_schema(table).await?;
+        let Some((_, scalar)) = schema.first().filter(|(name, _)| name == attribute) else {
+            let why = format!("`{attribute}` is not the partition key of table `{table}`");
+            return Err(StoreError::Rejected(why));
+        };
+        let nowhere = || {
+            StoreError::Rejected(format!("the place to go on from is not one of a query of table `{table}`"))
+        };
+        let (mut number, mut start) = match &after {
+            Some(place) => read_place(&schema, place).ok_or_else(nowhere)?,
+            None => (0, None),
+        };
+        // A value of another type than the key's has no items, and DynamoDB refuses to look.
+        while values.get(number).is_some_and(|value| !fits(scalar, value)) {
+            (number, start) = (number + 1, None);
+        }
+        let Some(value) = values.get(number) else { return Ok((Vec::new(), None)) };
+        let start = start.map(|key| to_attributes(&key));
+        let page = retrying(async || {
+            let call = self.client.query().table_name(table.as_str()).consistent_read(true);
+            let call =
+                call.key_condition_expression("#key = :value").expression_attribute_names("#key", attribute);
+            let call = call.expression_attribute_values(":value", to_attribute(value));
+            call.set_exclusive_start_key(start.clone()).send().await.map_err(|error| judge(&error))
+        })
+        .await?;
+        let (rows, next) = page_of(table, &schema, page.items, page.last_evaluated_key)?;
+        let next = match next {
+            Some(key) => Some(place(number, &key)),
+            None => (number + 1 < values.len()).then(|| place(number + 1, "")),
+        };
+        Ok((rows, next))
+    }
+}
+
+/// A page as it was answered: its rows, and the canonical key to go on after.
+fn page_of(
+    table: &TableName,
+    schema: &KeySchema,
+    items: Option<Vec<HashMap<String, AttributeValue>>>,
+    last: Option<HashMap<String, AttributeValue>>,
+) -> Result<Page<Item>, StoreError> {
+    let mut rows = Vec::new();
+    for item in items.unwrap_or_default() {
+        let item = from_attributes(item).map_err(Failure::from)?;
+        let identity = RowIdentity::Key(canonical_key(&key_of_item(schema, &item)).into());
+        rows.push((RowKey { table: table.clone(), identity }, item));
+    }
+    let next = last.map(from_attributes).transpose().map_err(Failure::from)?;
+    Ok((rows, next.map(|key| canonical_key(&key))))
+}
+
+/// Where a query of several values goes on: the number of the value, and the key within it; none
+/// at its start.
+fn place(number: usize, key: &str) -> String {
+    format!("{number}:{key}")
+}
+
+/// Reads a [`place`].
+fn read_place(schema: &KeySchema, text: &str) -> Option<(usize, Option<Item>)> {
+    let (number, key) = text.split_once(':')?;
+    let key = if key.is_empty() { None } else { Some(key_of_text(schema, key)?) };
+    Some((number.parse().ok()?, key))
+}
+
+/// Whether a value is of a key attribute's type.
+fn fits(scalar: &ScalarAttributeType, value: &Value) -> bool {
+    matches!(
+        (scalar, value),
+        (ScalarAttributeType::S, Value::String(_))
+            | (ScalarAttributeType::N, Value::Number(_))
+            | (ScalarAttributeType::B, Value::Binary(_))
+    )
 }
 
 #[cfg(test)]
@@ -164,6 +234,17 @@ mod tests {
             ["", "{}", r#"{"id":1,"n":1,"raw":{"B":""}}"#, r#"{"id":"a","n":1,"raw":{"B":""},"x":1}"#]
         {
             assert_eq!(key_of_text(&schema, wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_query_goes_on_at_the_value_and_the_key_it_came_to() {
+        let schema = vec![("id".to_owned(), ScalarAttributeType::S)];
+        let key = Item::from([("id".to_owned(), Value::String("a:b".to_owned()))]);
+        assert_eq!(read_place(&schema, &place(2, &canonical_key(&key))), Some((2, Some(key))));
+        assert_eq!(read_place(&schema, &place(7, "")), Some((7, None)));
+        for wrong in ["", "2", "x:", "2:{}", r#"2:{"id":1}"#] {
+            assert_eq!(read_place(&schema, wrong), None, "{wrong}");
         }
     }
 }

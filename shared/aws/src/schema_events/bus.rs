@@ -1,4 +1,4 @@
-//! Owns the EventBridge bus of schema change events.
+//! Owns the EventBridge bus: of schema change events, and of adjustments that went wrong.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::config::retry::RetryConfig;
@@ -13,22 +13,19 @@ use crate::dynamo::judge;
 /// The `source` of the events, for the patterns of rules.
 pub const SOURCE: &str = "evercount";
 
-/// The `detail-type` of the events.
-pub const DETAIL_TYPE: &str = "schema updated";
-
 /// What an entry counts besides its detail: 14 bytes for its time, its source and detail type
 /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html>).
-const ENVELOPE_BYTES: usize = 14 + SOURCE.len() + DETAIL_TYPE.len();
+const ENVELOPE_BYTES: usize = 14 + SOURCE.len();
 
 /// A bus.
 #[derive(Clone, Debug)]
-pub(super) struct Bus {
+pub(crate) struct Bus {
     client: Client,
     name: String,
 }
 
 impl Bus {
-    pub(super) fn new(client: &Client, name: &str) -> Self {
+    pub(crate) fn new(client: &Client, name: &str) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -64,7 +61,7 @@ impl Destination for Bus {
     const ORDERED: bool = false;
 
     fn bytes(entry: &Entry) -> usize {
-        entry.body.len() + ENVELOPE_BYTES
+        entry.body.len() + entry.kind.len() + ENVELOPE_BYTES
     }
 
     async fn put(&self, entries: &[&Entry]) -> Result<Vec<Outcome>, StoreError> {
@@ -73,7 +70,7 @@ impl Destination for Bus {
             let event = PutEventsRequestEntry::builder()
                 .event_bus_name(&self.name)
                 .source(SOURCE)
-                .detail_type(DETAIL_TYPE)
+                .detail_type(entry.kind)
                 .detail(&entry.body)
                 .time(DateTime::from_secs(entry.at.div_euclid(1_000_000)));
             call = call.entries(event.build());

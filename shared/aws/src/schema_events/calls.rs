@@ -15,23 +15,25 @@ const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(800);
 
 /// How long one attempt at a call may take, and connecting for it.
-pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One event to be put.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// What it is about.
-    pub(super) subject: String,
+    pub(crate) subject: String,
+    /// What a bus calls it, for the patterns of rules.
+    pub(crate) kind: &'static str,
     /// Its JSON.
-    pub(super) body: String,
+    pub(crate) body: String,
     /// When it happened, microseconds since the epoch.
-    pub(super) at: Micros,
+    pub(crate) at: Micros,
 }
 
 /// What became of one entry of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// It is there.
     Taken,
     /// It is not, and may be later.
@@ -41,7 +43,7 @@ pub(super) enum Outcome {
 }
 
 /// Where entries are put.
-pub(super) trait Destination: Sync {
+pub(crate) trait Destination: Sync {
     /// What to call it in a log.
     const NAME: &'static str;
     /// Most entries of one call.
@@ -70,7 +72,7 @@ pub(super) trait Destination: Sync {
 /// # Errors
 /// [`StoreError::Unavailable`] after the last attempt; [`StoreError::Rejected`] where an entry or
 /// a call is refused for good, once the other entries of its call are there.
-pub(super) async fn put_all<D: Destination>(to: &D, entries: &[Entry]) -> Result<(), StoreError> {
+pub(crate) async fn put_all<D: Destination>(to: &D, entries: &[Entry]) -> Result<(), StoreError> {
     let mut rest = entries;
     while !rest.is_empty() {
         let (call, later) = rest.split_at(call_len::<D>(rest));
@@ -113,7 +115,7 @@ async fn put_call<D: Destination>(to: &D, call: &[Entry]) -> Result<(), StoreErr
         let Some(pause) = pauses.next() else {
             return Err(StoreError::Unavailable(why));
         };
-        tracing::warn!(to = D::NAME, entries = pending.len(), why, "schema change events are put again");
+        tracing::warn!(to = D::NAME, entries = pending.len(), why, "events are put again");
         tokio::time::sleep(pause).await;
     }
 }
@@ -187,7 +189,8 @@ mod tests {
 
     /// Entries whose subject is the first letter of their body.
     fn entries(bodies: &str) -> Vec<Entry> {
-        let entry = |body: &str| Entry { subject: body[..1].to_owned(), body: body.to_owned(), at: 0 };
+        let entry =
+            |body: &str| Entry { subject: body[..1].to_owned(), kind: "", body: body.to_owned(), at: 0 };
         bodies.split(' ').map(entry).collect()
     }
 

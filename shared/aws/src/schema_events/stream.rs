@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_partition_key_is_the_subject_as_far_as_kinesis_takes_it() {
         let check = |subject: &str, expected: &str| {
-            let entry = Entry { subject: subject.to_owned(), body: String::new(), at: 0 };
+            let entry = Entry { subject: subject.to_owned(), kind: "", body: String::new(), at: 0 };
             assert_eq!(partition_key(&entry), expected, "{subject}");
         };
         check("shop.orders", "shop.orders");

@@ -15,10 +15,12 @@ use evercount_pipeline::count::{BatchReport, CountMode, CountOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::background;
+
 /// Records of one invocation.
 const BATCH_SIZE: usize = 200;
 /// How long a crash waits for a batch to be in the middle of.
-const CRASH_WAIT: Duration = Duration::from_secs(1);
+const CRASH_WAIT: Duration = Duration::from_secs(5);
 
 /// Totals over all batches that were reported, of every counter that lived.
 #[derive(Clone, Copy, Debug, Default)]
@@ -159,7 +161,7 @@ impl Counting {
         start: StartingPosition,
         observed: &Observed,
     ) -> anyhow::Result<Self> {
-        let mut poller = stack.poller(stream, BATCH_SIZE, start).await?;
+        let mut poller = background::poller(stack, stream, BATCH_SIZE, start).await?;
         let options = CountOptions { mode: CountMode::Ledger, format: None, epoch: 0 };
         let hook = {
             let observed = observed.clone();

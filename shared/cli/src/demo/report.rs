@@ -1,5 +1,7 @@
-//! Decides what is said at the end: each count beside its recount, what was done to the records,
-//! and what it cost.
+//! Decides what is said at the end: what was done to the table and to its records, how the counts
+//! followed its schema, and each count beside its recount.
+
+mod adjusted;
 
 use std::collections::BTreeSet;
 
@@ -12,10 +14,25 @@ use evercount_wire::predicate::{atom_text, to_text};
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
+use super::checking::Recounted;
 use super::counting::Totals;
+use super::evolution::Release;
 use super::faults::Injected;
 use super::workload::Writes;
 use crate::show;
+
+pub use adjusted::{Adjusted, described};
+
+/// The counts beside a recount, on the way: the writers paused and everything came to rest.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The release whose changes had been followed.
+    pub release: Release,
+    /// Orders that were recounted.
+    pub orders: u64,
+    /// Whether every count equalled its recount.
+    pub is_equal: bool,
+}
 
 /// A count beside a recount of the table.
 pub struct Compared {
@@ -66,11 +83,9 @@ pub struct Outcome {
     /// How long the demo took, seconds.
     pub seconds: f64,
     /// How long the table changed, seconds.
-    pub written_seconds: u64,
+    pub written_seconds: f64,
     /// What was written.
     pub writes: Writes,
-    /// How many orders are left.
-    pub orders: u64,
     /// What was done to the records.
     pub injected: Injected,
     /// Whether the crash hit a batch.
@@ -81,15 +96,24 @@ pub struct Outcome {
     pub totals: Totals,
     /// Rows for which the source was asked.
     pub rechecked: u64,
-    /// The counts.
-    pub counts: Vec<Compared>,
+    /// What became of the plans for changes that counts read.
+    pub adjusted: Vec<Adjusted>,
+    /// How many plans found that nothing their count reads had changed.
+    pub untouched: u64,
+    /// The counts beside a recount on the way.
+    pub checkpoints: Vec<Checkpoint>,
+    /// The counts beside a recount at the end.
+    pub end: Recounted,
 }
 
 impl Outcome {
-    /// Whether every count equals its recount and says of itself that it is exact.
+    /// Whether every count followed the schema, equalled its recount whenever it was held against
+    /// one, and says of itself that it is exact.
     #[must_use]
     pub fn is_right(&self) -> bool {
-        self.counts.iter().all(|count| count.is_equal() && count.live.is_exact())
+        self.end.is_right()
+            && self.checkpoints.iter().all(|one| one.is_equal)
+            && self.adjusted.iter().all(Adjusted::is_done)
     }
 
     fn units_a_record(&self) -> f64 {
@@ -115,12 +139,14 @@ impl Outcome {
                 .collect();
             json!({
                 "name": count.live.logic.id.definition.as_str(),
+                "version": count.live.logic.id.number,
                 "groups": groups,
                 "missing": missing,
                 "exact": count.live.is_exact(),
                 "equal": count.is_equal(),
             })
         };
+        let checkpoint = |one: &Checkpoint| json!({"after": one.release.name(), "orders": one.orders, "equal": one.is_equal});
         json!({
             "seed": self.seed,
             "seconds": (self.seconds * 1e3).round() / 1e3,
@@ -131,7 +157,7 @@ impl Outcome {
                 "deletes": self.writes.deletes,
                 "expired": self.writes.expired,
             },
-            "orders_left": self.orders,
+            "orders_left": self.end.orders,
             "records": {
                 "captured": injected.records,
                 "delivered": self.delivered.0,
@@ -159,26 +185,33 @@ impl Outcome {
                 "transactions": self.totals.commits,
                 "write_units_a_record": (self.units_a_record() * 100.0).round() / 100.0,
             },
-            "counts": self.counts.iter().map(count).collect::<Vec<_>>(),
-            "equal": self.counts.iter().all(Compared::is_equal),
+            "adjustments": self.adjusted.iter().map(Adjusted::to_json).collect::<Vec<_>>(),
+            "not_affected": self.untouched,
+            "checkpoints": self.checkpoints.iter().map(checkpoint).collect::<Vec<_>>(),
+            "counts": self.end.counts.iter().map(count).collect::<Vec<_>>(),
+            "equal": self.end.counts.iter().all(Compared::is_equal),
         })
     }
 
     /// Prints the outcome for a person.
     pub fn print(&self) {
         self.print_story();
-        self.counts.iter().for_each(print_count);
+        adjusted::print(&self.adjusted, self.untouched);
+        self.end.counts.iter().for_each(print_count);
         self.print_verdict();
     }
 
     fn print_story(&self) {
         let (writes, injected, tally) = (&self.writes, &self.injected, &self.totals.tally);
         let told = |n: u64, text: &str| show::line(format!("  {:>7}  {text}", HumanCount(n).to_string()));
-        show::line(format!("What happened to the table in {} s", self.written_seconds));
+        show::line("");
+        show::line(format!("What happened to the table in {:.0} s", self.written_seconds));
         told(writes.inserts, "orders placed");
         told(writes.updates, "orders changed");
         told(writes.deletes, "orders deleted");
         told(writes.expired, "abandoned carts removed by their time to live");
+        let releases = Release::LATER.len() as u64;
+        told(releases, "releases of the application, each with another shape of an order");
         show::line("");
         show::line("What was done to its records on the way to the counter");
         told(injected.records, "captured");
@@ -206,17 +239,28 @@ impl Outcome {
 
     fn print_verdict(&self) {
         show::line("");
-        let wrong = self.counts.iter().filter(|count| !count.is_equal()).count();
-        let inexact = self.counts.iter().filter(|count| !count.live.is_exact()).count();
-        let (seconds, counts) = (self.seconds, self.counts.len());
-        if wrong == 0 && inexact == 0 {
+        let counts = &self.end.counts;
+        let wrong = counts.iter().filter(|count| !count.is_equal()).count();
+        let inexact = counts.iter().filter(|count| !count.live.is_exact()).count();
+        let off = self.checkpoints.iter().filter(|one| !one.is_equal).count();
+        let open = self.adjusted.iter().filter(|one| !one.is_done()).count();
+        let (seconds, counts) = (self.seconds, counts.len());
+        if self.is_right() {
             show::line(format!(
-                "✓ All {counts} counts equal a recount of the {} orders that are left ({seconds:.1} s in all).",
-                HumanCount(self.orders)
+                "✓ All {counts} counts equal a recount of the {} orders that are left,",
+                HumanCount(self.end.orders)
+            ));
+            show::line(format!(
+                "  as they did at {} moments on the way, whenever the clerks paused ({seconds:.1} s in all).",
+                self.checkpoints.len()
             ));
         } else {
             show::line(format!(
-                "✗ Of {counts} counts {wrong} differ from a recount and {inexact} are not exact; seed {} ({seconds:.1} s in all).",
+                "✗ Of {counts} counts {wrong} differ from a recount and {inexact} are not exact; {off} of {} recounts on the way",
+                self.checkpoints.len()
+            ));
+            show::line(format!(
+                "  gave something else, and {open} changes of the schema were not followed; seed {} ({seconds:.1} s in all).",
                 self.seed
             ));
         }
@@ -257,7 +301,7 @@ fn print_count(count: &Compared) {
 
 fn title(logic: &LogicVersion) -> String {
     let filter = logic.definition.filter.as_ref().map(|filter| format!("  where {}", to_text(filter)));
-    format!("{}{}", logic.id.definition, filter.unwrap_or_default())
+    format!("{} v{}{}", logic.id.definition, logic.id.number, filter.unwrap_or_default())
 }
 
 /// A group's values in the order of the definition, one for each column.

@@ -12,7 +12,10 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_dynamodb::{Client, Error};
 use evercount_local::stack::now;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
+
+use super::evolution::{Plan, Release, Rewrite, Rollout};
 
 /// The table.
 pub const TABLE: &str = "orders";
@@ -20,9 +23,11 @@ pub const TABLE: &str = "orders";
 /// How many clerks write at once. Each keeps to its own orders, so what one does to them depends
 /// on the seed alone.
 const CLERKS: u64 = 4;
-/// How long a clerk rests between two things it does: with this the counter keeps up in a build
-/// without optimizations.
-const REST: Duration = Duration::from_millis(4);
+/// How long a clerk rests between two things it does, at least.
+const REST_MIN: Duration = Duration::from_millis(4);
+/// How many times as long as a thing took the clerk rests after it, so that the counter keeps up on
+/// a machine that is slow or busy, and in a build without optimizations.
+const REST_FACTOR: u32 = 3;
 /// Orders a clerk has before it changes any.
 const ORDERS_MIN: usize = 12;
 /// How long an abandoned cart lives, seconds.
@@ -30,6 +35,8 @@ const CART_LIFE: i64 = 1;
 
 const COUNTRIES: [&str; 4] = ["DE", "FR", "JP", "US"];
 const CITIES: [&str; 4] = ["Leipzig", "Nantes", "Nagoya", "Tacoma"];
+const CARRIERS: [&str; 2] = ["courier", "post"];
+const CHANNELS: [&str; 3] = ["app", "phone", "web"];
 const GOODS: [&str; 5] = ["kettle", "teapot", "cup", "strainer", "tin"];
 
 /// Writes that succeeded, by kind.
@@ -70,6 +77,22 @@ impl Written {
     }
 }
 
+/// What every writer passes before each thing it does, so that the table can be held still.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<RwLock<()>>);
+
+impl Gate {
+    /// Waits until writing is allowed; it is for as long as the answer is held.
+    pub async fn pass(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read().await
+    }
+
+    /// Waits until nobody writes; nobody does for as long as the answer is held.
+    pub async fn shut(&self) -> RwLockWriteGuard<'_, ()> {
+        self.0.write().await
+    }
+}
+
 /// Creates the table with its time to live.
 ///
 /// # Errors
@@ -91,27 +114,39 @@ pub async fn create_table(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets the clerks work until `end`.
+/// Lets the clerks work until the shop is closed.
 ///
 /// # Errors
 /// The first write that DynamoDB refuses.
-pub async fn run(client: &Client, seed: u64, end: Instant, written: &Written) -> anyhow::Result<()> {
+pub async fn run(
+    client: &Client,
+    seed: u64,
+    rollout: &Rollout,
+    gate: &Gate,
+    written: &Written,
+) -> anyhow::Result<()> {
     let mut clerks = tokio::task::JoinSet::new();
     for number in 0..CLERKS {
         let mut clerk = Clerk {
             client: client.clone(),
             rng: fastrand::Rng::with_seed(seed.wrapping_mul(CLERKS).wrapping_add(number)),
             number,
+            release: Release::First,
             taken: 0,
             orders: Vec::new(),
             written: written.clone(),
         };
+        let (rollout, gate) = (rollout.clone(), gate.clone());
         clerks.spawn(async move {
-            while Instant::now() < end {
+            loop {
+                let open = gate.pass().await;
+                let Some(release) = rollout.of_clerk(number) else { return anyhow::Ok(()) };
+                clerk.release = release;
+                let began = Instant::now();
                 clerk.act().await?;
-                tokio::time::sleep(REST).await;
+                drop(open);
+                tokio::time::sleep((began.elapsed() * REST_FACTOR).max(REST_MIN)).await;
             }
-            anyhow::Ok(())
         });
     }
     while let Some(ended) = clerks.join_next().await {
@@ -124,6 +159,9 @@ pub async fn run(client: &Client, seed: u64, end: Instant, written: &Written) ->
 struct Order {
     id: String,
     status: &'static str,
+    plan: Option<Plan>,
+    /// The release whose shape it has.
+    release: Release,
     /// It is gone unless it is paid in time.
     is_cart: bool,
 }
@@ -132,6 +170,8 @@ struct Clerk {
     client: Client,
     rng: fastrand::Rng,
     number: u64,
+    /// The release the clerk works with.
+    release: Release,
     taken: u64,
     orders: Vec<Order>,
     written: Written,
@@ -141,13 +181,16 @@ impl Clerk {
     /// One thing that happens: mostly one write, sometimes a few in a row.
     async fn act(&mut self) -> anyhow::Result<()> {
         let choice = self.rng.u32(..100);
-        if self.orders.len() < ORDERS_MIN || choice < 38 {
+        if self.orders.len() < ORDERS_MIN || choice < 32 {
             return self.take_order().await;
         }
         let index = self.rng.usize(..self.orders.len());
         let mut order = self.orders.swap_remove(index);
+        if !self.bring_up(&mut order).await? {
+            return Ok(());
+        }
         let stays = match choice {
-            38..74 => self.move_on(&mut order).await?,
+            32..74 => self.move_on(&mut order).await?,
             // An order rushed through: changes of one item within a few milliseconds.
             74..82 => {
                 let mut stays = true;
@@ -160,7 +203,11 @@ impl Clerk {
                 let address = self.address();
                 self.edit(&order, "SET #name = :value", "address", Some(address)).await?
             }
-            87..91 => self.edit(&order, "SET #name = :value", "plan", Some(text("pro"))).await?,
+            87..91 => {
+                order.plan = Some(Plan::Pro);
+                let plan = self.release.plan(Plan::Pro);
+                self.edit(&order, "SET #name = :value", "plan", Some(plan)).await?
+            }
             // Wrapped and unwrapped again: the item is then exactly what it was.
             91..95 => {
                 let wrapped = AttributeValue::Bool(true);
@@ -181,25 +228,39 @@ impl Clerk {
 
     async fn take_order(&mut self) -> anyhow::Result<()> {
         self.taken += 1;
+        // What only some orders have comes in turns: the first schema is read off few rows, and should
+        // have it, and nothing that stays away for long is taken for dropped.
+        let turn = self.taken + 2 * self.number;
+        let (has_coupon, is_gift, is_cart) = (turn.is_multiple_of(4), turn % 5 == 1, turn % 8 == 3);
         let id = format!("o-{}{:05}", self.number, self.taken);
-        let is_cart = self.rng.u32(..10) == 0;
         let mut item = HashMap::from([
             ("id".to_owned(), text(&id)),
             ("customer".to_owned(), text(&format!("c-{:03}", self.rng.u32(..400)))),
-            ("status".to_owned(), text("NEW")),
+            (self.release.status_name().to_owned(), text("NEW")),
             ("amount".to_owned(), self.amount()),
             ("items".to_owned(), self.items()),
             ("placed_at".to_owned(), number(now())),
         ]);
-        // Guests have no plan, and what is downloaded needs no address.
-        if self.rng.u32(..6) > 0 {
-            item.insert("plan".to_owned(), text(if self.rng.u32(..3) == 0 { "pro" } else { "free" }));
-        }
+        // Guests have no plan, and what is downloaded needs no address and no carrier.
+        let plan =
+            (self.rng.u32(..6) > 0).then(|| if self.rng.u32(..3) == 0 { Plan::Pro } else { Plan::Free });
+        item.extend(plan.map(|plan| ("plan".to_owned(), self.release.plan(plan))));
         if self.rng.u32(..12) > 0 {
             item.insert("address".to_owned(), self.address());
+            let carrier = text(self.rng.choice(CARRIERS).unwrap_or("post"));
+            if self.release < Release::NoCarrier {
+                item.insert("carrier".to_owned(), carrier);
+            }
         }
-        if self.rng.u32(..8) == 0 {
+        if has_coupon {
             item.insert("coupon".to_owned(), AttributeValue::Null(true));
+        }
+        if is_gift {
+            item.insert("gift_wrap".to_owned(), AttributeValue::Bool(true));
+        }
+        let channel = text(self.rng.choice(CHANNELS).unwrap_or("web"));
+        if self.release >= Release::Channel {
+            item.insert("channel".to_owned(), channel);
         }
         if is_cart {
             item.insert("expires_at".to_owned(), number(now() / 1_000_000 + CART_LIFE));
@@ -209,9 +270,20 @@ impl Clerk {
         self.written.note(|writes| writes.inserts += 1);
         // Most carts are abandoned.
         if !is_cart || self.rng.u32(..3) == 0 {
-            self.orders.push(Order { id, status: "NEW", is_cart });
+            self.orders.push(Order { id, status: "NEW", plan, release: self.release, is_cart });
         }
         Ok(())
+    }
+
+    /// Brings an order of an earlier release to the shape of this one. Returns whether it still
+    /// exists.
+    async fn bring_up(&self, order: &mut Order) -> anyhow::Result<bool> {
+        let rewrite = self.release.rewrite(order.release, order.status, order.plan);
+        order.release = self.release;
+        match rewrite {
+            Some(rewrite) => self.update(order, rewrite).await,
+            None => Ok(true),
+        }
     }
 
     /// Moves an order to its next status. Returns whether it still exists.
@@ -220,13 +292,12 @@ impl Clerk {
         let next = if self.rng.u32(..7) == 0 { other } else { usual };
         let expression =
             if order.is_cart { "SET #name = :value REMOVE expires_at" } else { "SET #name = :value" };
-        let stays = self.edit(order, expression, "status", Some(text(next))).await?;
+        let stays = self.edit(order, expression, self.release.status_name(), Some(text(next))).await?;
         (order.status, order.is_cart) = (next, false);
         Ok(stays)
     }
 
-    /// Changes one attribute of an order. Returns whether the order still exists: a cart may have
-    /// reached the end of its time.
+    /// Changes one attribute of an order. Returns whether the order still exists.
     async fn edit(
         &self,
         order: &Order,
@@ -234,17 +305,24 @@ impl Clerk {
         name: &str,
         value: Option<AttributeValue>,
     ) -> anyhow::Result<bool> {
-        let mut call = self
+        let names = HashMap::from([("#name".to_owned(), name.to_owned())]);
+        let values = value.map(|value| (":value".to_owned(), value)).into_iter().collect();
+        self.update(order, Rewrite { expression: expression.to_owned(), names, values }).await
+    }
+
+    /// Updates an order. Returns whether the order still exists: a cart may have reached the end of
+    /// its time.
+    async fn update(&self, order: &Order, rewrite: Rewrite) -> anyhow::Result<bool> {
+        let values = Some(rewrite.values).filter(|values| !values.is_empty());
+        let call = self
             .client
             .update_item()
             .table_name(TABLE)
             .key("id", text(&order.id))
-            .update_expression(expression)
-            .expression_attribute_names("#name", name)
+            .update_expression(rewrite.expression)
+            .set_expression_attribute_names(Some(rewrite.names))
+            .set_expression_attribute_values(values)
             .condition_expression("attribute_exists(id)");
-        if let Some(value) = value {
-            call = call.expression_attribute_values(":value", value);
-        }
         let sent = call.send().await.map_err(Error::from);
         let stays =
             still_there(sent.map(drop)).with_context(|| format!("could not update order `{}`", order.id))?;

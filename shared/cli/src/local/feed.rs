@@ -9,12 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use evercount_aws::analyzer::AnalyzeHook;
 use evercount_aws::counter::ReportHook;
 use evercount_aws::listener::ListenHook;
+use evercount_aws::validator::ValidateHook;
+use evercount_core::adoption::PlanOutcome;
 use evercount_core::chunk::Tally;
 use evercount_core::lane::LaneId;
+use evercount_core::logic::PlanId;
+use evercount_pipeline::adapt::Adapted;
+use evercount_pipeline::alert::{Alert, Alerts};
 use evercount_pipeline::count::{BatchReport, Stop};
 use evercount_pipeline::listen::ListenReport;
+use evercount_pipeline::ports::StoreError;
 use evercount_wire::items::event_summary;
 
 use crate::show;
@@ -36,13 +43,15 @@ pub struct Feed {
     ambiguous: AtomicBool,
     /// By what it is about, the trouble told last.
     troubles: Mutex<BTreeMap<String, String>>,
+    /// What was told last of each plan.
+    outcomes: Mutex<BTreeMap<PlanId, PlanOutcome>>,
 }
 
 impl Feed {
     /// A feed; a quiet one keeps standard output to its caller.
     pub fn new(quiet: bool) -> Self {
-        let (tally, troubles) = (Mutex::default(), Mutex::default());
-        Self { quiet, tally, ambiguous: AtomicBool::new(true), troubles }
+        let (tally, troubles, outcomes) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { quiet, tally, ambiguous: AtomicBool::new(true), troubles, outcomes }
     }
 
     /// Hears of every batch.
@@ -63,6 +72,46 @@ impl Feed {
             self.tell(format!("{}  schema of `{subject}`: {what}", clock()));
         }
         self.stopped(format!("listening on lane {lane}"), report.stopped_by.as_ref());
+    }
+
+    /// Hears of every batch of schema change events that was analyzed.
+    pub fn analyze_hook(self: &Arc<Self>) -> AnalyzeHook {
+        let feed = Arc::clone(self);
+        Arc::new(move |lane, report| {
+            feed.adjusted(&report.adapted);
+            feed.stopped(format!("analyzing on lane {lane}"), report.stopped_by.as_ref());
+        })
+    }
+
+    /// Hears of every round of validation.
+    pub fn validate_hook(self: &Arc<Self>) -> ValidateHook {
+        let feed = Arc::clone(self);
+        Arc::new(move |report| feed.adjusted(&report.adapted))
+    }
+
+    /// Tells of adjustments that are new, or of which something new is to be told.
+    fn adjusted(&self, adapted: &Adapted) {
+        for adjustment in &adapted.adjustments {
+            let (plan, outcome) = (&adjustment.plan, adjustment.outcome);
+            let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = outcomes.insert(plan.id.clone(), outcome);
+            drop(outcomes);
+            if before.is_none() {
+                let class = plan.class.name();
+                self.tell(format!(
+                    "{}  plan for `{}` ({class}): {}",
+                    clock(),
+                    plan.definition,
+                    plan.sentence
+                ));
+            }
+            if before != Some(outcome) && outcome != PlanOutcome::NotAffected {
+                let verdict = adjustment.verdict.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+                let to = adjustment.to.map(|to| format!(" v{to:04}")).unwrap_or_default();
+                let what = outcome.name().replace('_', " ");
+                self.tell(format!("{}  `{}`{to} {what}{verdict}", clock(), plan.definition));
+            }
+        }
     }
 
     fn heard(&self, lane: &LaneId, report: &BatchReport) {
@@ -130,6 +179,14 @@ impl Feed {
         if tally.read > 0 {
             self.tell(format!("{}  {}", clock(), sentence(&tally)));
         }
+    }
+}
+
+/// Alerts are told on standard error: whoever runs this is the administrator.
+impl Alerts for Feed {
+    async fn raise(&self, alert: &Alert) -> Result<(), StoreError> {
+        show::remark(format!("alert: {} Look closer with `{}`.", alert.sentence, alert.command));
+        Ok(())
     }
 }
 

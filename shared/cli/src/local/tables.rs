@@ -41,7 +41,7 @@ const IDLE_PAUSE: Duration = Duration::from_millis(40);
 /// How long a pump rests where something failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-const MARGIN_MICROS: Micros = 1_000_000;
+pub const MARGIN_MICROS: Micros = 1_000_000;
 
 /// Turns the change log of a table on, where there is such a table and it has none.
 ///

@@ -38,6 +38,12 @@ impl Changes {
         })
     }
 
+    /// How many events have been found so far.
+    #[must_use]
+    pub fn found(&self) -> usize {
+        self.lock().found.len()
+    }
+
     /// All of them by line, one object for each change.
     pub fn json(&self) -> Vec<Value> {
         let mut found = std::mem::take(&mut self.lock().found);

@@ -305,7 +305,11 @@ fn share(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "write a number between 0 and 1".to_owned())
 }
 
-fn duration(text: &str) -> Result<Micros, String> {
+/// Reads a length of time: a number with a unit.
+///
+/// # Errors
+/// In a sentence, where it is none.
+pub fn duration(text: &str) -> Result<Micros, String> {
     let seconds = |unit: char| match unit {
         'm' => Some(60),
         'h' => Some(3_600),
@@ -322,7 +326,11 @@ fn duration(text: &str) -> Result<Micros, String> {
         .ok_or_else(|| "write a number with m, h, d or w: `90m`, `24h`".to_owned())
 }
 
-fn time(text: &str) -> Result<Micros, String> {
+/// Reads a time, in ISO 8601, or a date.
+///
+/// # Errors
+/// In a sentence, where it is none.
+pub fn time(text: &str) -> Result<Micros, String> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Ok(at.as_microsecond());
     }

@@ -1,5 +1,6 @@
 //! Planning a chunk: what its transaction writes, decided from what was loaded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{
@@ -8,10 +9,11 @@ use super::{
 };
 use crate::change::{Change, RowIdentity, RowKey, TableEvent, Told};
 use crate::counting::{self, Cells, Contributions};
-use crate::group::{Cell, GroupId};
+use crate::evidence;
+use crate::group::Cell;
 use crate::lane::{LaneId, LaneState};
 use crate::ledger::{self, LedgerRow, Transition};
-use crate::logic::LogicVersion;
+use crate::logic::{LogicId, TableLogic};
 use crate::placement::Placement;
 
 /// How counts are kept exact.
@@ -86,6 +88,7 @@ fn plan_window(
         placement,
         rows: BTreeMap::new(),
         sum: Contributions::new(),
+        evidence: Contributions::new(),
         commit: Commit::empty(lane.clone()),
         tally: Tally::default(),
         bytes: 0,
@@ -115,6 +118,8 @@ struct Draft<'a> {
     rows: BTreeMap<RowKey, LedgerRow>,
     /// Net movement of every cell.
     sum: Contributions,
+    /// How derived versions compared with their parents.
+    evidence: Contributions,
     commit: Commit,
     tally: Tally,
     bytes: usize,
@@ -204,15 +209,16 @@ impl Draft<'_> {
     }
 
     fn lane_change(&mut self, change: &Change, moved: &mut Contributions) -> Result<Outcome, Poison> {
-        for logic in self.facts.logic_of(&change.row.table) {
-            for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
-                let mut cells =
-                    counting::contribution(logic, image.as_ref()).map_err(|_| unavailable(change))?;
-                cap_groups(&mut cells, None, logic, self.placement);
-                counting::add_cells(moved.entry(logic.id.clone()).or_default(), &cells, sign);
+        let Some(logic) = self.facts.catalog.table(&change.row.table) else { return Ok(Outcome::NotCounted) };
+        for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
+            let targets = counting::targets(&logic.live, image.as_ref(), Some(&change.version));
+            let mut targets = targets.map_err(|_| unavailable(change))?;
+            cap(&mut targets.cells, None, logic, self.placement);
+            if sign > 0 {
+                evidence::tally(logic, &targets, self.placement, &mut self.evidence);
             }
+            counting::add(moved, &counting::stored(&logic.live, &targets.cells), sign);
         }
-        moved.retain(|_, cells| !cells.is_empty());
         Ok(Outcome::Applied)
     }
 
@@ -223,46 +229,51 @@ impl Draft<'_> {
         staged: &mut Vec<(RowKey, LedgerRow)>,
         moved: &mut Contributions,
     ) -> Result<Outcome, Poison> {
-        let key = &change.row;
-        let logic = self.facts.logic_of(&key.table);
-        let before = staged
+        let Some(logic) = self.facts.catalog.table(&change.row.table) else { return Ok(Outcome::NotCounted) };
+        let key = &self.facts.ledger_key(&change.row);
+        let stands = staged
             .iter()
             .rev()
             .find_map(|(staged_key, row)| (staged_key == key).then_some(row))
             .or_else(|| self.rows.get(key))
-            .or_else(|| loaded.get(key))
-            // A row from before the table was emptied is no row.
-            .filter(|row| {
-                !self.facts.floors.get(&key.table).is_some_and(|floor| floor.covers(&row.version, row.at))
-            });
-        let (mut row, outcome) = match &key.identity {
-            RowIdentity::Position(_) => match before {
-                Some(_) => return Ok(Outcome::Duplicate),
-                None => (
-                    ledger::delta_row(change, logic.clone()).map_err(|_| unavailable(change))?,
-                    Outcome::Applied,
-                ),
-            },
+            .or_else(|| loaded.get(key));
+        // A row from before the table was emptied is no row.
+        let before = stands.filter(|row| {
+            !self.facts.floors.get(&key.table).is_some_and(|floor| floor.covers(&row.version, row.at))
+        });
+        // But what it contributes is still in the cells, until this write or the sweep takes it out.
+        let nothing = Contributions::new();
+        let previous = stands.map_or(&nothing, |row| &row.contributions);
+        let (mut row, targets, outcome) = match &key.identity {
+            RowIdentity::Position(_) if before.is_some() => return Ok(Outcome::Duplicate),
+            RowIdentity::Position(_) => {
+                let (row, targets) = ledger::delta_row(change, logic).map_err(|_| unavailable(change))?;
+                (row, Some(targets), Outcome::Applied)
+            }
             RowIdentity::Key(_) => {
-                match ledger::apply(before, change, logic.clone(), self.facts.tombstone_expires_at) {
+                match ledger::apply(before, change, logic, self.facts.tombstone_expires_at) {
                     Err(_) => return Err(unavailable(change)),
                     Ok(Transition::Duplicate) => return Ok(Outcome::Duplicate),
                     Ok(Transition::Late) => return Ok(Outcome::Late),
-                    Ok(Transition::Applied(row)) => (row, Outcome::Applied),
-                    Ok(Transition::Ambiguous(row)) => (row, Outcome::Ambiguous),
+                    Ok(Transition::Applied(row, targets)) => (row, Some(targets), Outcome::Applied),
+                    Ok(Transition::Ambiguous(row)) => (row, None, Outcome::Ambiguous),
                 }
             }
         };
-        // A stored row from before the table was emptied no longer counts as the row's state, but
-        // its contributions are still in the cells until this write or the sweep takes them out.
-        let previous = before.or_else(|| self.rows.get(key)).or_else(|| loaded.get(key));
-        for version in logic {
-            if let Some(cells) = row.contributions.get_mut(&version.id) {
-                let counted = previous.and_then(|row| row.contributions.get(&version.id));
-                cap_groups(cells, counted, version, self.placement);
+        if outcome == Outcome::Applied && matches!(key.identity, RowIdentity::Key(_)) {
+            for definition in ledger::contradicted(before, change, logic) {
+                let doubt = self.evidence.entry(LogicId::doubt_of(definition)).or_default();
+                *doubt.entry(Cell::Untold).or_insert(0) += 1;
             }
-            for (contributions, sign) in [(Some(&row), 1), (previous, -1)] {
-                if let Some(cells) = contributions.and_then(|row| row.contributions.get(&version.id)) {
+        }
+        if let Some(mut targets) = targets {
+            cap(&mut targets.cells, Some(previous), logic, self.placement);
+            evidence::tally(logic, &targets, self.placement, &mut self.evidence);
+            row.contributions = counting::stored(&logic.live, &targets.cells);
+        }
+        for version in logic.live.iter().chain(&logic.draining) {
+            for (contributions, sign) in [(&row.contributions, 1), (previous, -1)] {
+                if let Some(cells) = contributions.get(&version.id) {
                     counting::add_cells(moved.entry(version.id.clone()).or_default(), cells, sign);
                 }
             }
@@ -286,6 +297,8 @@ impl Draft<'_> {
                 });
             }
         }
+        // Evidence that nets to nothing cannot be: tallies only grow.
+        counting::add(&mut self.sum, &self.evidence, 1);
         self.commit.moves = moves(self.sum, self.placement);
         Chunk { commit: self.commit, consumed, tally: self.tally, bytes: self.bytes }
     }
@@ -310,43 +323,39 @@ pub fn moves(sum: Contributions, placement: &mut Placement) -> Vec<CellMove> {
     moves
 }
 
-/// Moves a group beyond the definition's cap into the overflow cell, unless the row is counted
-/// in that group already.
-fn cap_groups(cells: &mut Cells, counted: Option<&Cells>, logic: &LogicVersion, placement: &mut Placement) {
-    let beyond = cells.keys().find(|cell| {
-        matches!(cell, Cell::Group(_))
-            && !counted.is_some_and(|counted| counted.contains_key(*cell))
-            && !placement.has_room(&logic.id, cell, logic.definition.groups_max)
-    });
-    if let Some(cell) = beyond.cloned()
-        && let Some(n) = cells.remove(&cell)
-    {
-        *cells.entry(Cell::Overflow).or_insert(0) += n;
-        if let Cell::Group(key) = &cell {
-            share_sketch(cells, GroupId::of(key));
-        }
-    } else {
-        // Take the place now, so that the groups of one chunk count against the cap as well.
-        cells.keys().filter(|cell| matches!(cell, Cell::Group(_))).for_each(|cell| {
-            placement.place(&logic.id, cell);
+/// Moves groups beyond their definitions' caps into the overflow cell, unless the row is counted in
+/// that group already, or the version it is derived from counts it there.
+fn cap(
+    targets: &mut Contributions,
+    previous: Option<&Contributions>,
+    logic: &TableLogic,
+    placement: &mut Placement,
+) {
+    let whole = previous.map(|previous| whole_of(logic, previous));
+    for version in &logic.live {
+        let image = counting::parent_image(version, targets);
+        let Some(cells) = targets.get_mut(&version.id) else { continue };
+        ledger::keep_overflow(cells, &image);
+        let counted = whole.as_ref().and_then(|whole| whole.get(&version.id));
+        let is_known =
+            |cell: &Cell| image.contains_key(cell) || counted.is_some_and(|cells| cells.contains_key(cell));
+        let is_group = |cell: &&Cell| matches!(cell, Cell::Group(_));
+        let beyond = cells.keys().filter(is_group).any(|cell| {
+            !is_known(cell) && !placement.has_room(&version.id, cell, version.definition.groups_max)
         });
+        if beyond {
+            counting::into_overflow(cells);
+        } else {
+            // Take the place now, so that the groups of one chunk count against the cap as well.
+            cells.keys().filter(is_group).filter(|cell| !image.contains_key(*cell)).for_each(|cell| {
+                placement.place(&version.id, cell);
+            });
+        }
     }
 }
 
-/// Moves what a group adds to its sketch into the one sketch of the groups beyond the cap.
-fn share_sketch(cells: &mut Cells, group: GroupId) {
-    let own = |cell: &Cell| matches!(cell, Cell::Register { group: Some(of), .. } if *of == group);
-    let shared: Cells = cells
-        .iter()
-        .filter_map(|(cell, n)| match cell {
-            Cell::Register { register, rank, .. } if own(cell) => {
-                Some((Cell::Register { group: None, register: *register, rank: *rank }, *n))
-            }
-            _ => None,
-        })
-        .collect();
-    cells.retain(|cell, _| !own(cell));
-    counting::add_cells(cells, &shared, 1);
+fn whole_of<'a>(logic: &TableLogic, stored: &'a Contributions) -> Cow<'a, Contributions> {
+    if logic.is_plain() { Cow::Borrowed(stored) } else { Cow::Owned(counting::whole(logic, stored)) }
 }
 
 fn unavailable(change: &Change) -> Poison {

@@ -105,13 +105,40 @@ fn of_table(clause: &Clause, event: &TableEvent) -> Option<ChangeKind> {
     }
 }
 
+/// The clauses, with the drops that must have come before them: nobody adds a column that is there,
+/// so the statement that dropped it has been overtaken on its way. Where the column is defined just
+/// as it was, it may have been added `IF NOT EXISTS`, and nothing is concluded.
+fn with_overtaken_drops(before: &Schema, after: &Schema, clauses: &[Clause]) -> Vec<Clause> {
+    let mut all: Vec<Clause> = Vec::with_capacity(clauses.len());
+    for clause in clauses {
+        if let Clause::AddColumn(name) = clause {
+            let column = FieldPath::column(name);
+            let redefined = match (before.fields.get(&column), after.fields.get(&column)) {
+                (Some(before), Some(after)) => before.types != after.types || before.default != after.default,
+                _ => false,
+            };
+            let moved = all.iter().any(|earlier| match earlier {
+                Clause::DropColumn(gone) => gone == name,
+                Clause::RenameColumn { from, to } => from == name || to == name,
+                _ => false,
+            });
+            if redefined && !moved {
+                all.push(Clause::DropColumn(name.clone()));
+            }
+        }
+        all.push(clause.clone());
+    }
+    all
+}
+
 /// The changes where the definition is known before and after.
 fn compared(before: &Schema, after: &Schema, event: &TableEvent) -> Vec<ChangeKind> {
-    let columns = Columns::trace(before, after, &event.told.clauses);
+    let clauses = with_overtaken_drops(before, after, &event.told.clauses);
+    let columns = Columns::trace(before, after, &clauses);
     let mut left = Left::new(before, after, &columns);
     let mut kinds = Vec::new();
     let mut redefined = BTreeSet::new();
-    for (step, clause) in columns.steps.iter().zip(&event.told.clauses) {
+    for (step, clause) in columns.steps.iter().zip(&clauses) {
         match step {
             Step::Nothing => kinds.extend(of_table(clause, event)),
             Step::Drop(column) => {

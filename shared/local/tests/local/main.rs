@@ -1,6 +1,7 @@
 //! The embedded AWS end to end: real SDK calls over loopback, the poller and the pump.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+mod alerts;
 mod embedded;
 mod failures;
 mod poller;

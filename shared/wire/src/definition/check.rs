@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use evercount_core::change::TableName;
 use evercount_core::definition::{
-    CountDefinition, DefinitionName, GROUP_BY_MAX, GROUPS_MAX_DEFAULT, GROUPS_MAX_LIMIT, NAME_BYTES_MAX,
+    CountDefinition, DefinitionName, GROUP_BY_MAX, GROUPS_MAX_DEFAULT, GROUPS_MAX_LIMIT, Headroom,
+    NAME_BYTES_MAX,
 };
 use evercount_core::path::Path;
 
@@ -24,6 +25,9 @@ pub(crate) enum Part {
     Filter,
     Distinct,
     GroupsMax,
+    /// One of the paths, or all of them together.
+    Headroom(Option<usize>),
+    HeadroomTruth,
 }
 
 impl Part {
@@ -36,6 +40,8 @@ impl Part {
             Self::Filter => "where",
             Self::Distinct => "distinct",
             Self::GroupsMax => "groups_max",
+            Self::Headroom(_) => "headroom",
+            Self::HeadroomTruth => "headroom_truth",
         }
     }
 }
@@ -58,10 +64,12 @@ impl PartError {
 
 /// The definition that the parts make.
 pub(super) fn assemble(parts: &DefinitionParts) -> Result<CountDefinition, PartError> {
+    let group_by = group_by(&parts.group_by)?;
     Ok(CountDefinition {
         name: name(&parts.name)?,
         table: table(&parts.table)?,
-        group_by: group_by(&parts.group_by)?,
+        headroom: headroom(parts, &group_by)?,
+        group_by,
         filter: parts.filter.as_deref().map(filter).transpose()?,
         distinct: parts.distinct.as_deref().map(distinct).transpose()?,
         groups_max: groups_max(parts.groups_max)?,
@@ -96,9 +104,36 @@ pub(crate) fn group_by(texts: &[String]) -> Result<Vec<Path>, PartError> {
             format!("group by at most {GROUP_BY_MAX} attributes"),
         ));
     }
+    paths(texts, Part::GroupBy)
+}
+
+/// Reads the headroom. It multiplies with the groups, so no more attributes than there are
+/// grouping ones at most.
+fn headroom(parts: &DefinitionParts, group_by: &[Path]) -> Result<Headroom, PartError> {
+    if parts.headroom.len() > GROUP_BY_MAX {
+        let message = format!("{} attributes of headroom", parts.headroom.len());
+        let help = format!(
+            "name at most {GROUP_BY_MAX}: each combination of values that occurs costs a counter of its own"
+        );
+        return Err(PartError::new(Part::Headroom(None), message, help));
+    }
+    let attributes = paths(&parts.headroom, Part::Headroom)?;
+    if let Some((index, path)) = attributes.iter().enumerate().find(|(_, path)| group_by.contains(path)) {
+        let message = format!("`{path}` is grouped by already");
+        let help = "headroom is what is counted by beside `group_by`: name it in one of the two";
+        return Err(PartError::new(Part::Headroom(Some(index)), message, help));
+    }
+    if parts.headroom_truth && parts.filter.is_none() {
+        let help = "it counts by whether each condition of `where` holds: add a `where`, or leave it out";
+        return Err(PartError::new(Part::HeadroomTruth, "`headroom_truth` without a `where`", help));
+    }
+    Ok(Headroom { attributes, truth: parts.headroom_truth })
+}
+
+fn paths(texts: &[String], part_of: impl Fn(Option<usize>) -> Part) -> Result<Vec<Path>, PartError> {
     let mut paths = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
-        let part = Part::GroupBy(Some(index));
+        let part = part_of(Some(index));
         let path = path(part, text)?;
         if paths.contains(&path) {
             return Err(PartError::new(part, format!("`{path}` is there twice"), "name each attribute once"));

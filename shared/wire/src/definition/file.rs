@@ -8,8 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::{assemble, groups_max_help};
 use super::{DefinitionError, DefinitionParts, Part, PartError};
+use crate::toml_file::{File, in_order};
 
-const KEYS: [&str; 6] = ["name", "table", "group_by", "where", "distinct", "groups_max"];
+const KEYS: [&str; 8] =
+    ["name", "table", "group_by", "where", "distinct", "groups_max", "headroom", "headroom_truth"];
 const EXAMPLE: &str = "a file holds `[[count]]` tables, each with a `name` and a `table`";
 
 /// Reads the definitions of a file, in their order. `source_name` is what errors call it.
@@ -19,10 +21,7 @@ const EXAMPLE: &str = "a file holds `[[count]]` tables, each with a `name` and a
 /// word that is wrong, unless the string is written with escapes.
 pub fn from_toml(text: &str, source_name: &str) -> Result<Vec<CountDefinition>, DefinitionError> {
     let file = File { text, source_name };
-    let document = DeTable::parse(text).map_err(|error| {
-        let span = error.span().unwrap_or(0..text.len());
-        file.error(span, error.message(), EXAMPLE)
-    })?;
+    let document = file.parse(EXAMPLE)?;
     let mut definitions: Vec<CountDefinition> = Vec::new();
     for (key, value) in in_order(document.get_ref()) {
         if key.get_ref() != "count" {
@@ -51,52 +50,7 @@ pub fn from_toml(text: &str, source_name: &str) -> Result<Vec<CountDefinition>, 
     Ok(definitions)
 }
 
-/// The entries of a table as they stand in the file, so that the first error is the first one
-/// that a reader comes across.
-fn in_order<'t, 'i>(
-    table: &'t DeTable<'i>,
-) -> Vec<(&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
-struct File<'a> {
-    text: &'a str,
-    source_name: &'a str,
-}
-
 impl File<'_> {
-    fn error(
-        &self,
-        span: Range<usize>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> DefinitionError {
-        DefinitionError {
-            message: message.into(),
-            help: help.into(),
-            source_name: self.source_name.to_owned(),
-            source_text: self.text.to_owned(),
-            span,
-        }
-    }
-
-    fn unknown_key(&self, key: &Spanned<std::borrow::Cow<'_, str>>, known: &[&str]) -> DefinitionError {
-        let found = key.get_ref();
-        let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, found));
-        let help = match nearest {
-            Some(nearest) if strsim::damerau_levenshtein(nearest, found) <= 2 => {
-                format!("did you mean `{nearest}`?")
-            }
-            _ => format!(
-                "the keys are {}",
-                known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        self.error(key.span(), format!("unknown key `{found}`"), help)
-    }
-
     fn definition(
         &self,
         header: Range<usize>,
@@ -110,7 +64,9 @@ impl File<'_> {
                 "where" => parts.filter = Some(self.string(value)?),
                 "distinct" => parts.distinct = Some(self.string(value)?),
                 "group_by" => parts.group_by = self.strings(value)?,
-                "groups_max" => parts.groups_max = Some(self.count(value)?),
+                "groups_max" => parts.groups_max = Some(self.groups_max(value)?),
+                "headroom" => parts.headroom = self.strings(value)?,
+                "headroom_truth" => parts.headroom_truth = self.flag(value)?,
                 _ => return Err(self.unknown_key(key, &KEYS)),
             }
         }
@@ -125,7 +81,9 @@ impl File<'_> {
     fn part_error(&self, table: &DeTable<'_>, header: Range<usize>, error: PartError) -> DefinitionError {
         let value = table.get(error.part.key());
         let value = match (error.part, value) {
-            (Part::GroupBy(Some(index)), Some(whole)) => whole.get_ref().get(index).or(Some(whole)),
+            (Part::GroupBy(Some(index)) | Part::Headroom(Some(index)), Some(whole)) => {
+                whole.get_ref().get(index).or(Some(whole))
+            }
             (_, value) => value,
         };
         let span = value.map_or(header, |value| match error.span {
@@ -155,34 +113,11 @@ impl File<'_> {
         value.span()
     }
 
-    fn string(&self, value: &Spanned<DeValue<'_>>) -> Result<String, DefinitionError> {
-        value.get_ref().as_str().map(str::to_owned).ok_or_else(|| self.wrong_type(value, "a string"))
-    }
-
-    fn strings(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, DefinitionError> {
-        match value.get_ref() {
-            DeValue::String(text) => Ok(vec![text.clone().into_owned()]),
-            DeValue::Array(values) => values.iter().map(|value| self.string(value)).collect(),
-            _ => Err(self.wrong_type(value, "an array of strings")),
-        }
-    }
-
-    fn count(&self, value: &Spanned<DeValue<'_>>) -> Result<u32, DefinitionError> {
-        let Some(number) = value.get_ref().as_integer() else {
-            return Err(self.wrong_type(value, "a whole number"));
-        };
-        u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| {
+    fn groups_max(&self, value: &Spanned<DeValue<'_>>) -> Result<u32, DefinitionError> {
+        let groups_max = self.whole_number(value)?.and_then(|number| u32::try_from(number).ok());
+        groups_max.ok_or_else(|| {
             let written = self.text.get(value.span()).unwrap_or_default();
             self.error(value.span(), format!("a cap of {written} groups"), groups_max_help())
         })
-    }
-
-    fn wrong_type(&self, value: &Spanned<DeValue<'_>>, expected: &str) -> DefinitionError {
-        let found = value.get_ref().type_str();
-        self.error(
-            value.span(),
-            format!("expected {expected}, found a value of type {found}"),
-            format!("write {expected}"),
-        )
     }
 }

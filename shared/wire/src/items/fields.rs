@@ -118,6 +118,11 @@ impl<'a> Fields<'a> {
         self.optional(name, "a map", as_map)
     }
 
+    /// A boolean that is left out where it is false.
+    pub fn flag_if_any(self, name: &str) -> Result<bool, ItemError> {
+        if self.0.contains_key(name) { self.flag(name) } else { Ok(false) }
+    }
+
     pub fn flag(self, name: &str) -> Result<bool, ItemError> {
         self.required(name, "a boolean", |value| match value {
             Value::Bool(flag) => Some(*flag),

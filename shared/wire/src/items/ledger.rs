@@ -98,6 +98,7 @@ pub fn ledger_item(key: &RowKey, row: &LedgerRow) -> Item {
     };
     add("key", (pk != full).then_some(Value::String(full)));
     add("columns_text", others.map(Value::String));
+    add("columns_cut", row.cut.then_some(Value::Bool(true)));
     add("ambiguous", row.ambiguous.as_ref().map(|version| Value::Binary(version.as_bytes().to_vec())));
     add("expires", row.expires_at.map(|at| signed(seconds_rounded_up(at))));
     add(PK, Some(Value::String(pk)));
@@ -135,6 +136,7 @@ pub fn ledger_from_item(item: &Item) -> Result<(RowKey, LedgerRow), ItemError> {
         contributions: contributions(fields.map("counted")?)
             .ok_or_else(|| malformed("counted", "cells by logic version"))?,
         remembered: columns.ok_or_else(|| malformed("columns_text", "an item in DynamoDB JSON"))?,
+        cut: fields.flag_if_any("columns_cut")?,
         before_digest: fields.digest("before_digest")?,
         after_digest: fields.digest("after_digest")?,
         ambiguous: fields.version_if_any("ambiguous")?,

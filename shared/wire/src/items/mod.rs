@@ -13,12 +13,19 @@
 //! | lane checkpoint | counts | `lane#<lane>` | `checkpoint` |
 //! | catalog revision | metadata | `catalog` | `revision` |
 //! | logic version | metadata | `catalog` | `<logic id>` |
+//! | adopted shape of a table | metadata | `catalog` | `adopted#table#<table>` |
+//! | adjustment | metadata | `adjustment#<definition>` | `<time>#<plan id>` |
+//! | entry of the list of plans | metadata | `plans` | `<plan id>` |
+//! | entry of the audit trail | metadata | `trail#<definition>` | `<time>#<place>-<hash>` |
+//! | policies | metadata | `policies` | `book` |
+//! | cut | metadata | `cut#<logic id>` | `<time>` |
+//! | part of a large cut | metadata | `cut-part#<logic id>` | `<time>#<hash>#part-0001` |
 //! | lane directory entry | metadata | `lanes` | `<lane>` |
 //! | table facts | metadata | `tables` | `<table>` |
 //! | quarantined record | metadata | `quarantine#<lane>` | `<digits><sequence>` |
 //! | control record | metadata | `control#<table>` | `<time>#<lane>#<sequence>` |
 //! | subjects, versions, events, lineage | metadata | `subjects`, `subject#<subject>`, `outbox`, `services` | see the module `registry` |
-//! | part of a large raw record | metadata | as its record | `<sk of its record>#part-0001` |
+//! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
 //! [`ItemError`]) and tolerant of what is not: attributes without a meaning here are ignored.
@@ -35,30 +42,48 @@
 //!
 //! Counter items and checkpoints carry no format: every attribute of a counter item is a cell,
 //! whose name says its kind, and a cell of an unknown kind is left out. Logic versions carry a
-//! format of their own inside `logic` ([`crate::logic`]), which is refused as a whole.
+//! format of their own inside `logic` ([`crate::logic`]), which is refused as a whole; so do
+//! adjustments inside `adjustment` ([`crate::adjustment`]), and policies inside `policies`
+//! ([`crate::policy`]).
 
+mod adjustments;
 mod catalog;
 mod columns;
 mod counts;
+mod cuts;
 mod fields;
 mod ledger;
+mod long_text;
+mod policies;
 mod records;
 pub(crate) mod registry;
 mod size;
 mod tables;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
 use evercount_core::value::{Item, Value};
 
-pub use catalog::{catalog_revision, logic_item, logic_key, logic_version_from_item, revision_key};
+pub use adjustments::{
+    ADJUSTMENT_OPTIONAL, AdjustmentItems, PLANS_PK, adjustment_items, adjustment_key, adjustment_pk,
+    adjustments_from_items, check_adjustment, plan_entry_from_item, plan_entry_item, plan_key,
+    trail_from_item, trail_item, trail_pk,
+};
+pub use catalog::{
+    LOGIC_OPTIONAL, adopted_from_item, adopted_item, catalog_revision, edited, is_edited, logic_item,
+    logic_key, logic_version_from_item, revision_key,
+};
 pub use counts::{
     CounterItem, checkpoint_from_item, checkpoint_item, checkpoint_key, counter_from_item, counter_item,
     counter_key, lane_prefix, logic_pk,
 };
+pub use cuts::{CutItem, cut_from_items, cut_items, cut_part_keys, cut_pk, cut_sk};
 pub use fields::time_value;
 pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
+pub use policies::{policies_from_item, policies_item, policies_key};
 pub use records::{
     ENTITY_QUARANTINED, RAW_INLINE_BYTES_MAX, StoredRecord, control_from_items, control_items, control_key,
     part_key, part_prefix, quarantine_key, quarantined_from_items, quarantined_items, raw_parts,
@@ -146,12 +171,27 @@ pub enum ItemError {
     /// The logic inside cannot be read.
     #[error("attribute `logic`: {0}")]
     Logic(#[from] crate::logic::LogicJsonError),
+    /// The adjustment inside cannot be read.
+    #[error("attribute `adjustment`: {0}")]
+    Adjustment(#[from] crate::adjustment::AdjustmentJsonError),
+    /// The policies inside cannot be read.
+    #[error("attribute `policies`: {0}")]
+    Policies(#[from] crate::policy::PolicyJsonError),
 }
 
 impl ItemError {
     /// Whether a later release could read the item.
     #[must_use]
     pub fn is_newer(&self) -> bool {
-        matches!(self, Self::NewerFormat(_) | Self::Logic(crate::logic::LogicJsonError::Format(_)))
+        use crate::adjustment::AdjustmentJsonError;
+        use crate::logic::LogicJsonError;
+        use crate::policy::PolicyJsonError;
+        matches!(
+            self,
+            Self::NewerFormat(_)
+                | Self::Logic(LogicJsonError::Format(_))
+                | Self::Adjustment(AdjustmentJsonError::Format(_))
+                | Self::Policies(PolicyJsonError::Format(_))
+        )
     }
 }

@@ -23,7 +23,7 @@
 pub(crate) mod change;
 pub(crate) mod history;
 mod lineage;
-mod pages;
+pub(in crate::items) mod pages;
 mod subject;
 mod types;
 mod version;

@@ -74,6 +74,7 @@ fn row() -> LedgerRow {
             ("total", Value::Number("12.50".parse().unwrap())),
             ("wide", Value::Number("12345678901234567890123456789012345678901234567890.5".parse().unwrap())),
         ]),
+        cut: false,
         before_digest: 0,
         after_digest: 11_637_065_788_934_290_290,
         ambiguous: None,
@@ -88,6 +89,7 @@ fn tombstone() -> LedgerRow {
         present: false,
         contributions: Default::default(),
         remembered: Item::new(),
+        cut: false,
         before_digest: 7,
         after_digest: 0,
         ambiguous: Some(OrderVersion::clock(1, AT + 5)),
@@ -97,21 +99,20 @@ fn tombstone() -> LedgerRow {
 }
 
 fn logic_version() -> LogicVersion {
-    LogicVersion {
-        id: logic_id(),
-        state: LogicState::Active,
-        definition: crate::definition::build(crate::definition::DefinitionParts {
+    LogicVersion::new(
+        1,
+        crate::definition::build(crate::definition::DefinitionParts {
             name: "orders_by_status".to_owned(),
             table: "orders".to_owned(),
             group_by: vec!["status".to_owned()],
             filter: Some("total > 100".to_owned()),
-            distinct: None,
-            groups_max: None,
+            ..crate::definition::DefinitionParts::default()
         })
         .unwrap(),
-        coverage: Coverage::Since(AT),
-        created_at: AT,
-    }
+        LogicState::Active,
+        Coverage::Since(AT),
+        AT,
+    )
 }
 
 fn facts() -> TableFactsItem {
@@ -213,7 +214,7 @@ fn shapes() -> Vec<(&'static str, &'static str, Item)> {
         ("revision", include_str!("../../tests/golden/items_v1/revision.json"), revision()),
         (
             "logic version",
-            include_str!("../../tests/golden/items_v1/logic_version.json"),
+            include_str!("../../tests/golden/items_v1/logic_version_2.json"),
             logic_item(&logic_version()),
         ),
         ("lane", include_str!("../../tests/golden/items_v1/lane.json"), lane_entry_item(&lane())),
@@ -260,6 +261,10 @@ fn items_of_format_1_are_read_forever() {
     assert_eq!(catalog_revision(&golden("revision")).unwrap(), 7);
     assert_eq!(logic_version_from_item(&golden("revision")).unwrap(), None);
     assert_eq!(logic_version_from_item(&golden("logic version")).unwrap(), Some(logic_version()));
+    // As releases before format 2 of the logic wrote it.
+    let first = include_str!("../../tests/golden/items_v1/logic_version.json");
+    let first = read_dynamodb_item(first).unwrap();
+    assert_eq!(logic_version_from_item(&first).unwrap(), Some(logic_version()));
     assert_eq!(lane_entry_from_item(&golden("lane")).unwrap(), lane());
     assert_eq!(table_facts_from_item(&golden("table facts")).unwrap(), facts());
     assert_eq!(
@@ -466,7 +471,7 @@ proptest! {
     fn every_ledger_row_reads_back_as_itself(
         key in keys(),
         (version, ambiguous) in (versions(), prop::option::of(versions())),
-        (at, present, revision) in (any::<i64>(), any::<bool>(), any::<u64>()),
+        (at, present, cut, revision) in (any::<i64>(), any::<bool>(), any::<bool>(), any::<u64>()),
         digests: (u64, u64),
         cells in prop::collection::btree_map(1u32..9_999, any_cells(), 0..3),
         remembered in prop::collection::btree_map(".{0,6}", values(), 0..4),
@@ -482,6 +487,7 @@ proptest! {
                 .map(|(number, cells)| (LogicId { definition: definition.clone(), number }, cells))
                 .collect(),
             remembered,
+            cut,
             before_digest: digests.0,
             after_digest: digests.1,
             ambiguous,

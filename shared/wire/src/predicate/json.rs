@@ -109,6 +109,16 @@ pub fn from_json(json: &serde_json::Value) -> Result<Predicate, PredicateJsonErr
     Ok(predicate)
 }
 
+/// Reads a condition that no person wrote, in the form of [`to_json`]: that of a transform. What is
+/// put together from several predicates may go beyond the bounds of one.
+///
+/// # Errors
+/// [`PredicateJsonError`] where the form is not exactly that of [`to_json`].
+pub(crate) fn condition_from_json(json: &serde_json::Value) -> Result<Predicate, PredicateJsonError> {
+    let node = Node::deserialize(json).map_err(|error| PredicateJsonError(error.to_string()))?;
+    Predicate::try_from(node).map_err(PredicateJsonError)
+}
+
 impl From<&Predicate> for Node {
     fn from(predicate: &Predicate) -> Self {
         match predicate {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// A literal in DynamoDB JSON.
 #[derive(Serialize, Deserialize)]
-pub(super) enum LiteralJson {
+pub(crate) enum LiteralJson {
     #[serde(rename = "NULL")]
     Null(bool),
     #[serde(rename = "BOOL")]
@@ -108,13 +108,13 @@ const HEX_DIGITS: [char; 16] =
     ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// Bytes as hexadecimal digits.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| HEX_DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 /// Bytes from hexadecimal digits of either case, two for each byte.
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
         text.chars().map(|digit| digit.to_digit(16).and_then(|nibble| u8::try_from(nibble).ok())).collect();
     digits?

@@ -17,13 +17,13 @@ use crate::json::{DYNAMODB_MAGNITUDE_MAX, DYNAMODB_MAGNITUDE_MIN};
 /// Changes that a summary tells one by one.
 const TOLD_MAX: usize = 3;
 
-pub(super) fn malformed(name: &str, expected: &'static str) -> ItemError {
+pub(in crate::items) fn malformed(name: &str, expected: &'static str) -> ItemError {
     ItemError::Malformed { name: name.to_owned(), expected }
 }
 
 /// A binary floating-point number as its shortest decimal, or as text where DynamoDB has no such
 /// number.
-pub(super) fn real(number: f64) -> Value {
+pub(in crate::items) fn real(number: f64) -> Value {
     let decimal = number.to_string().parse::<Decimal>().ok();
     let fits =
         |decimal: &Decimal| (DYNAMODB_MAGNITUDE_MIN..=DYNAMODB_MAGNITUDE_MAX).contains(&decimal.magnitude());
@@ -54,11 +54,11 @@ pub(super) fn read_position(fields: Fields<'_>) -> Result<Option<OrderVersion>, 
     })
 }
 
-pub(super) fn put(item: &mut Item, name: &str, value: Value) {
+pub(in crate::items) fn put(item: &mut Item, name: &str, value: Value) {
     item.insert(name.to_owned(), value);
 }
 
-pub(super) fn list_of<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Value {
+pub(in crate::items) fn list_of<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Value {
     Value::List(texts.into_iter().map(|one| text(one.as_ref())).collect())
 }
 
@@ -253,7 +253,7 @@ fn part_name(name: &str) -> &'static str {
 
 /// Changes in order. Evidence that an earlier one of them has already (a statement that changes
 /// hundreds of columns) is written once and pointed to.
-pub(super) fn change_items(changes: &[SchemaChange]) -> Vec<Item> {
+pub(crate) fn change_items(changes: &[SchemaChange]) -> Vec<Item> {
     let mut written: Vec<(usize, &Evidence)> = Vec::new();
     let mut items = Vec::with_capacity(changes.len());
     for (at, change) in changes.iter().enumerate() {
@@ -270,7 +270,7 @@ pub(super) fn change_items(changes: &[SchemaChange]) -> Vec<Item> {
     items
 }
 
-pub(super) fn read_changes<'a>(
+pub(crate) fn read_changes<'a>(
     items: impl IntoIterator<Item = &'a Item>,
 ) -> Result<Vec<SchemaChange>, ItemError> {
     let mut changes: Vec<SchemaChange> = Vec::new();

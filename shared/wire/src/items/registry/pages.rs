@@ -11,7 +11,7 @@ use crate::items::{FORMAT, ItemError, ItemKey, PK, SK, part_key};
 const PAGE_BYTES_MAX: usize = 300 * 1024;
 
 /// An entry of one of an item's lists or maps.
-pub(super) enum Entry {
+pub(in crate::items) enum Entry {
     /// The next element of a list.
     Element(&'static str, Value),
     /// An attribute of a map.
@@ -48,7 +48,7 @@ impl Entry {
 }
 
 /// The item with its entries, and the parts that hold those that do not fit.
-pub(super) fn paged(item: Item, key: &ItemKey, entries: Vec<Entry>) -> Vec<Item> {
+pub(in crate::items) fn paged(item: Item, key: &ItemKey, entries: Vec<Entry>) -> Vec<Item> {
     let mut pages: Vec<Item> = Vec::new();
     let mut bytes = size_bytes(&item);
     let mut page = item;
@@ -78,18 +78,32 @@ pub(super) fn paged(item: Item, key: &ItemKey, entries: Vec<Entry>) -> Vec<Item>
 /// [`ItemError`].
 pub fn part_keys(item: &Item) -> Result<Vec<ItemKey>, ItemError> {
     let fields = Fields(item);
-    let parts = fields.unsigned_if_any("parts")?.unwrap_or(0);
     let key = ItemKey::new(fields.text(PK)?, fields.text(SK)?);
+    let mut keys = parts_by(item, &key)?;
     // More parts than one transaction writes are nobody's.
-    let parts = usize::try_from(parts).unwrap_or(0).min(evercount_core::chunk::ACTIONS_MAX);
-    Ok((1..=parts).map(|part| part_key(&key, part)).collect())
+    keys.truncate(evercount_core::chunk::ACTIONS_MAX);
+    Ok(keys)
+}
+
+/// Most parts of an item: their numbers have four digits.
+const PARTS_MAX: u64 = 9_999;
+
+/// The keys of an item's parts, which stand beside a key of their own.
+pub(in crate::items) fn parts_by(item: &Item, key: &ItemKey) -> Result<Vec<ItemKey>, ItemError> {
+    let parts = Fields(item).unsigned_if_any("parts")?.unwrap_or(0).min(PARTS_MAX);
+    Ok((1..=usize::try_from(parts).unwrap_or(0)).map(|part| part_key(key, part)).collect())
 }
 
 /// An item with the entries of its parts, which may come in any order and among others.
 pub(super) fn joined(item: &Item, others: &[Item]) -> Result<Item, ItemError> {
+    joined_by(item, &part_keys(item)?, others)
+}
+
+/// As [`joined`], with parts of these keys.
+pub(in crate::items) fn joined_by(item: &Item, keys: &[ItemKey], others: &[Item]) -> Result<Item, ItemError> {
     let mut whole = item.clone();
-    for (part, key) in part_keys(item)?.into_iter().enumerate() {
-        let (pk, sk) = (Value::String(key.pk), Value::String(key.sk));
+    for (part, key) in keys.iter().enumerate() {
+        let (pk, sk) = (Value::String(key.pk.clone()), Value::String(key.sk.clone()));
         let found = others.iter().find(|other| other.get(PK) == Some(&pk) && other.get(SK) == Some(&sk));
         let found = found.ok_or(ItemError::MissingPart { part: part + 1 })?;
         Fields::of_format(found)?;

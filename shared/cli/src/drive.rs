@@ -1,0 +1,138 @@
+//! Takes an adjustment as far as it goes while somebody watches: page after page of ledger or
+//! source, with how far it has come.
+//!
+//! It may be stopped anywhere: what was done is stored with each page, and whoever comes next (this
+//! command again, or the function that maintains versions) goes on from there.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use evercount_aws::dynamo::DynamoSource;
+use evercount_core::adjustment::Start;
+use evercount_core::adoption::{Adjustment, PlanOutcome};
+use evercount_core::change::TableName;
+use evercount_core::order::Micros;
+use evercount_local::stack::now;
+use evercount_pipeline::adapt::{self, AdaptOptions};
+use evercount_pipeline::backfill;
+use evercount_pipeline::count::CountMode;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::target::Opened;
+
+/// Pages of one round: how far goes on without the progress being shown.
+const PAGES: u32 = 8;
+
+/// Longest wait for a walk to begin, with somebody watching. What takes longer is for whoever
+/// comes next.
+const WAIT_MAX: Micros = 10_000_000;
+
+/// The source of tables on a target.
+#[must_use]
+pub fn source(opened: &Opened) -> DynamoSource {
+    DynamoSource::new(opened.stack.dynamodb())
+}
+
+/// What the target allows for a table.
+pub async fn options(opened: &Opened, table: &TableName) -> AdaptOptions {
+    let described = opened.stack.dynamodb().describe_table().table_name(table.as_str()).send().await;
+    AdaptOptions {
+        has_ledger: opened.config.options.mode == CountMode::Ledger,
+        source_is_readable: described.is_ok(),
+        epoch: opened.config.options.epoch,
+        margin: opened.margin(None),
+        pages: PAGES,
+    }
+}
+
+/// Whether there is a walk over ledger or source that has begun and is not over.
+#[must_use]
+pub fn walks(adjustment: &Adjustment) -> bool {
+    let progress = &adjustment.progress;
+    let open = matches!(
+        adjustment.outcome,
+        PlanOutcome::Watching | PlanOutcome::Backfilling | PlanOutcome::AwaitingApproval
+    );
+    open && progress.started_at > 0 && !progress.done
+}
+
+/// Whether the version starts from nothing and has not seen every row yet, so that its counts are not
+/// whole.
+#[must_use]
+pub fn is_filled(adjustment: &Adjustment) -> bool {
+    let starts_from_nothing = adjustment
+        .plan
+        .update
+        .as_ref()
+        .is_some_and(|update| matches!(update.start, Start::Source | Start::Ledger));
+    starts_from_nothing && !adjustment.progress.done
+}
+
+/// How many rows or items a walk is estimated to visit; `None` where nobody knows.
+#[must_use]
+pub fn extent(adjustment: &Adjustment) -> Option<u64> {
+    let plan = &adjustment.plan;
+    let reads_source = plan.update.as_ref().is_some_and(|update| update.start == Start::Source);
+    let extent = if reads_source { plan.estimate.source_items } else { plan.estimate.ledger_rows };
+    (extent > 0).then_some(extent)
+}
+
+/// Takes an adjustment as far as it goes.
+///
+/// # Errors
+/// Whatever the stores answer.
+pub async fn on(
+    opened: &Opened,
+    adjustment: Adjustment,
+    options: AdaptOptions,
+    quiet: bool,
+) -> anyhow::Result<Adjustment> {
+    let (store, source, bar) = (opened.stack.store(), source(opened), bar(quiet));
+    let mut adjustment = adjustment;
+    loop {
+        let (before, was) = (adjustment.progress.clone(), adjustment.outcome);
+        let mut adapted = adapt::advance(store, &source, adjustment.clone(), options, now()).await?;
+        let Some(after) = adapted.adjustments.pop() else { break };
+        adjustment = after;
+        bar.set_position(adjustment.progress.visited);
+        if let Some(extent) = extent(&adjustment) {
+            bar.set_length(extent.max(adjustment.progress.visited));
+        }
+        if !walks(&adjustment) || adjustment.progress.paused {
+            break;
+        }
+        if (&before, was) == (&adjustment.progress, adjustment.outcome) {
+            let wait = begins_in(&adjustment, options);
+            if !(1..=WAIT_MAX).contains(&wait) {
+                break;
+            }
+            bar.set_message("the version is counted for a moment before rows are read");
+            tokio::time::sleep(Duration::from_micros(u64::try_from(wait).unwrap_or(0))).await;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(adjustment)
+}
+
+/// How long until a backfill may read its first page, microseconds; 0 where it may.
+#[must_use]
+pub fn begins_in(adjustment: &Adjustment, options: AdaptOptions) -> Micros {
+    let now = now();
+    if backfill::is_due(adjustment, options, now) {
+        return 0;
+    }
+    options.margin.saturating_mul(2).saturating_sub(now.saturating_sub(adjustment.progress.started_at))
+}
+
+fn bar(quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {pos} of {len} rows ({per_sec}, {eta} to go)  {msg}")
+    {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,117 @@
+//! Who is sent to do what: to follow a change, to ask for another definition, to maintain, to take
+//! back.
+
+use super::*;
+
+impl World {
+    /// Somebody takes up something.
+    pub(super) fn assign(&mut self) {
+        if !self.plan.follows {
+            return;
+        }
+        if let Some((lag, _)) = self.news.front_mut() {
+            *lag = lag.saturating_sub(1);
+        }
+        if !self.follower_is_busy
+            && self.news.front().is_some_and(|(lag, _)| *lag == 0)
+            && let Some((_, news)) = self.news.pop_front()
+        {
+            self.follower_is_busy = true;
+            if self.chance("told_twice", self.plan.following.twice) {
+                let lag = self.rng.u32(0..200);
+                self.later.push((lag, Errand::Again(Box::new(news.clone()))));
+            }
+            self.begin(Errand::Follow(Box::new(news)));
+        }
+        self.later.iter_mut().for_each(|(lag, _)| *lag = lag.saturating_sub(1));
+        if let Some(at) = self.later.iter().position(|(lag, _)| *lag == 0) {
+            let (_, errand) = self.later.swap_remove(at);
+            self.begin(errand);
+        }
+        if self.jobs.len() >= 6 {
+            return;
+        }
+        let following = self.plan.following.clone();
+        let name = self.names[self.rng.usize(0..self.names.len())].clone();
+        if self.chance("maintain", following.maintain) {
+            self.begin(Errand::Maintain);
+            self.begin(Errand::Approve);
+        }
+        if self.chance("redefine", following.redefine)
+            && let Some(asked) = self.another(&name)
+        {
+            let now = self.now();
+            self.tell(21, || format!("somebody asks for {asked:?}"));
+            self.begin(Errand::Redefine(Box::new(asked), now));
+        }
+        if self.rng.u32(0..1_000) < following.roll_back {
+            self.begin(Errand::RollBack(name.clone()));
+        }
+        if self.chance("read", following.read) {
+            self.begin(Errand::Read(name));
+        }
+    }
+
+    /// Another definition that makes sense for who knows the one in force.
+    pub(super) fn another(&mut self, name: &DefinitionName) -> Option<CountDefinition> {
+        let head = self.desk.store.memory.inspect(|state| {
+            let versions: Vec<LogicVersion> = state.versions.values().cloned().collect();
+            evercount_pipeline::adapt::head(&versions, name)
+        })?;
+        let mut asked = head.definition.clone();
+        let parse = |text: String| evercount_wire::predicate::parse(&text).ok();
+        let is_grouped = |name: &str| head.definition.group_by.iter().any(|path| path.column_name() == name);
+        match (name.as_str(), self.rng.u32(0..5)) {
+            ("by_status", 0) if asked.filter.is_none() => {
+                let status = asked.group_by.first()?.clone();
+                asked.filter = parse(format!("{status} = 'A' OR {status} = 'B'"));
+                self.count("narrow");
+            }
+            ("by_status", 0 | 1) if asked.filter.is_some() => {
+                asked.filter = None;
+                self.count("widen");
+            }
+            ("by_status", 1) => {
+                asked.filter = parse("note = 'x'".to_owned());
+                self.count("narrow_by_source");
+            }
+            ("by_status", 2) if !asked.headroom.attributes.is_empty() => {
+                asked.group_by.append(&mut asked.headroom.attributes);
+                self.count("refine_headroom");
+            }
+            ("by_status", 3) if !is_grouped("amount") => {
+                asked.group_by.push(Path::column("amount"));
+                self.count("refine");
+            }
+            ("by_status", 4) if asked.group_by.len() < 2 => {
+                // Whether or not it had another name while nobody grouped by it.
+                let city = Path::column(self.source.with(|source| source.shape.city.name.clone()));
+                asked.headroom.attributes.retain(|path| *path != city);
+                asked.group_by.push(city);
+                self.count("refine_by_another");
+            }
+            ("by_status" | "by_city", _) if asked.group_by.len() > 1 => {
+                asked.group_by.pop();
+                self.count("coarsen");
+            }
+            ("open", _) if asked.filter.is_some() => {
+                asked.filter = None;
+                asked.headroom = Headroom::default();
+                self.count("widen");
+            }
+            ("open", 0) => {
+                asked.filter = parse("amount > 300".to_owned());
+                self.count("narrow");
+            }
+            _ => return None,
+        }
+        Some(asked)
+    }
+
+    pub(super) fn begin(&mut self, errand: Errand) {
+        let name = errand.name();
+        self.tell(22 + name.len() as u64, || format!("{name} begins"));
+        let work = self.desk.start(errand.clone());
+        self.jobs.push(Job { errand, work, zombie: false, asleep: 0, begun: self.now() });
+    }
+}
