@@ -5,6 +5,7 @@
 //! | [`clients`] | how SDK clients are made |
 //! | [`config`] | what the environment may say, and what is wrong with it |
 //! | [`setup`] | the three tables, created |
+//! | [`destination`] | a table connected to a stream |
 //! | [`dynamo`] | the stores of [`evercount_pipeline::ports`] on DynamoDB, and the source table |
 //! | [`kinesis`] | a Kinesis event as records of lanes, and the answer to it |
 //! | [`counter`] | a batch, counted: the body of the item counter |
@@ -20,6 +21,7 @@ pub mod analyzer;
 pub mod clients;
 pub mod config;
 pub mod counter;
+pub mod destination;
 pub mod dynamo;
 pub mod kinesis;
 pub mod listener;

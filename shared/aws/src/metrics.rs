@@ -104,6 +104,7 @@ impl Metrics {
             ("shadows", "Count", report.shadows as f64),
             ("standbys", "Count", report.standbys as f64),
             ("draining", "Count", report.draining as f64),
+            ("negative_sums", "Count", report.adapted.negative as f64),
         ];
         metrics.extend(adjusted(&report.adapted, report.told));
         let compared = compared(&report.adapted);

@@ -145,9 +145,9 @@ impl<S: Store + Send, T: SourceTable, A: Alerts> Validator<S, T, A> {
                 let before = visited.insert(one.plan.id.clone(), one.progress.visited).unwrap_or(0);
                 is_walking |= one.progress.visited > before;
             }
-            // As they stand now; but what befell any of them is told.
-            let alerts = std::mem::take(&mut report.adapted.alerts);
-            report.adapted = Adapted { alerts, ..Adapted::default() };
+            // As they stand now; but what befell any of them is told, and so is what a cut showed.
+            let Adapted { alerts, negative, .. } = std::mem::take(&mut report.adapted);
+            report.adapted = Adapted { alerts, negative, ..Adapted::default() };
             report.adapted.add(adapted);
             if !is_walking || (self.clock)() >= stop_at {
                 return Ok(());
@@ -184,6 +184,13 @@ impl<S: Store + Send, T: SourceTable, A: Alerts> Validator<S, T, A> {
             failed = report.adapted.failed.len(),
             "versions validated"
         );
+        if report.adapted.negative > 0 {
+            let negative = report.adapted.negative;
+            tracing::error!(
+                negative,
+                "groups hold less than nothing: changes were missed, and an audit finds them"
+            );
+        }
         for (definition, error) in &report.adapted.failed {
             tracing::error!(%definition, %error, "a definition could not be taken further");
         }
@@ -204,6 +211,8 @@ impl<S: Store + Send, T: SourceTable, A: Alerts> Validator<S, T, A> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
     use evercount_core::adoption::PlanOutcome;
+    use evercount_core::group::Cell;
+    use evercount_core::lane::LaneId;
     use evercount_core::logic::Coverage;
     use evercount_pipeline::alert::MemoryAlerts;
     use evercount_pipeline::memory::Memory;
@@ -239,6 +248,24 @@ mod tests {
         let versions = validator.store.versions().await.unwrap();
         let states: Vec<_> = versions.iter().map(|one| one.state).collect();
         assert_eq!(states, [LogicState::Standby, LogicState::Active]);
+    }
+
+    #[tokio::test]
+    async fn a_count_below_zero_is_told_and_a_lane_below_zero_is_none() {
+        let store = Memory::default();
+        let version = define::create(&store, definition(&["status"]), Coverage::Whole, 1).await.unwrap();
+        let cells_of = |lane: &str, n: i64| {
+            let lane = LaneId::of_shard("orders-cdc", lane);
+            ((version.id.clone(), lane, 0), [(Cell::Overflow, n)].into())
+        };
+        store.tamper(|state| state.cells.extend([cells_of("shardId-0", -2), cells_of("shardId-1", 2)]));
+        let validator =
+            |store, now| Validator::new(store, NoSource, Arc::<MemoryAlerts>::default(), OPTIONS, now);
+        let sound = validator(store, || NOW + 1);
+        assert_eq!(sound.handle(NOW + 30_000_000).await.unwrap().adapted.negative, 0);
+        sound.store.tamper(|state| state.cells.extend([cells_of("shardId-1", 1)]));
+        let wrong = validator(sound.store, || NOW + 2 + maintain::CUT_EVERY);
+        assert_eq!(wrong.handle(NOW + 30_000_000 + maintain::CUT_EVERY).await.unwrap().adapted.negative, 1);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 pub mod adjust;
+pub mod source;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::schema::args::SchemaCommand;
 use adjust::{AlterArgs, BackfillCommand, Moment, PlanCommand, PolicyCommand, VersionCommand, moment};
+use source::SourceCommand;
 
 /// Live item counts that stay exact.
 #[derive(Parser, Debug)]
@@ -50,6 +52,9 @@ pub enum Command {
     /// Show or set how plans are treated.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Connect a DynamoDB table to a stream, or take it off.
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Recount a table from its source, report differences, repair them.
     Audit(AuditArgs),
     /// Keep the embedded AWS and the functions running.

@@ -69,7 +69,7 @@ async fn pause(opened: &Opened, args: &BackfillArgs, paused: bool) -> anyhow::Re
             done.push(format!("{name} is paused; `evercount backfill resume {name}` lets it go on"));
             after.push(changed);
         } else {
-            let options = drive::options(opened, &changed.plan.table).await;
+            let options = drive::options(opened, &changed.plan.table, None).await;
             let driven = drive::on(opened, changed, options, args.output.json).await?;
             done.push(format!("{name} went on; its plan is {} now", plan::outcome(driven.outcome)));
             after.push(driven);

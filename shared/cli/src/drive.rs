@@ -33,14 +33,14 @@ pub fn source(opened: &Opened) -> DynamoSource {
     DynamoSource::new(opened.stack.dynamodb())
 }
 
-/// What the target allows for a table.
-pub async fn options(opened: &Opened, table: &TableName) -> AdaptOptions {
+/// What the target allows for a table; `margin` is what a person says of clocks, in seconds.
+pub async fn options(opened: &Opened, table: &TableName, margin: Option<u32>) -> AdaptOptions {
     let described = opened.stack.dynamodb().describe_table().table_name(table.as_str()).send().await;
     AdaptOptions {
         has_ledger: opened.config.options.mode == CountMode::Ledger,
         source_is_readable: described.is_ok(),
         epoch: opened.config.options.epoch,
-        margin: opened.margin(None),
+        margin: opened.margin(margin),
         pages: PAGES,
     }
 }

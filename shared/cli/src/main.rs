@@ -18,6 +18,7 @@ mod quarantine;
 mod replay;
 mod schema;
 mod show;
+mod source;
 mod target;
 mod version;
 
@@ -56,6 +57,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Version(command) => version::run(command).await,
         Command::Backfill(command) => backfill::run(command).await,
         Command::Policy(command) => policy::run(command).await,
+        Command::Source(command) => source::run(command).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -55,6 +55,9 @@ pub struct Adapted {
     pub alerts: Vec<Alert>,
     /// Definitions that could not be taken further, and why.
     pub failed: Vec<(DefinitionName, StoreError)>,
+    /// Groups of active versions that hold less than nothing, in the cuts that were taken: changes
+    /// were missed.
+    pub negative: u64,
 }
 
 impl Adapted {
@@ -63,6 +66,7 @@ impl Adapted {
         self.adjustments.extend(other.adjustments);
         self.alerts.extend(other.alerts);
         self.failed.extend(other.failed);
+        self.negative += other.negative;
     }
 }
 
@@ -293,7 +297,7 @@ pub async fn advance<S: Store, T: SourceTable>(
             Err(error) => return Err(error),
         }
     }
-    Ok(Adapted { adjustments: vec![adjustment], alerts, failed: Vec::new() })
+    Ok(Adapted { adjustments: vec![adjustment], alerts, ..Adapted::default() })
 }
 
 fn fills_from_source(adjustment: &Adjustment) -> bool {

@@ -8,7 +8,7 @@ use evercount_core::adoption::{Adjustment, PlanOutcome};
 use evercount_core::change::TableName;
 use evercount_core::counting;
 use evercount_core::definition::DefinitionName;
-use evercount_core::group::Outcome;
+use evercount_core::group::{Cell, Outcome};
 use evercount_core::ledger;
 use evercount_core::logic::{LogicState, LogicVersion};
 use evercount_core::order::Micros;
@@ -103,7 +103,7 @@ async fn definition<S: Store, T: SourceTable>(
     }
     validate::retire(store, name, standby, now).await?;
     forget_gone(store, name).await?;
-    cut(store, name, now).await?;
+    adapted.negative += cut(store, name, now).await?;
     Ok(adapted)
 }
 
@@ -161,7 +161,7 @@ async fn stand_by<S: Store, T: SourceTable>(
     let (_, reverted) = validate::roll_back(store, &version.id.definition, &because, now).await?;
     let reverted = reverted.unwrap_or(after);
     let alerts = Alert::of(&reverted).into_iter().collect();
-    Ok(Adapted { adjustments: vec![reverted], alerts, failed: Vec::new() })
+    Ok(Adapted { adjustments: vec![reverted], alerts, ..Adapted::default() })
 }
 
 /// Whether the source has rows that the version judges otherwise than the image of its parent, and
@@ -207,16 +207,19 @@ async fn forget_gone<S: Store>(store: &S, name: &DefinitionName) -> Result<(), S
     Ok(())
 }
 
-/// Keeps what the active version counts, once in [`CUT_EVERY`].
-async fn cut<S: Store>(store: &S, name: &DefinitionName, now: Micros) -> Result<(), StoreError> {
+/// Keeps what the active version counts, once in [`CUT_EVERY`]. Returns how many of its groups hold
+/// less than nothing: a lane's may, the sum over lanes may not.
+async fn cut<S: Store>(store: &S, name: &DefinitionName, now: Micros) -> Result<u64, StoreError> {
     let versions = store.versions().await?;
     let active = versions.iter().find(|one| one.id.definition == *name && one.state == LogicState::Active);
-    let Some(active) = active else { return Ok(()) };
+    let Some(active) = active else { return Ok(0) };
     let last = store.cut_at(&active.id, now).await?;
     if last.is_some_and(|cut| now.saturating_sub(cut.at) < CUT_EVERY) {
-        return Ok(());
+        return Ok(0);
     }
-    take_cut(store, active, now).await.map(|_| ())
+    let cut = take_cut(store, active, now).await?;
+    let counts_items = |cell: &Cell| matches!(cell, Cell::Group(_) | Cell::Overflow | Cell::Register { .. });
+    Ok(cut.cells.iter().filter(|(cell, n)| counts_items(cell) && **n < 0).count() as u64)
 }
 
 /// Keeps what a version counts now.

@@ -193,6 +193,10 @@ pub struct AlterArgs {
     /// What it is to be.
     #[command(flatten)]
     pub edit: DefinitionEdit,
+    /// Bound on clock skew and timestamp error, in seconds; 900 on AWS, 1 on this machine. A table is
+    /// read once it is over, by this command where it is short, else by the shadow validator.
+    #[arg(long, value_name = "SECONDS")]
+    pub margin: Option<u32>,
 }
 
 /// Parts of a definition to replace.

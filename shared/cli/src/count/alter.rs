@@ -38,7 +38,7 @@ async fn alter(opened: &Opened, args: &AlterArgs) -> anyhow::Result<Answer> {
             head.id.number
         );
     }
-    let options = drive::options(opened, &definition.table).await;
+    let options = drive::options(opened, &definition.table, args.margin).await;
     let source = drive::source(opened);
     let adapted =
         adapt::redefine(store, &source, definition, options, now()).await.map_err(plan::lost_race)?;

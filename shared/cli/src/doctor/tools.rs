@@ -92,19 +92,37 @@ pub async fn build() -> Vec<Check> {
 
 /// What deploying takes.
 pub async fn deploy() -> Vec<Check> {
-    let install = "optional, needed to deploy: `pip install cargo-lambda aws-sam-cli` in a virtual environment on the PATH";
-    let (lambda, sam, python, zig) = tokio::join!(
+    let install = "optional, needed to deploy: `pip install cargo-lambda aws-sam-cli ziglang` in a virtual environment on the PATH";
+    let (lambda, sam, python, zig, arm) = tokio::join!(
         version("cargo", &["lambda", "--version"]),
         version("sam", &["--version"]),
         version("python3", &["--version"]),
-        zig()
+        zig(),
+        arm()
     );
     vec![
         at_least("cargo-lambda", lambda, CARGO_LAMBDA_VERSION, install),
         present("sam", sam, install),
         present("python3", python, "optional, needed to deploy: install Python 3 with pip"),
         present("zig", zig, install),
+        present(
+            "Rust for ARM",
+            arm,
+            "optional, needed to deploy for arm64: `rustup target add aarch64-unknown-linux-gnu`, or deploy with `Architecture=x86_64`",
+        ),
     ]
+}
+
+/// The target that functions are built for unless told otherwise.
+const ARM_TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// Whether the standard library is there for it.
+async fn arm() -> Result<String, String> {
+    let installed = output("rustup", &["target", "list", "--installed"]).await?;
+    match installed.lines().find(|target| target.trim() == ARM_TARGET) {
+        Some(target) => Ok(target.to_owned()),
+        None => Err(format!("no standard library for {ARM_TARGET}")),
+    }
 }
 
 /// Zig links for Lambda; it comes as a program, or as the Python package that pip installs.

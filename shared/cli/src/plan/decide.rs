@@ -85,7 +85,7 @@ async fn decided(
     quiet: bool,
 ) -> anyhow::Result<Adjustment> {
     let (store, source) = (opened.stack.store(), drive::source(opened));
-    let options = drive::options(opened, &adjustment.plan.table).await;
+    let options = drive::options(opened, &adjustment.plan.table, None).await;
     let id = adjustment.plan.id.clone();
     let adapted = adapt::decide(store, &source, adjustment, decision, options, now()).await;
     let adapted = adapted.map_err(lost_race)?.adjustments.pop();

@@ -34,7 +34,7 @@ pub async fn run(opened: &Opened, args: &SimulateArgs) -> anyhow::Result<Answer>
     let active = count::active(opened, &args.name).await?;
     let versions = store.versions().await?;
     let head = adapt::head(&versions, &active.id.definition).unwrap_or(active);
-    let options = drive::options(opened, &head.definition.table).await;
+    let options = drive::options(opened, &head.definition.table, None).await;
     let cause = match asked {
         Asked::Schema(clauses) => {
             let known = Known::of(store, &head.definition, options.source_is_readable).await?;

@@ -1,0 +1,244 @@
+//! How long each function takes from its start to its first poll, and what memory it takes, beside
+//! a function in Python 3.11 and boto3 that makes the same clients.
+//!
+//! `cargo bench -p evercount-tests --no-default-features --bench start_up [-- --json]`
+//!
+//! The functions are started as Lambda starts them, against a Runtime API on loopback that notes
+//! when it is asked for the first invocation and never answers. Starts take turns, so that whatever
+//! else the machine does befalls all alike, and ratios are of medians of one run.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
+
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+/// Starts of each function.
+const STARTS: usize = 15;
+/// A function that has not polled by then will not.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The name of what the functions are compared with.
+const BASELINE: &str = "Python 3.11 + boto3";
+
+struct Candidate {
+    name: String,
+    program: PathBuf,
+    arguments: Vec<PathBuf>,
+    starts: Vec<Start>,
+}
+
+/// One start, at its first poll.
+#[derive(Clone, Copy)]
+struct Start {
+    wall_ms: f64,
+    cpu_ms: f64,
+    peak_kib: f64,
+}
+
+fn main() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let json = std::env::args().any(|argument| argument == "--json");
+    let mut candidates = functions(&root)?;
+    match python(&root) {
+        Ok(baseline) => candidates.push(baseline),
+        Err(why) => eprintln!("without {BASELINE}: {why}"),
+    }
+    for round in 0..STARTS {
+        for candidate in &mut candidates {
+            let start = start(candidate)?;
+            candidate.starts.push(start);
+        }
+        eprint!("\rstart {} of {STARTS}", round + 1);
+    }
+    eprintln!();
+    let baseline = candidates.iter().find(|one| one.name == BASELINE).map(Candidate::median);
+    let rows: Vec<Value> = candidates.iter().map(|one| row(one, baseline)).collect::<io::Result<_>>()?;
+    if json {
+        println!("{:#}", json!({ "starts": STARTS, "functions": rows }));
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["function", "first poll", "CPU", "peak memory", "size", "time ×", "CPU ×", "memory ×"]);
+    for row in rows {
+        let figure = |name: &str, per: f64, unit: &str| {
+            let n = row.get(name).and_then(Value::as_f64);
+            n.map_or_else(String::new, |n| format!("{:.1}{unit}", n / per))
+        };
+        table.add_row([
+            row.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            figure("first_poll_ms", 1.0, " ms"),
+            figure("cpu_ms", 1.0, " ms"),
+            figure("peak_memory_kib", 1024.0, " MiB"),
+            figure("binary_bytes", 1_048_576.0, " MiB"),
+            figure("times_faster", 1.0, ""),
+            figure("times_less_cpu", 1.0, ""),
+            figure("times_less_memory", 1.0, ""),
+        ]);
+    }
+    println!("{table}");
+    println!("medians of {STARTS} starts; × is how much less than {BASELINE} in the same run");
+    Ok(())
+}
+
+/// The deployed functions, built as they are deployed.
+fn functions(root: &Path) -> io::Result<Vec<Candidate>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // The workspace's default members are what is deployed.
+    let built = Command::new(cargo).args(["build", "--release", "--locked"]).current_dir(root).status()?;
+    if !built.success() {
+        return Err(io::Error::other("the functions do not build"));
+    }
+    let this = std::env::current_exe()?;
+    let release = this.parent().and_then(Path::parent).unwrap_or(root).to_path_buf();
+    let mut names = Vec::new();
+    for folder in std::fs::read_dir(root.join("functions"))? {
+        names.push(folder?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    let candidate = |name: String| Candidate {
+        program: release.join(&name),
+        arguments: Vec::new(),
+        starts: Vec::new(),
+        name,
+    };
+    Ok(names.into_iter().map(candidate).collect())
+}
+
+/// The baseline, in an environment with what `infra/tools/baseline.txt` pins.
+fn python(root: &Path) -> io::Result<Candidate> {
+    let output = Command::new("bash")
+        .args(["-c", "source infra/tools/env.sh && tool baseline"])
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other("its packages cannot be installed"));
+    }
+    let programs = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    Ok(Candidate {
+        name: BASELINE.to_owned(),
+        program: programs.join("python3"),
+        arguments: vec![root.join("tests/benches/start_up/handler.py")],
+        starts: Vec::new(),
+    })
+}
+
+fn start(candidate: &Candidate) -> io::Result<Start> {
+    let runtime_api = TcpListener::bind("127.0.0.1:0")?;
+    let began = Instant::now();
+    let child = Command::new(&candidate.program)
+        .args(&candidate.arguments)
+        .env_clear()
+        .envs([
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_DEFAULT_REGION", "eu-central-1"),
+            ("EVERCOUNT_METADATA_TABLE", "metadata"),
+            ("EVERCOUNT_LEDGER_TABLE", "ledger"),
+            ("EVERCOUNT_COUNTS_TABLE", "counts"),
+            ("EVERCOUNT_SCHEMA_EVENTS_STREAM", "schema-events"),
+        ])
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api.local_addr()?.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    let mut child = Killed(child);
+    runtime_api.set_nonblocking(true)?;
+    let connection = loop {
+        match runtime_api.accept() {
+            Ok((connection, _)) => break connection,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(status) = child.0.try_wait()? {
+            return Err(io::Error::other(format!("{} ended at once: {status}", candidate.name)));
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(io::Error::other(format!("{} never polled", candidate.name)));
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    };
+    connection.set_nonblocking(false)?;
+    let mut request = String::new();
+    BufReader::new(&connection).read_line(&mut request)?;
+    let wall_ms = began.elapsed().as_secs_f64() * 1e3;
+    if !request.contains("/runtime/invocation/next") {
+        return Err(io::Error::other(format!("{} asked for {request:?}", candidate.name)));
+    }
+    let process = PathBuf::from(format!("/proc/{}", child.0.id()));
+    Ok(Start { wall_ms, cpu_ms: cpu_ms(&process)?, peak_kib: peak_kib(&process)? })
+}
+
+/// A process that does not outlive its measurement.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Time on a processor, over all threads, milliseconds (proc(5), `schedstat`).
+fn cpu_ms(process: &Path) -> io::Result<f64> {
+    let mut nanoseconds = 0.0;
+    for thread in std::fs::read_dir(process.join("task"))? {
+        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += text.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+    }
+    Ok(nanoseconds / 1e6)
+}
+
+/// The largest resident set so far, KiB (proc(5), `VmHWM`).
+fn peak_kib(process: &Path) -> io::Result<f64> {
+    let text = std::fs::read_to_string(process.join("status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    Ok(line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0))
+}
+
+impl Candidate {
+    fn median(&self) -> Start {
+        let of = |pick: fn(&Start) -> f64| {
+            let mut figures: Vec<f64> = self.starts.iter().map(pick).collect();
+            figures.sort_by(f64::total_cmp);
+            figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+        };
+        Start {
+            wall_ms: of(|one| one.wall_ms),
+            cpu_ms: of(|one| one.cpu_ms),
+            peak_kib: of(|one| one.peak_kib),
+        }
+    }
+}
+
+fn row(candidate: &Candidate, baseline: Option<Start>) -> io::Result<Value> {
+    let median = candidate.median();
+    let is_baseline = candidate.name == BASELINE;
+    let mut row = serde_json::Map::new();
+    row.insert("name".to_owned(), json!(candidate.name));
+    let mut figure = |name: &str, n: f64| row.insert(name.to_owned(), json!(n));
+    figure("first_poll_ms", median.wall_ms);
+    figure("cpu_ms", median.cpu_ms);
+    figure("peak_memory_kib", median.peak_kib);
+    if !is_baseline {
+        figure("binary_bytes", std::fs::metadata(&candidate.program)?.len() as f64);
+    }
+    if let Some(baseline) = baseline.filter(|_| !is_baseline) {
+        figure("times_faster", baseline.wall_ms / median.wall_ms);
+        figure("times_less_cpu", baseline.cpu_ms / median.cpu_ms);
+        figure("times_less_memory", baseline.peak_kib / median.peak_kib);
+    }
+    Ok(Value::Object(row))
+}

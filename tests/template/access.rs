@@ -1,0 +1,241 @@
+//! Rules on who may do what.
+
+use serde_json::{Value, json};
+
+use super::yaml::{Template, references};
+use super::{Offences, Rule, texts};
+
+/// The rules.
+pub const RULES: &[Rule] = &[
+    ("each function has a role of its own", own_role),
+    ("no wildcards", no_wildcards),
+    ("ledger and counts are written in transactions", transactions),
+    ("metadata is written where a function has something to write", leading_keys),
+    ("tables are never altered by a function", denied),
+    ("only what fills versions reads source tables", source_tables),
+    ("a function's URL asks who calls", signed_urls),
+];
+
+/// Every DynamoDB action that writes items.
+const WRITES: [&str; 4] =
+    ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+
+/// A statement of a policy, with the resource that it stands in.
+pub struct Statement<'a> {
+    /// The resource's logical name and type.
+    pub of: (&'a str, &'a str),
+    /// The statement.
+    pub value: Value,
+}
+
+impl Statement<'_> {
+    fn allows(&self) -> bool {
+        self.value["Effect"] == "Allow"
+    }
+
+    /// Its actions.
+    pub fn actions(&self) -> Vec<&str> {
+        texts(&self.value["Action"])
+    }
+
+    /// The logical names that its resources refer to.
+    pub fn on(&self) -> Vec<String> {
+        references(&self.value["Resource"])
+    }
+
+    /// The first keys of the items that it is limited to.
+    pub fn leading_keys(&self) -> Vec<&str> {
+        texts(&self.value["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+    }
+
+    fn in_transactions(&self) -> bool {
+        self.value["Condition"]["StringEquals"]["dynamodb:EnclosingOperation"] == "TransactWriteItems"
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.of.0, self.value["Sid"].as_str().unwrap_or("?"))
+    }
+}
+
+/// All statements of a template.
+pub fn statements(template: &Template) -> Vec<Statement<'_>> {
+    let mut found = Vec::new();
+    for (name, resource) in template.resources() {
+        let (kind, properties) = (resource["Type"].as_str().unwrap(), &resource["Properties"]);
+        let mut documents = Vec::new();
+        for field in ["PolicyDocument", "KeyPolicy"] {
+            documents.extend(properties.get(field).cloned());
+        }
+        for policy in properties["Policies"].as_array().into_iter().flatten() {
+            documents.push(policy.get("PolicyDocument").unwrap_or(policy).clone());
+        }
+        for document in documents {
+            // A policy of log groups is a text.
+            let document = match document["Fn::Sub"].as_str() {
+                Some(text) => serde_json::from_str(text).unwrap(),
+                None => document,
+            };
+            for value in document["Statement"].as_array().into_iter().flatten() {
+                found.push(Statement { of: (name, kind), value: value.clone() });
+            }
+        }
+    }
+    found
+}
+
+/// The logical name of a function's role.
+pub fn role_of(function: &Value) -> Option<String> {
+    references(&function["Properties"]["Role"]).into_iter().next()
+}
+
+fn own_role(template: &Template) -> Offences {
+    let mut found = Vec::new();
+    let mut taken = Vec::new();
+    for (name, function) in template.functions() {
+        if function["Properties"].get("Policies").is_some() {
+            found.push(format!("{name}: a policy beside its role"));
+        }
+        match role_of(function) {
+            None => found.push(format!("{name}: no role of the template")),
+            Some(role) if taken.contains(&role) => found.push(format!("{name}: shares {role}")),
+            Some(role) => taken.push(role),
+        }
+    }
+    for (name, role) in template.of_type("AWS::IAM::Role") {
+        let managed = role["Properties"]["ManagedPolicyArns"].to_string();
+        if managed.contains("arn:") {
+            found.push(format!("{name}: a policy that somebody else writes: {managed}"));
+        }
+    }
+    found
+}
+
+/// Names that do not exist yet when the policy is written, and what is before them.
+fn is_named_later(text: &str) -> bool {
+    text == "${FailedBatchesBucket.Arn}/aws/lambda/*"
+}
+
+fn no_wildcards(template: &Template) -> Offences {
+    let mut found = Vec::new();
+    for statement in statements(template).iter().filter(|one| one.allows()) {
+        let name = statement.name();
+        for action in statement.actions().into_iter().filter(|action| action.contains('*')) {
+            found.push(format!("{name}: action {action}"));
+        }
+        for not in ["NotAction", "NotResource", "NotPrincipal"] {
+            found.extend(statement.value.get(not).map(|_| format!("{name}: {not}")));
+        }
+        let principal = &statement.value["Principal"];
+        if *principal == "*" || principal["AWS"] == "*" {
+            found.push(format!("{name}: anybody"));
+        }
+        // In a key's own policy, `*` is the key.
+        if statement.of.1 != "AWS::KMS::Key" {
+            let wild = resource_texts(&statement.value["Resource"]);
+            let wild = wild.into_iter().filter(|text| text.contains('*') && !is_named_later(text));
+            found.extend(wild.map(|text| format!("{name}: resource {text}")));
+        }
+    }
+    found
+}
+
+/// Every text in the resources of a statement, in whatever function it stands.
+fn resource_texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(all) => all.iter().flat_map(resource_texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(resource_texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A transaction carries its conditions; a write of its own could leave them out. A checkpoint that
+/// advances alone is one write anyway, and a version that is gone is counted by nobody.
+fn transactions(template: &Template) -> Offences {
+    let is_apart = |statement: &Statement| {
+        let (actions, on) = (statement.actions(), statement.on());
+        on == ["CountsTable"]
+            && match actions.as_slice() {
+                ["dynamodb:UpdateItem"] => statement.leading_keys() == ["lane#*"],
+                ["dynamodb:BatchWriteItem"] => statement.of.0 == "ShadowValidatorRole",
+                _ => false,
+            }
+    };
+    let found = statements(template).into_iter().filter(|statement| {
+        let writes = statement.actions().iter().any(|action| WRITES.contains(action));
+        let counts = statement.on().iter().any(|on| on == "LedgerTable" || on == "CountsTable");
+        statement.allows() && writes && counts && !statement.in_transactions() && !is_apart(statement)
+    });
+    found.map(|statement| format!("{}: writes outside of transactions", statement.name())).collect()
+}
+
+fn leading_keys(template: &Template) -> Offences {
+    let found = statements(template).into_iter().filter(|statement| {
+        let writes = statement.actions().iter().any(|action| WRITES.contains(action));
+        let metadata = statement.on().iter().any(|on| on == "MetadataTable");
+        let keys = statement.leading_keys();
+        statement.allows() && writes && metadata && (keys.is_empty() || keys.contains(&"*"))
+    });
+    found.map(|statement| format!("{}: writes any item", statement.name())).collect()
+}
+
+fn denied(template: &Template) -> Offences {
+    const NEVER: [&str; 7] = [
+        "dynamodb:DeleteTable",
+        "dynamodb:PartiQLDelete",
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLSelect",
+        "dynamodb:PartiQLUpdate",
+        "dynamodb:PutResourcePolicy",
+        "dynamodb:UpdateTable",
+    ];
+    let statements = statements(template);
+    let mut found = Vec::new();
+    for (name, function) in template.functions() {
+        let role = role_of(function).unwrap_or_default();
+        let denies = |one: &&Statement| one.of.0 == role && one.value["Effect"] == "Deny";
+        let denied: Vec<&Statement> = statements.iter().filter(denies).collect();
+        for table in ["MetadataTable", "LedgerTable", "CountsTable"] {
+            let of_table = denied.iter().filter(|one| one.on().iter().any(|on| on == table));
+            let actions: Vec<&str> = of_table.flat_map(|one| one.actions()).collect();
+            if let Some(missing) = NEVER.iter().find(|action| !actions.contains(action)) {
+                found.push(format!("{name}: {role} is not denied {missing} on {table}"));
+            }
+        }
+    }
+    found
+}
+
+fn source_tables(template: &Template) -> Offences {
+    let mut found = Vec::new();
+    for statement in statements(template) {
+        let reads = statement.on().iter().any(|on| on == "SourceTableArns");
+        let only_reads = statement.actions().iter().all(|action| !WRITES.contains(action));
+        if reads && (statement.of.0 != "ReadSourcesPolicy" || !only_reads) {
+            found.push(format!("{}: reaches source tables", statement.name()));
+        }
+    }
+    for name in ["SchemaListenerRole", "ItemCounterRole"] {
+        let role = &template.0["Resources"][name]["Properties"];
+        if references(&role["ManagedPolicyArns"]).iter().any(|on| on == "ReadSourcesPolicy") {
+            found.push(format!("{name}: reads source tables, which its function never does"));
+        }
+    }
+    found
+}
+
+fn signed_urls(template: &Template) -> Offences {
+    let mut found = Vec::new();
+    for (name, function) in template.functions() {
+        let url = &function["Properties"]["FunctionUrlConfig"];
+        if !url.is_null() && url["AuthType"] != json!("AWS_IAM") {
+            found.push(format!("{name}: its URL has the AuthType {}", url["AuthType"]));
+        }
+    }
+    for (name, url) in template.of_type("AWS::Lambda::Url") {
+        if url["Properties"]["AuthType"] != json!("AWS_IAM") {
+            found.push(format!("{name}: AuthType {}", url["Properties"]["AuthType"]));
+        }
+    }
+    found
+}
