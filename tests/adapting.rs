@@ -20,9 +20,7 @@ use evercount_tests::simulation::adapting::plan::{Kind, Plan};
 use evercount_tests::simulation::adapting::shrink::shrink;
 use evercount_tests::simulation::adapting::world::{self, Outcome};
 
-/// Seeds of an ordinary test run; CI runs 4,000. Seed 4792 fails and is open: a person asks for a
-/// column by the name that a rename has just given it, while the one other count that reads it could
-/// not be planned for yet, so that nobody knows of the rename.
+/// Seeds of an ordinary test run; CI runs 4,000.
 const SEEDS: u64 = 1_500;
 /// Changes the source makes in one seed.
 const WRITES: u32 = 150;

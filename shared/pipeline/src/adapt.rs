@@ -139,6 +139,9 @@ pub async fn follow<S: Store, T: SourceTable>(
         };
         match planned {
             Ok(planned) => adapted.add(planned),
+            // Soon to be tried again, in the same order: a count that was planned for while another
+            // was not would know less of the change than its plan says.
+            Err(error @ (StoreError::Conflict | StoreError::Unavailable(_))) => return Err(error),
             // One count's trouble does not keep the others from being planned for.
             Err(error) => failed = failed.or(Some(error)),
         }

@@ -170,12 +170,13 @@ pub(super) async fn plan_for<S: Store>(
     now: Micros,
 ) -> Result<Option<Adjustment>, StoreError> {
     for _ in 0..ATTEMPTS_MAX {
+        // Versions first: a plan made after they were read changed the one that this is planned on.
+        let versions = store.versions().await?;
         let known = store.adjustments(Some(name)).await?;
         // By what it is for, and not by what it was planned on: the version it made is the head now.
         if let Some(known) = known.iter().find(|one| is_for(&one.plan, cause) && !was_overtaken(one)) {
             return Ok(Some(known.clone()));
         }
-        let versions = store.versions().await?;
         let Some(head) = newest(&versions, &known, name) else { return Ok(None) };
         let book = store.policy_book().await?;
         let catalog = read::catalog(store).await?;
