@@ -177,7 +177,10 @@ fn start(candidate: &Candidate) -> io::Result<Start> {
         return Err(io::Error::other(format!("{} asked for {request:?}", candidate.name)));
     }
     let process = PathBuf::from(format!("/proc/{}", child.0.id()));
-    Ok(Start { wall_ms, cpu_ms: cpu_ms(&process)?, peak_kib: peak_kib(&process)? })
+    let start = Start { wall_ms, cpu_ms: cpu_ms(&process)?, peak_kib: peak_kib(&process)? };
+    // Before the connection closes, or the function would complain of that.
+    drop(child);
+    Ok(start)
 }
 
 /// A process that does not outlive its measurement.
