@@ -11,12 +11,9 @@
     reason = "a test may panic, and a simulation tells its story"
 )]
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use evercount_tests::simulation::controls::Control;
 use evercount_tests::simulation::plan::{Faults, Plan, SourceKind};
+use evercount_tests::simulation::seeds::sweep;
 use evercount_tests::simulation::shrink::shrink;
 use evercount_tests::simulation::world::{self, Outcome};
 
@@ -47,44 +44,12 @@ fn fail(seed: u64, plan: &Plan, outcome: Outcome) -> ! {
 fn no_seed_breaks_an_invariant() {
     let seeds = from_env("EVERCOUNT_SIM_SEEDS").unwrap_or(SEEDS);
     let first = from_env("EVERCOUNT_SIM_FIRST").unwrap_or(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, delivered, commits) = (AtomicU64::new(first), AtomicU64::new(0), AtomicU64::new(0));
-    let strikes: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
-    let failed: Mutex<Option<(u64, Plan, Outcome)>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + seeds || failed.lock().is_ok_and(|failed| failed.is_some()) {
-                        return;
-                    }
-                    let plan = Plan::of(seed, WRITES);
-                    let outcome = world::run(seed, &plan, None);
-                    if seed % 100 == 0 {
-                        let again = world::run(seed, &plan, None);
-                        assert_eq!(again.trace, outcome.trace, "seed {seed} tells two stories");
-                    }
-                    delivered.fetch_add(outcome.delivered, Ordering::Relaxed);
-                    commits.fetch_add(outcome.commits, Ordering::Relaxed);
-                    if let Ok(mut strikes) = strikes.lock() {
-                        outcome.strikes.iter().for_each(|(fault, n)| *strikes.entry(fault).or_insert(0) += n);
-                    }
-                    if outcome.violation.is_some()
-                        && let Ok(mut failed) = failed.lock()
-                    {
-                        *failed = Some((seed, plan, outcome));
-                    }
-                }
-            });
-        }
-    });
-    if let Some((seed, plan, outcome)) = failed.into_inner().ok().flatten() {
+    let swept = sweep(first, seeds, |seed| Plan::of(seed, WRITES), |seed, plan| world::run(seed, plan, None));
+    if let Some((seed, plan, outcome)) = swept.failed {
         fail(seed, &plan, outcome);
     }
-    let delivered = delivered.into_inner();
-    println!("{seeds} seeds, {delivered} delivered records, {} commits", commits.into_inner());
-    let strikes = strikes.into_inner().unwrap_or_default();
+    let (delivered, strikes) = (swept.delivered, swept.strikes);
+    println!("{seeds} seeds, {delivered} delivered records, {} commits", swept.commits);
     for (fault, n) in &strikes {
         println!("  {fault}: {n}");
     }

@@ -1,7 +1,7 @@
 //! Creating count definitions.
 
 use evercount_core::chunk::LOGIC_PER_TABLE_MAX;
-use evercount_core::definition::CountDefinition;
+use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::logic::{Coverage, LogicState, LogicVersion};
 use evercount_core::order::Micros;
 
@@ -35,8 +35,8 @@ pub async fn create<S: CatalogStore>(
     now: Micros,
 ) -> Result<LogicVersion, DefineError> {
     let versions = store.versions().await?;
-    let of_name = || versions.iter().filter(|version| version.id.definition == definition.name);
-    if of_name().any(|version| version.state.is_live() || version.state == LogicState::Draft) {
+    let mut of_name = versions.iter().filter(|version| version.id.definition == definition.name);
+    if of_name.any(|version| version.state.is_live() || version.state == LogicState::Draft) {
         return Err(DefineError::Exists(definition.name.to_string()));
     }
     let live = versions
@@ -45,11 +45,17 @@ pub async fn create<S: CatalogStore>(
     if live.count() >= LOGIC_PER_TABLE_MAX {
         return Err(DefineError::TooMany(definition.table.to_string()));
     }
-    let number = of_name().map(|version| version.id.number).max().unwrap_or(0) + 1;
+    let number = next_number(&versions, &definition.name);
     let version = LogicVersion::new(number, definition, LogicState::Active, coverage, now);
     match store.create_version(&version).await {
         Ok(()) => Ok(version),
         Err(StoreError::Conflict) => Err(DefineError::Exists(version.id.definition.to_string())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The number of the next version of a definition.
+pub(crate) fn next_number(versions: &[LogicVersion], name: &DefinitionName) -> u32 {
+    let numbers = versions.iter().filter(|one| one.id.definition == *name).map(|one| one.id.number);
+    numbers.max().unwrap_or(0) + 1
 }

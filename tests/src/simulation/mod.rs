@@ -10,6 +10,7 @@ pub mod chaos;
 pub mod controls;
 pub mod invariants;
 pub mod plan;
+pub mod seeds;
 pub mod shrink;
 pub mod source;
 pub mod stream;

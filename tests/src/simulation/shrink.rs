@@ -1,34 +1,38 @@
 //! Shrinking: the smallest plan in which a seed still breaks an invariant.
 
+use super::chaos::Strikes;
 use super::controls::Control;
 use super::plan::{Faults, Plan};
+use super::seeds::{self, Shrunk};
 use super::world::{self, Outcome};
 
-/// A failing run, made small.
-#[derive(Clone, Debug)]
-pub struct Shrunk {
-    /// The plan that still fails.
-    pub plan: Plan,
-    /// What happens under it.
-    pub outcome: Outcome,
+impl seeds::Outcome for Outcome {
+    fn violation(&self) -> Option<&str> {
+        self.violation.as_deref()
+    }
+
+    fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    fn strikes(&self) -> &Strikes {
+        &self.strikes
+    }
 }
 
-/// Switches faults off and takes writes away, one after the other, as long as the seed still
-/// fails. The random choices are the seed's, so a smaller plan is another run, not a part of the
-/// same one; what counts is that it fails.
+/// Switches faults off and takes writes away, one after the other, as long as the seed still fails.
 #[must_use]
-pub fn shrink(seed: u64, plan: &Plan, control: Option<Control>, outcome: Outcome) -> Shrunk {
-    let mut best = Shrunk { plan: plan.clone(), outcome };
-    loop {
-        let smaller = candidates(&best.plan).into_iter().find_map(|plan| {
-            let outcome = world::run(seed, &plan, control);
-            outcome.violation.is_some().then_some(Shrunk { plan, outcome })
-        });
-        match smaller {
-            Some(smaller) => best = smaller,
-            None => return best,
-        }
-    }
+pub fn shrink(seed: u64, plan: &Plan, control: Option<Control>, outcome: Outcome) -> Shrunk<Plan, Outcome> {
+    let failing = Shrunk { plan: plan.clone(), outcome };
+    seeds::shrink(failing, candidates, |plan| world::run(seed, plan, control))
 }
 
 fn candidates(plan: &Plan) -> Vec<Plan> {

@@ -8,6 +8,7 @@ use evercount_core::verdict::ShadowReport;
 
 use super::planning::is_told_overtaken;
 use super::{AdaptOptions, Adapted, advance, can_be_filled, entry, fills_from_source, touched, version_of};
+use crate::define::next_number;
 use crate::ports::{CatalogEdit, SourceTable, Store, StoreError};
 use crate::validate;
 
@@ -125,8 +126,7 @@ async fn choose<S: Store, T: SourceTable>(
         store.edit_catalog(&edit).await?;
         return Ok(Adapted { adjustments: vec![after], ..Adapted::default() });
     };
-    let numbers = versions.iter().filter(|one| one.id.definition == asked.plan.definition);
-    let number = numbers.map(|one| one.id.number).max().unwrap_or(0) + 1;
+    let number = next_number(&versions, &asked.plan.definition);
     let version = adjustment::version_of(&asked.plan, &update, parent, number, now);
     // The plan is that of the answer from here on.
     (after.plan.class, after.plan.certificate) = match &update.start {

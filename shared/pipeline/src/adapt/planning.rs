@@ -16,6 +16,7 @@ use evercount_core::verdict::ShadowReport;
 
 use super::{AdaptOptions, Planner, touched, version_of};
 use crate::count::ATTEMPTS_MAX;
+use crate::define::next_number;
 use crate::ports::{CatalogEdit, Store, StoreError};
 use crate::read;
 
@@ -263,8 +264,7 @@ fn begin(
     };
     let policy = book.policy(&plan.table, kinds, plan.class);
     let beginning = adoption::beginning(&plan, policy);
-    let numbers = versions.iter().filter(|one| one.id.definition == plan.definition);
-    let number = numbers.map(|one| one.id.number).max().unwrap_or(0) + 1;
+    let number = next_number(versions, &plan.definition);
     let made = plan.update.as_ref().filter(|_| !matches!(policy, PlanPolicy::Ignore | PlanPolicy::Freeze));
     let version = made.map(|update| LogicVersion {
         waits_for: head.waits_for.clone(),
