@@ -49,6 +49,7 @@ mod dynamo {
 mod dynamo_alone {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::collections::BTreeSet;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -59,6 +60,7 @@ mod dynamo_alone {
     use aws_sdk_dynamodb::types::AttributeValue;
     use evercount_aws::dynamo::{DynamoSource, DynamoStore, TableNames};
     use evercount_aws::setup::create_tables;
+    use evercount_core::backfill::Segment;
     use evercount_core::change::{RowIdentity, RowKey, TableName};
     use evercount_core::chunk::{CellMove, Commit, LaneAdvance, Poison, Quarantined};
     use evercount_core::group::Cell;
@@ -233,20 +235,27 @@ mod dynamo_alone {
                 .await
                 .unwrap();
         }
-        let (mut rows, mut pages, mut after) = (Vec::new(), 0, None);
-        loop {
-            let (page, next) = source.scan(&table, after).await.unwrap();
-            rows.extend(page);
-            pages += 1;
-            after = next;
-            if after.is_none() {
-                break;
+        for of in [1, 3] {
+            let mut rows = Vec::new();
+            for number in 0..of {
+                let (mut pages, mut after) = (0, None);
+                loop {
+                    let page = source.scan(&table, Segment { number, of }, after).await.unwrap();
+                    assert!(page.read_units > 0.0, "what a page costs is told");
+                    rows.extend(page.rows);
+                    pages += 1;
+                    after = page.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert!(of > 1 || pages > 1);
             }
-        }
-        assert!(pages > 1);
-        assert_eq!(rows.len(), 300);
-        for (key, image) in rows.iter().step_by(50) {
-            assert_eq!(source.row(key).await.unwrap().as_ref(), Some(image));
+            let keys: BTreeSet<_> = rows.iter().map(|(key, _)| key.clone()).collect();
+            assert_eq!((rows.len(), keys.len()), (300, 300), "in {of} segments");
+            for (key, image) in rows.iter().step_by(50) {
+                assert_eq!(source.row(key).await.unwrap().as_ref(), Some(image));
+            }
         }
         let row = |identity| RowKey { table: table.clone(), identity };
         let absent = row(RowIdentity::Key(r#"{"pk":"k","sk":"0"}"#.into()));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use evercount_aws::dynamo::DynamoStore;
+use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::chunk::{CellMove, Commit, Poison, Quarantined};
 use evercount_core::definition::DefinitionName;
@@ -15,7 +16,7 @@ use evercount_pipeline::audit::{self, AuditOptions, AuditReport};
 use evercount_pipeline::count::{self, CountMode, CountOptions, StreamRecord, Warm};
 use evercount_pipeline::event_source::{Next, Reply};
 use evercount_pipeline::memory::Memory;
-use evercount_pipeline::ports::{SourceTable, Store, StoreError};
+use evercount_pipeline::ports::{Page, SourceTable, Store, StoreError};
 use evercount_pipeline::{define, quarantine, recheck};
 use evercount_tests::simulation::invariants;
 use evercount_tests::simulation::plan::{Plan, SourceKind};
@@ -42,12 +43,15 @@ impl SourceTable for Still {
     async fn scan(
         &self,
         _: &TableName,
+        _: Segment,
         after: Option<String>,
-    ) -> Result<(Vec<(RowKey, Item)>, Option<String>), StoreError> {
+    ) -> Result<Page<Item>, StoreError> {
         let later = |key: &RowKey| after.as_deref().is_none_or(|after| key.identity.as_str() > after);
         let page: Vec<_> = self.0.iter().filter(|(key, _)| later(key)).take(4).collect();
         let next = page.last().filter(|_| page.len() == 4).map(|(key, _)| key.identity.as_str().to_owned());
-        Ok((page.into_iter().map(|(key, item)| (key.clone(), item.clone())).collect(), next))
+        let rows: Vec<_> = page.into_iter().map(|(key, item)| (key.clone(), item.clone())).collect();
+        let read_units = rows.len() as f64;
+        Ok(Page { rows, next, read_units })
     }
 }
 

@@ -44,13 +44,13 @@ async fn see<S: Store>(
     let lanes = store.lanes().await?;
     let (mut rows, mut after) = (BTreeMap::new(), None);
     loop {
-        let (page, next) = store.rows_of_table(table, after).await?;
-        for (key, mut row) in page {
+        let page = store.rows_of_table(table, after).await?;
+        for (key, mut row) in page.rows {
             // DynamoDB's time to live has whole seconds.
             row.expires_at = row.expires_at.map(|at| (at + 999_999) / 1_000_000 * 1_000_000);
             assert!(rows.insert(key, row).is_none(), "a row is on two pages");
         }
-        after = next;
+        after = page.next;
         if after.is_none() {
             break;
         }

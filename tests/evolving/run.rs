@@ -41,13 +41,7 @@ const ROWS_UNTOLD_MAX: usize = 50;
 const MAINTAIN_EVERY: u64 = 8;
 const NOW: i64 = 1_800_000_000_000_000;
 
-const OPTIONS: AdaptOptions = AdaptOptions {
-    has_ledger: true,
-    source_is_readable: false,
-    epoch: 0,
-    margin: 900_000_000,
-    pages: u32::MAX,
-};
+const OPTIONS: AdaptOptions = AdaptOptions { margin: 900_000_000, pages: u32::MAX, ..AdaptOptions::BARE };
 
 #[derive(Default)]
 pub struct Report {

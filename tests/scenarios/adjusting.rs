@@ -26,7 +26,7 @@ use evercount_local::{Poller, Pump};
 use evercount_pipeline::adapt::{self, AdaptOptions};
 use evercount_pipeline::alert::MemoryAlerts;
 use evercount_pipeline::listen::ListenOptions;
-use evercount_pipeline::ports::{CatalogEdit, CatalogStore};
+use evercount_pipeline::ports::{CatalogEdit, CatalogStore, NoSource};
 use evercount_pipeline::publish::Mishap;
 use evercount_pipeline::{recheck, validate};
 use evercount_wire::definition::build;
@@ -37,8 +37,7 @@ use super::stage::{Counts, LEDGER, Stage, TestCounter, counting, counts, expecte
 const EVENTS: &str = "schema-events";
 /// Above the skew that counting allows clocks: what is asked of the source settles any doubt.
 const MARGIN: i64 = CLOCK_SKEW_BOUND + 10_000;
-const OPTIONS: AdaptOptions =
-    AdaptOptions { has_ledger: true, source_is_readable: true, epoch: 0, margin: MARGIN, pages: 1 };
+const OPTIONS: AdaptOptions = AdaptOptions { source_is_readable: true, margin: MARGIN, ..AdaptOptions::BARE };
 
 /// All functions on one stage.
 struct Cast {
@@ -265,7 +264,8 @@ async fn a_wrong_version_is_rejected_and_the_active_counts_never_move() {
     let (mut cast, before) = Cast::with_orders().await;
     let store = cast.stage.stack.store().clone();
     let active = cast.active("orders").await;
-    let mut plan = adapt::simulate(&store, &active, &Cast::cause(&["status"]), OPTIONS).await.unwrap();
+    let mut plan =
+        adapt::simulate(&store, &NoSource, &active, &Cast::cause(&["status"]), OPTIONS).await.unwrap();
     let mut update = plan.update.clone().unwrap();
     let Start::Image(transform) = &mut update.start else { panic!("{plan:?}") };
     transform.group_by = vec![Path::parse("channel").unwrap()];

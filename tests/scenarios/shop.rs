@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use evercount_aws::dynamo::DynamoSource;
+use evercount_core::backfill::Segment;
 use evercount_core::change::TableName;
 use evercount_core::value::Item;
 use evercount_local::{Pump, PumpStart};
@@ -75,9 +76,9 @@ impl Shop {
     pub async fn images(&self) -> Vec<Item> {
         let (mut images, mut after) = (Vec::new(), None);
         loop {
-            let (page, next) = self.source.scan(&TableName::new(TABLE), after).await.unwrap();
-            images.extend(page.into_iter().map(|(_, image)| image));
-            after = next;
+            let page = self.source.scan(&TableName::new(TABLE), Segment::WHOLE, after).await.unwrap();
+            images.extend(page.rows.into_iter().map(|(_, image)| image));
+            after = page.next;
             if after.is_none() {
                 return images;
             }

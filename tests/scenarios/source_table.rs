@@ -16,7 +16,7 @@ use evercount_core::reading::{Doubt, Exactness};
 use evercount_core::value::Value;
 use evercount_local::stack::{invoke, now};
 use evercount_pipeline::audit::{self, AuditOptions, AuditReport};
-use evercount_pipeline::ports::{SourceTable, StoreError};
+use evercount_pipeline::ports::{Page, SourceTable, StoreError};
 use evercount_pipeline::recheck;
 
 use super::feed::entry;
@@ -313,21 +313,22 @@ async fn a_partition_is_read_page_by_page_and_nothing_else() {
     let values = [Value::String("c".to_owned()), Value::Number(7.into()), Value::String("a".to_owned())];
     let (mut found, mut pages, mut after) = (Vec::new(), 0, None);
     loop {
-        let (page, next) = source.partition(&table, "customer", &values, after).await.unwrap();
-        for (key, item) in page {
+        let page = source.partition(&table, "customer", &values, after).await.unwrap();
+        assert!(page.read_units > 0.0, "a page is told with what it cost");
+        for (key, item) in page.rows {
             let Some(Value::String(customer)) = item.get("customer") else { panic!("{:?}", item.keys()) };
             found.push(customer.clone());
             assert!(source.row(&key).await.unwrap().is_some());
         }
         pages += 1;
-        after = next;
+        after = page.next;
         if after.is_none() {
             break;
         }
     }
     assert_eq!(found.join(""), "cccccaaaaa");
     assert!(pages > 2, "{pages} pages");
-    assert_eq!(source.partition(&table, "customer", &[], None).await.unwrap(), (Vec::new(), None));
+    assert_eq!(source.partition(&table, "customer", &[], None).await.unwrap(), Page::none());
     let wrong = source.partition(&table, "line", &values, None).await;
     assert!(matches!(wrong, Err(StoreError::Rejected(_))), "{wrong:?}");
     stage.stop().await;

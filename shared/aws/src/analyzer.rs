@@ -285,8 +285,7 @@ mod tests {
         CLOCK.fetch_add(1_000_000, Ordering::Relaxed)
     }
 
-    const OPTIONS: AdaptOptions =
-        AdaptOptions { has_ledger: true, source_is_readable: false, epoch: 0, margin: 0, pages: 10 };
+    const OPTIONS: AdaptOptions = AdaptOptions { pages: 10, ..AdaptOptions::BARE };
     const LONG: Micros = 1_000_000_000;
 
     fn event(subject: &str) -> String {

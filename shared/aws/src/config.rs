@@ -11,6 +11,7 @@ use evercount_pipeline::listen::ListenOptions;
 use evercount_wire::cdc::Format;
 
 use crate::dynamo::TableNames;
+use crate::meter::meter;
 
 /// How a counter is configured.
 #[derive(Clone, Debug)]
@@ -67,6 +68,10 @@ const MARGIN_MS: u64 = 15 * 60 * 1_000;
 /// Pages of ledger or source that one round walks, unless the environment says another. A page is
 /// some thousands of rows; between rounds the time is looked at.
 const PAGES: u32 = 2;
+
+/// Segments that a source is read in at the same time, unless the environment says another: a page of
+/// each, a megabyte of items, is in memory at once.
+pub const SEGMENTS: u32 = 4;
 
 /// The stream of schema change events, unless the environment names another.
 pub const SCHEMA_EVENTS_STREAM: &str = "evercount-schema-events";
@@ -257,6 +262,9 @@ impl AdjustingConfig {
         let pages = reader.value("EVERCOUNT_PAGES", PAGES, "a whole number from 1 to 10000", |text| {
             text.parse().ok().filter(|pages| (1..=10_000).contains(pages))
         });
+        let segments = reader.value("EVERCOUNT_SEGMENTS", SEGMENTS, "a whole number from 1 to 64", |text| {
+            text.parse().ok().filter(|segments| (1..=64).contains(segments))
+        });
         let alert_topic = reader.value(
             "EVERCOUNT_ALERT_TOPIC",
             None,
@@ -270,6 +278,8 @@ impl AdjustingConfig {
             epoch,
             margin: Micros::try_from(margin).unwrap_or(Micros::MAX).saturating_mul(1_000),
             pages,
+            segments,
+            meter,
         };
         let (service, namespace) = (reader.service(function), reader.namespace());
         reader.finish(&tables.clone(), Self { tables, options, alert_topic, event_bus, service, namespace })
@@ -394,6 +404,7 @@ mod tests {
         let options = config.options;
         assert_eq!((options.has_ledger, options.source_is_readable, options.epoch), (true, true, 0));
         assert_eq!((options.margin, options.pages), (900_000_000, PAGES));
+        assert_eq!(options.segments, SEGMENTS);
         assert_eq!((config.alert_topic, config.event_bus), (None, None));
         assert_eq!((config.tables, config.service.as_str()), (TableNames::default(), "impact-analyzer"));
         let told = [
@@ -402,14 +413,15 @@ mod tests {
             ("EVERCOUNT_EPOCH", "3"),
             ("EVERCOUNT_MARGIN_MS", "0"),
             ("EVERCOUNT_PAGES", "50"),
+            ("EVERCOUNT_SEGMENTS", "16"),
             ("EVERCOUNT_ALERT_TOPIC", "arn:aws:sns:eu-central-1:111122223333:alerts.fifo"),
             ("EVERCOUNT_EVENT_BUS", "shop"),
         ];
         let config = AdjustingConfig::from_lookup("shadow-validator", lookup(&told)).unwrap();
         let options = config.options;
         assert_eq!((options.has_ledger, options.source_is_readable, options.epoch), (false, false, 3));
-        assert_eq!((options.margin, options.pages), (0, 50));
-        assert_eq!(config.alert_topic.as_deref(), Some(told[5].1));
+        assert_eq!((options.margin, options.pages, options.segments), (0, 50, 16));
+        assert_eq!(config.alert_topic.as_deref(), Some(told[6].1));
         assert_eq!(config.event_bus.as_deref(), Some("shop"));
     }
 
@@ -421,6 +433,7 @@ mod tests {
             ("EVERCOUNT_EPOCH", "-1"),
             ("EVERCOUNT_MARGIN_MS", "15m"),
             ("EVERCOUNT_PAGES", "0"),
+            ("EVERCOUNT_SEGMENTS", "65"),
             ("EVERCOUNT_ALERT_TOPIC", "arn:aws:sqs:eu-central-1:111122223333:alerts"),
             ("EVERCOUNT_EVENT_BUS", "a bus"),
         ];

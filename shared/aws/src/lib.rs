@@ -25,6 +25,7 @@ pub mod destination;
 pub mod dynamo;
 pub mod kinesis;
 pub mod listener;
+pub mod meter;
 pub mod metrics;
 pub mod schema_events;
 pub mod setup;

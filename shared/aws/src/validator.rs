@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use evercount_core::definition::DefinitionName;
 use evercount_core::logic::{Catalog, LogicState, PlanId};
@@ -26,7 +27,7 @@ use crate::metrics::Metrics;
 pub struct ValidateReport {
     /// Rounds over all definitions: more than one where there was more to walk, and time.
     pub rounds: u32,
-    /// The adjustments, as they stand after the last round.
+    /// The adjustments that were touched, each as it stands now.
     pub adapted: Adapted,
     /// Alerts that were raised.
     pub told: usize,
@@ -145,12 +146,21 @@ impl<S: Store + Send, T: SourceTable, A: Alerts> Validator<S, T, A> {
                 let before = visited.insert(one.plan.id.clone(), one.progress.visited).unwrap_or(0);
                 is_walking |= one.progress.visited > before;
             }
-            // As they stand now; but what befell any of them is told, and so is what a cut showed.
-            let Adapted { alerts, negative, .. } = std::mem::take(&mut report.adapted);
-            report.adapted = Adapted { alerts, negative, ..Adapted::default() };
+            // Each as it stands now; and what befell any of them is told, as is what a cut showed.
+            let Adapted { alerts, negative, mut adjustments, .. } = std::mem::take(&mut report.adapted);
+            adjustments.retain(|one| adapted.adjustments.iter().all(|now| now.plan.id != one.plan.id));
+            report.adapted = Adapted { alerts, negative, adjustments, ..Adapted::default() };
             report.adapted.add(adapted);
-            if !is_walking || (self.clock)() >= stop_at {
-                return Ok(());
+            let now = (self.clock)();
+            match report.adapted.resumes_at {
+                _ if now >= stop_at => return Ok(()),
+                _ if is_walking => {}
+                // The budget is by the second, and the schedule by the minute.
+                Some(due) if due < stop_at => {
+                    let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
+                    tokio::time::sleep(Duration::from_micros(wait)).await;
+                }
+                _ => return Ok(()),
             }
         }
     }
@@ -224,8 +234,7 @@ mod tests {
     use super::*;
 
     const NOW: Micros = 1_000_000_000_000_000;
-    const OPTIONS: AdaptOptions =
-        AdaptOptions { has_ledger: true, source_is_readable: false, epoch: 0, margin: 0, pages: 1 };
+    const OPTIONS: AdaptOptions = AdaptOptions::BARE;
 
     fn definition(group_by: &[&str]) -> evercount_core::definition::CountDefinition {
         let parts = DefinitionParts {

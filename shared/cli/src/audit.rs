@@ -50,14 +50,6 @@ pub struct Recount {
     pub margin: Micros,
 }
 
-impl Recount {
-    /// All rows, repaired.
-    #[must_use]
-    pub fn repairing(opened: &Opened) -> Self {
-        Self { one_in: 1, repair: true, margin: opened.margin(None) }
-    }
-}
-
 /// Reads a count's table and holds the ledger against it.
 ///
 /// # Errors

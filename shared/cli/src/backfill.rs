@@ -1,16 +1,17 @@
 //! `evercount backfill …`: how versions are filled from ledger or source.
 //!
-//! With `--json`, `status`, `pause` and `resume` print `{"walks": […]}`, each walk with `count`, `plan`,
+//! With `--json`, they print `{"walks": […]}`, each walk with `count`, `plan`,
 //! `version`, `reads` (`ledger` or `source`), `visited`, `of` (null where nobody knows), `per_second`,
-//! `seconds_left` (null where nobody knows), `state` (`waiting`, `running` or `paused`) and `started_at`;
-//! `start` prints what `audit --repair` does, with `whole`: whether the count has seen every row now.
+//! `seconds_left` (null where nobody knows), `read_units` taken so far and `units_a_second` that may be
+//! (null for the ledger), `state` (`waiting`, `running`, `paused` or `done`) and
+//! `started_at`; so does `start`, of the walk it began or went on with.
 
 use anstyle::Style;
 use anyhow::bail;
 use evercount_core::adoption::Adjustment;
-use evercount_core::logic::Coverage;
 use evercount_core::order::Micros;
 use evercount_local::stack::now;
+use evercount_pipeline::adapt::{self, AdaptOptions};
 use evercount_pipeline::backfill;
 use evercount_pipeline::ports::CatalogStore;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use crate::args::adjust::{BackfillArgs, BackfillCommand};
 use crate::exit::Exit;
 use crate::schema::text::{count as counted, table};
 use crate::target::Opened;
-use crate::{audit, count, drive, plan, show};
+use crate::{count, drive, plan, show};
 
 /// Runs the command.
 pub async fn run(command: BackfillCommand) -> anyhow::Result<Exit> {
@@ -54,7 +55,8 @@ async fn walks(opened: &Opened, name: Option<&str>) -> anyhow::Result<Vec<Adjust
 
 async fn status(opened: &Opened, args: &BackfillArgs) -> anyhow::Result<Answer> {
     let walks = walks(opened, args.name.as_deref()).await?;
-    Ok(told(&walks, args.name.as_deref(), Vec::new()))
+    let budget = opened.stack.store().policy_book().await?.backfill_units_a_second;
+    Ok(told(&walks, args.name.as_deref(), budget, Vec::new()))
 }
 
 async fn pause(opened: &Opened, args: &BackfillArgs, paused: bool) -> anyhow::Result<Answer> {
@@ -79,7 +81,8 @@ async fn pause(opened: &Opened, args: &BackfillArgs, paused: bool) -> anyhow::Re
         let what = if paused { "running" } else { "paused" };
         done.push(format!("no backfill is {what}"));
     }
-    Ok(told(&after, args.name.as_deref(), done))
+    let budget = store.policy_book().await?.backfill_units_a_second;
+    Ok(told(&after, args.name.as_deref(), budget, done))
 }
 
 /// How a walk goes.
@@ -137,7 +140,7 @@ impl<'a> Walk<'a> {
         (Style::new(), cells)
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self, budget: f64) -> Value {
         let (plan, progress) = (&self.adjustment.plan, &self.adjustment.progress);
         json!({
             "count": plan.definition.as_str(),
@@ -149,6 +152,8 @@ impl<'a> Walk<'a> {
             "per_second": self.rate,
             "seconds_left": self.seconds_left,
             "state": self.state(),
+            "read_units": self.adjustment.actual.read_units,
+            "units_a_second": (self.reads() == "source").then_some(budget),
             "started_at": show::time(progress.started_at),
         })
     }
@@ -171,9 +176,10 @@ fn length(seconds: f64) -> String {
 
 const HEADERS: [&str; 9] = ["count", "version", "plan", "reads", "rows", "", "speed", "to go", "state"];
 
-fn told(walks: &[Adjustment], name: Option<&str>, done: Vec<String>) -> Answer {
+/// `budget` is in read units a second, for walks over the source.
+fn told(walks: &[Adjustment], name: Option<&str>, budget: f64, done: Vec<String>) -> Answer {
     let walks: Vec<Walk<'_>> = walks.iter().map(Walk::of).collect();
-    let documents: Vec<Value> = walks.iter().map(Walk::to_json).collect();
+    let documents: Vec<Value> = walks.iter().map(|walk| walk.to_json(budget)).collect();
     let mut lines = Vec::new();
     if walks.is_empty() && done.is_empty() {
         let of = name.map_or_else(String::new, |name| format!(" of {name}"));
@@ -182,6 +188,11 @@ fn told(walks: &[Adjustment], name: Option<&str>, done: Vec<String>) -> Answer {
     if !walks.is_empty() {
         let rows: Vec<(Style, Vec<String>)> = walks.iter().map(Walk::row).collect();
         lines.extend(table(&HEADERS, &rows));
+        if walks.iter().any(|walk| walk.reads() == "source" && !walk.adjustment.progress.done) {
+            lines.push(format!(
+                "reading a source may take {budget} read units a second (`backfill_units_a_second` of the policy)"
+            ));
+        }
     }
     lines.extend(done.iter().cloned());
     let mut document = json!({"walks": documents});
@@ -191,42 +202,41 @@ fn told(walks: &[Adjustment], name: Option<&str>, done: Vec<String>) -> Answer {
     Answer::ok(document, lines)
 }
 
-/// Counts the rows from before a count: the table is read once, by the rule that audits repair by, so
+/// Counts the rows from before a count: the table is read once, as for any version that needs it, so
 /// writers go on meanwhile and nothing is counted twice.
 async fn start(opened: &Opened, args: &NameArgs) -> anyhow::Result<Answer> {
     let logic = count::active(opened, &args.name).await?;
-    let Coverage::Since(since) = logic.coverage else {
-        bail!("`{}` counts every row already, so there is nothing to fill", args.name)
+    let (name, table) = (&logic.id.definition, &logic.definition.table);
+    let options = drive::options(opened, table, None).await;
+    if options.has_ledger && !options.source_is_readable {
+        bail!(
+            "table `{table}` cannot be read at the target ({}); only DynamoDB tables can be read back, and a table captured by DMS or Debezium is counted from a fresh snapshot",
+            opened.target
+        );
+    }
+    let source = drive::source(opened);
+    let begun = adapt::fill(opened.stack.store(), &source, name, AdaptOptions { pages: 0, ..options }, now());
+    let begun = begun.await.map_err(plan::lost_race)?;
+    let Some(filling) = begun.and_then(|mut begun| begun.adjustments.pop()) else {
+        bail!("`{name}` counts every row already, so there is nothing to fill")
     };
-    let report = audit::recount(opened, &logic, audit::Recount::repairing(opened), args.output.json).await?;
-    let whole = count::active(opened, &args.name).await?.coverage == Coverage::Whole;
+    let filling = drive::on(opened, filling, options, args.output.json).await?;
     let rows = |n: u64| counted(usize::try_from(n).unwrap_or(usize::MAX), "row");
-    let mut lines = vec![format!(
-        "{} read: {} counted already, {} from before {} added, {} changed too lately to judge",
-        rows(report.rows),
-        report.agreeing,
-        report.repaired,
-        show::time(since),
-        report.in_flux
-    )];
-    lines.push(if whole {
-        format!("`{}` counts every row from now on; `evercount counts {}` shows them", args.name, args.name)
+    let done = if filling.progress.done {
+        format!(
+            "{} read; `{name}` counts every row from now on, and `evercount counts {name}` shows them",
+            rows(filling.progress.visited)
+        )
+    } else if filling.progress.paused {
+        format!("{name} is paused; `evercount backfill resume {name}` lets it go on")
     } else {
         format!(
-            "`{}` is not whole yet, since rows changed meanwhile; `evercount backfill start {}` reads them again",
-            args.name, args.name
+            "{} read so far; the shadow validator goes on, or this command again, and `evercount backfill status {name}` shows how far it is",
+            rows(filling.progress.visited)
         )
-    });
-    let document = json!({
-        "count": args.name,
-        "rows": report.rows,
-        "agreeing": report.agreeing,
-        "in_flux": report.in_flux,
-        "repaired": report.repaired,
-        "whole": whole,
-    });
-    let exit = if whole { Exit::Ok } else { Exit::Found };
-    Ok(Answer { document, text: Some(lines), exit })
+    };
+    let budget = opened.stack.store().policy_book().await?.backfill_units_a_second;
+    Ok(told(&[filling], Some(&args.name), budget, vec![done]))
 }
 
 #[cfg(test)]

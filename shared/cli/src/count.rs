@@ -79,7 +79,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<Exit> {
             show::line(format!("created {} (logic version {})", version.id.definition, version.id.number));
             if let Coverage::Since(_) = version.coverage {
                 show::line(format!(
-                    "  it counts what changes from now on; `evercount audit {} --repair` adds the rows from before",
+                    "  it counts what changes from now on; `evercount backfill start {}` adds the rows from before",
                     version.id.definition
                 ));
             }

@@ -7,14 +7,15 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use evercount_aws::config::SEGMENTS;
 use evercount_aws::dynamo::DynamoSource;
+use evercount_aws::meter::meter;
 use evercount_core::adjustment::Start;
 use evercount_core::adoption::{Adjustment, PlanOutcome};
 use evercount_core::change::TableName;
 use evercount_core::order::Micros;
 use evercount_local::stack::now;
 use evercount_pipeline::adapt::{self, AdaptOptions};
-use evercount_pipeline::backfill;
 use evercount_pipeline::count::CountMode;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,7 +24,7 @@ use crate::target::Opened;
 /// Pages of one round: how far goes on without the progress being shown.
 const PAGES: u32 = 8;
 
-/// Longest wait for a walk to begin, with somebody watching. What takes longer is for whoever
+/// Longest wait for a walk to begin or go on, with somebody watching. What takes longer is for whoever
 /// comes next.
 const WAIT_MAX: Micros = 10_000_000;
 
@@ -42,6 +43,8 @@ pub async fn options(opened: &Opened, table: &TableName, margin: Option<u32>) ->
         epoch: opened.config.options.epoch,
         margin: opened.margin(margin),
         pages: PAGES,
+        segments: SEGMENTS,
+        meter,
     }
 }
 
@@ -90,9 +93,9 @@ pub async fn on(
     let (store, source, bar) = (opened.stack.store(), source(opened), bar(quiet));
     let mut adjustment = adjustment;
     loop {
-        let (before, was) = (adjustment.progress.clone(), adjustment.outcome);
         let mut adapted = adapt::advance(store, &source, adjustment.clone(), options, now()).await?;
         let Some(after) = adapted.adjustments.pop() else { break };
+        let stands_still = (&after.progress, after.outcome) == (&adjustment.progress, adjustment.outcome);
         adjustment = after;
         bar.set_position(adjustment.progress.visited);
         if let Some(extent) = extent(&adjustment) {
@@ -101,27 +104,19 @@ pub async fn on(
         if !walks(&adjustment) || adjustment.progress.paused {
             break;
         }
-        if (&before, was) == (&adjustment.progress, adjustment.outcome) {
-            let wait = begins_in(&adjustment, options);
-            if !(1..=WAIT_MAX).contains(&wait) {
-                break;
+        let wait = adapted.resumes_at.map(|due| due.saturating_sub(now()));
+        match wait {
+            Some(wait) if wait > WAIT_MAX => break,
+            Some(wait) => {
+                bar.set_message("waiting: for its budget, or until the version is counted for long enough");
+                tokio::time::sleep(Duration::from_micros(u64::try_from(wait).unwrap_or(0))).await;
             }
-            bar.set_message("the version is counted for a moment before rows are read");
-            tokio::time::sleep(Duration::from_micros(u64::try_from(wait).unwrap_or(0))).await;
+            None if stands_still => break,
+            None => {}
         }
     }
     bar.finish_and_clear();
     Ok(adjustment)
-}
-
-/// How long until a backfill may read its first page, microseconds; 0 where it may.
-#[must_use]
-pub fn begins_in(adjustment: &Adjustment, options: AdaptOptions) -> Micros {
-    let now = now();
-    if backfill::is_due(adjustment, options, now) {
-        return 0;
-    }
-    options.margin.saturating_mul(2).saturating_sub(now.saturating_sub(adjustment.progress.started_at))
 }
 
 fn bar(quiet: bool) -> ProgressBar {

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws_lambda_events::event::kinesis::KinesisEvent;
-use evercount_aws::config::{Config, SCHEMA_EVENTS_STREAM};
+use evercount_aws::config::{Config, SCHEMA_EVENTS_STREAM, SEGMENTS};
+use evercount_aws::meter::meter;
 use evercount_local::stack::{
     self, HandlerFuture, INVOCATION_MICROS, LocalValidator, invoke, invoke_analyzer, invoke_both,
     invoke_listener, now,
@@ -107,6 +108,8 @@ async fn serve(
         epoch: config.options.epoch,
         margin: MARGIN_MICROS,
         pages: PAGES,
+        segments: SEGMENTS,
+        meter,
     };
     let analyzer = stack.analyzer(adapt, Arc::clone(&feed), feed.analyze_hook());
     let validator = stack.validator(adapt, Arc::clone(&feed), feed.validate_hook());

@@ -10,6 +10,7 @@ use anyhow::Context;
 use changes::Changes;
 use evercount_aws::counter::Counter;
 use evercount_aws::dynamo::{DynamoStore, TableNames};
+use evercount_aws::meter::meter;
 use evercount_core::adoption::{Adjustment, PlanOutcome, PolicyBook};
 use evercount_core::chunk::{self, Content, Delivery, Facts, Mode, Poison, Tally};
 use evercount_core::definition::CountDefinition;
@@ -199,11 +200,11 @@ impl<'a> Replay<'a> {
         let analyzing = stack.poller(&events, batch_size, StartingPosition::TrimHorizon).await?;
         let adapt = AdaptOptions {
             has_ledger: options.mode == CountMode::Ledger,
-            // A capture has no source to ask.
-            source_is_readable: false,
             epoch: options.epoch,
-            margin: 0,
             pages: u32::MAX,
+            meter,
+            // A capture has no source to ask.
+            ..AdaptOptions::BARE
         };
         if let Some(file) = &args.policy {
             stack.store().set_policy_book(&policies(file)?).await?;

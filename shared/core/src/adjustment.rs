@@ -6,6 +6,7 @@
 //! the stored counts cannot tell apart and the new ones do.
 
 mod added;
+mod anew;
 mod arrival;
 mod candidates;
 mod composition;
@@ -24,9 +25,11 @@ mod settle;
 mod shape;
 mod witness;
 
-pub use arrival::arrival;
+pub use anew::anew;
+pub use arrival::{arrival, filling};
 pub use plan::{plan, version_of};
 
+use crate::backfill::UNITS_A_SECOND_DEFAULT;
 use crate::change::TableName;
 use crate::definition::{CountDefinition, DefinitionName};
 use crate::group::GroupKey;
@@ -133,8 +136,6 @@ pub struct Facts {
     pub overflowed: bool,
     /// The table's partition key attribute.
     pub partition_key: Option<String>,
-    /// Values of the partition key that the ledger knows, where they are few.
-    pub partition_values: Vec<Value>,
     /// Columns that may not be NULL or absent in any row.
     pub not_null: Vec<Path>,
     /// The table's columns as adopted for counting before the change.
@@ -159,6 +160,8 @@ pub struct Rates {
     pub write_units_a_row: f64,
     /// Bytes of a ledger row.
     pub ledger_row_bytes: f64,
+    /// Read units a second that a backfill may take.
+    pub read_units_a_second: f64,
 }
 
 impl Default for Rates {
@@ -170,6 +173,7 @@ impl Default for Rates {
             cpu_seconds_a_row: 20e-6,
             write_units_a_row: 2.5,
             ledger_row_bytes: 400.0,
+            read_units_a_second: UNITS_A_SECOND_DEFAULT,
         }
     }
 }
@@ -203,7 +207,8 @@ pub struct PlanCost {
     pub source_items: u64,
     /// Ledger rows read.
     pub ledger_rows: u64,
-    /// Seconds from start to end.
+    /// Seconds of walking, with what a budget makes it wait. What passes between two invocations is
+    /// not among them.
     pub seconds: f64,
 }
 
@@ -306,12 +311,4 @@ pub struct AdjustmentPlan {
     /// The answers a person may give, where the class is [`Class::A6`]; the first is what the
     /// counts do meanwhile.
     pub choices: Vec<Choice>,
-}
-
-impl AdjustmentPlan {
-    /// Bytes of a ledger row, for what walking over rows costs.
-    #[must_use]
-    pub fn estimate_row_bytes(&self) -> f64 {
-        Rates::default().ledger_row_bytes
-    }
 }

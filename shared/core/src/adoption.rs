@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::adjustment::{AdjustmentPlan, Class, PlanCost};
+use crate::adjustment::{AdjustmentPlan, Class, PlanCost, Rates, Start};
+use crate::backfill::{Allowance, Place, READ_UNIT_BYTES, UNITS_A_SECOND_DEFAULT};
 use crate::change::TableName;
 use crate::definition::DefinitionName;
 use crate::logic::{LogicState, LogicVersion, PlanId};
@@ -72,7 +73,7 @@ impl Default for PolicyBook {
             by_class: by_class.collect(),
             tolerance: Tolerance::default(),
             standby: STANDBY_DEFAULT,
-            backfill_units_a_second: 1_000.0,
+            backfill_units_a_second: UNITS_A_SECOND_DEFAULT,
         }
     }
 }
@@ -136,8 +137,12 @@ impl PlanOutcome {
 /// How far a walk over ledger or source has come.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Progress {
-    /// Where the next page starts; `None` before the first and after the last.
+    /// Where the next page of the ledger starts; `None` before the first and after the last.
     pub after: Option<String>,
+    /// Where each segment of the source stands, while it is read.
+    pub segments: Vec<Place>,
+    /// What it may still take of its budget, while the source is read.
+    pub allowance: Allowance,
     /// Whether it reached the end.
     pub done: bool,
     /// Whether a person paused it.
@@ -177,6 +182,35 @@ pub struct Adjustment {
     pub revision: u32,
 }
 
+impl Adjustment {
+    /// A plan that nothing has been done about.
+    #[must_use]
+    pub fn new(plan: AdjustmentPlan, policy: PlanPolicy, outcome: PlanOutcome, now: Micros) -> Self {
+        Self {
+            plan,
+            policy,
+            outcome,
+            to: None,
+            report: ShadowReport::default(),
+            verdict: None,
+            progress: Progress::default(),
+            actual: PlanCost::default(),
+            mismatches: 0,
+            created_at: now,
+            updated_at: now,
+            revision: 0,
+        }
+    }
+
+    /// Whether it reads the rows from before a count ([`crate::adjustment::filling`]): it makes no
+    /// version.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        let reads = self.plan.update.as_ref().is_some_and(|update| update.start == Start::Source);
+        self.to.is_none() && reads && matches!(self.outcome, PlanOutcome::Backfilling | PlanOutcome::Promoted)
+    }
+}
+
 /// One line of the audit trail: what was decided or done, when, and why.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TrailEntry {
@@ -208,7 +242,6 @@ pub struct Beginning {
 /// approval before it is counted; one that only has to be watched is counted meanwhile.
 #[must_use]
 pub fn beginning(plan: &AdjustmentPlan, policy: PlanPolicy) -> Beginning {
-    use crate::adjustment::Start;
     let asks = policy == PlanPolicy::Approve;
     match (&plan.update, policy) {
         (_, PlanPolicy::Ignore | PlanPolicy::Freeze) => {
@@ -251,8 +284,13 @@ pub enum NextStep {
 /// What to do next about an adjustment whose version is in a state.
 #[must_use]
 pub fn next_step(adjustment: &Adjustment, state: Option<LogicState>, has_ledger: bool) -> NextStep {
-    use crate::adjustment::Start;
     let Some(update) = &adjustment.plan.update else { return NextStep::Wait };
+    if adjustment.is_filling() {
+        return match &adjustment.progress {
+            progress if progress.paused || progress.done => NextStep::Wait,
+            _ => NextStep::Backfill,
+        };
+    }
     let waits_for_a_person =
         adjustment.outcome == PlanOutcome::AwaitingApproval && adjustment.plan.class != Class::A6;
     match state {
@@ -267,6 +305,40 @@ pub fn next_step(adjustment: &Adjustment, state: Option<LogicState>, has_ledger:
             Start::Image(_) | Start::Ledger => NextStep::Judge,
         },
         _ => NextStep::Wait,
+    }
+}
+
+/// Rows that a walk must have visited for its rates to say anything of the next one.
+const MEASURED_ROWS_MIN: u64 = 1_000;
+
+/// The rates that walks so far came to, where a backfill may take `budget` read units a second; where
+/// none was long enough, the rates of an unmeasured system.
+#[must_use]
+pub fn measured(known: &[Adjustment], budget: f64) -> Rates {
+    let usual = Rates::default();
+    let walked = |rows: fn(&PlanCost) -> u64| {
+        known.iter().filter(move |one| one.progress.done && rows(&one.actual) >= MEASURED_ROWS_MIN)
+    };
+    let rate = |rows: fn(&PlanCost) -> u64, of: fn(&PlanCost) -> f64, or: f64| {
+        let sum = |what: &dyn Fn(&PlanCost) -> f64| walked(rows).map(|one| what(&one.actual)).sum::<f64>();
+        let (n, total) = (sum(&|cost| rows(cost) as f64), sum(&of));
+        if n > 0.0 && total > 0.0 { total / n } else { or }
+    };
+    let (ledger, source): (fn(&PlanCost) -> u64, fn(&PlanCost) -> u64) =
+        (|cost| cost.ledger_rows, |cost| cost.source_items);
+    let either: fn(&PlanCost) -> u64 = |cost| cost.ledger_rows + cost.source_items;
+    Rates {
+        ledger_rows_a_second: 1.0 / rate(ledger, |cost| cost.seconds, 1.0 / usual.ledger_rows_a_second),
+        source_items_a_second: 1.0 / rate(source, |cost| cost.seconds, 1.0 / usual.source_items_a_second),
+        cpu_seconds_a_row: rate(either, |cost| cost.cpu_seconds, usual.cpu_seconds_a_row),
+        // Where arithmetic suffices, next to nothing is written, which says nothing of a backfill.
+        write_units_a_row: rate(source, |cost| cost.write_units, usual.write_units_a_row),
+        ledger_row_bytes: rate(
+            ledger,
+            |cost| if cost.source_items == 0 { cost.read_units * READ_UNIT_BYTES } else { 0.0 },
+            usual.ledger_row_bytes,
+        ),
+        read_units_a_second: budget,
     }
 }
 

@@ -29,6 +29,7 @@
 //! | [`ledger`] | what a change does to the row that remembers it |
 //! | [`adjustment`] | what a change asks of a count, and why that is enough |
 //! | [`verdict`] | whether a version may take over |
+//! | [`backfill`] | how much of a source may be read when |
 //! | [`adoption`] | what becomes of plans, and under which policy |
 //! | [`timeline`] | which version was active when |
 //! | [`bounds`] | what is certain of a count while its version is being filled |
@@ -62,6 +63,7 @@ pub mod transform;
 pub mod logic;
 pub mod adjustment;
 pub mod verdict;
+pub mod backfill;
 pub mod adoption;
 pub mod timeline;
 pub mod bounds;

@@ -97,7 +97,7 @@ impl Doubt {
                 "rows were rewritten by a statement that the stream does not carry, so some are counted by values they had before; `evercount audit NAME --repair` asks the source"
             }
             Self::StartedLate => {
-                "counting started after the table did; `evercount audit NAME --repair` counts the rows from before"
+                "counting started after the table did; `evercount backfill start NAME` counts the rows from before"
             }
             Self::Overflow => {
                 "more groups than the definition's `groups_max`; the total is exact, the rest is counted together"

@@ -5,10 +5,11 @@
 //! adjustment half done goes on from where it stands. So the analyzer, the validator and a person
 //! at the command line all run [`advance`], and any of them may die anywhere.
 
+mod anew;
 mod deciding;
 mod planning;
 
-use evercount_core::adjustment::{self, AdjustmentPlan, Cause, Facts, Start};
+use evercount_core::adjustment::{self, AdjustmentPlan, Cause, Facts, PlanCost, Start};
 use evercount_core::adoption::{self, Adjustment, NextStep, TrailEntry};
 use evercount_core::change::TableName;
 use evercount_core::definition::{CountDefinition, DefinitionName};
@@ -24,7 +25,9 @@ use crate::count::ATTEMPTS_MAX;
 use crate::empty_table::fence_all;
 use crate::ports::{CatalogEdit, RegistryStore, SourceTable, Store, StoreError};
 use crate::{backfill, read, settle, validate};
-use planning::{Arrival, OVERTAKEN, definitions_of, known_steps, overtaken, plan_for, remembered};
+use planning::{
+    Arrival, OVERTAKEN, definitions_of, known_steps, overtaken, plan_filling, plan_for, remembered,
+};
 
 pub use deciding::{Decision, decide};
 pub use planning::{head, simulate};
@@ -44,6 +47,38 @@ pub struct AdaptOptions {
     pub margin: Micros,
     /// Pages of ledger or source that one call may walk; the next call goes on.
     pub pages: u32,
+    /// Segments that a source is read in at the same time; a page of each is in memory at once.
+    pub segments: u32,
+    /// What the walking has taken so far.
+    pub meter: fn() -> Spent,
+}
+
+impl AdaptOptions {
+    /// A ledger and no source, walked page by page by somebody with exact clocks who measures nothing.
+    pub const BARE: Self = Self {
+        has_ledger: true,
+        source_is_readable: false,
+        epoch: 0,
+        margin: 0,
+        pages: 1,
+        segments: 1,
+        meter: Spent::default,
+    };
+}
+
+/// What whoever walks has taken so far, since some time in the past.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Spent {
+    /// CPU seconds.
+    pub cpu_seconds: f64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// Adds what a page took to what a walk did.
+pub(crate) fn add_spent(cost: &mut PlanCost, from: Spent, to: Spent) {
+    cost.cpu_seconds += (to.cpu_seconds - from.cpu_seconds).max(0.0);
+    cost.seconds += (to.seconds - from.seconds).max(0.0);
 }
 
 /// What a step did.
@@ -58,6 +93,9 @@ pub struct Adapted {
     /// Groups of active versions that hold less than nothing, in the cuts that were taken: changes
     /// were missed.
     pub negative: u64,
+    /// When the first walk that waits may go on, for its budget or because its version was not
+    /// counted for long enough; microseconds since the epoch.
+    pub resumes_at: Option<Micros>,
 }
 
 impl Adapted {
@@ -67,6 +105,7 @@ impl Adapted {
         self.alerts.extend(other.alerts);
         self.failed.extend(other.failed);
         self.negative += other.negative;
+        self.resumes_at = self.resumes_at.into_iter().chain(other.resumes_at).min();
     }
 }
 
@@ -132,11 +171,12 @@ pub async fn follow<S: Store, T: SourceTable>(
             remembered: remembered(catalog.table(&table).into_iter().flat_map(|logic| &logic.live)),
             migration: known_steps(&catalog, &versions, &table),
         });
-        let planned = match plan_for(store, name, &cause, planner, arrived_as.as_ref(), options, now).await {
-            Ok(Some(adjustment)) => Box::pin(advance(store, source, adjustment, options, now)).await,
-            Ok(None) => continue,
-            Err(error) => Err(error),
-        };
+        let planned =
+            match plan_for(store, source, name, &cause, planner, arrived_as.as_ref(), options, now).await {
+                Ok(Some(adjustment)) => Box::pin(advance(store, source, adjustment, options, now)).await,
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
         match planned {
             Ok(planned) => adapted.add(planned),
             // Soon to be tried again, in the same order: a count that was planned for while another
@@ -187,7 +227,29 @@ pub async fn redefine_at<S: Store, T: SourceTable>(
 ) -> Result<Option<Adapted>, StoreError> {
     let name = definition.name.clone();
     let cause = Cause::Redefinition { definition, at };
-    match plan_for(store, &name, &cause, planner, None, options, now).await? {
+    match plan_for(store, source, &name, &cause, planner, None, options, now).await? {
+        Some(adjustment) => Box::pin(advance(store, source, adjustment, options, now)).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Begins to read the rows from before a count, or goes on with it; `None` where the count has seen
+/// every row, or there is none of that name.
+///
+/// # Errors
+/// [`StoreError::Rejected`] where the source cannot be read, or nothing could tell what was read from
+/// what was counted; else whatever the stores answer.
+pub async fn fill<S: Store, T: SourceTable>(
+    store: &S,
+    source: &T,
+    name: &DefinitionName,
+    options: AdaptOptions,
+    now: Micros,
+) -> Result<Option<Adapted>, StoreError> {
+    if !can_be_filled(options) {
+        return Err(StoreError::Rejected(cannot_be_filled(options).to_owned()));
+    }
+    match plan_filling(store, source, name, options, now).await? {
         Some(adjustment) => Box::pin(advance(store, source, adjustment, options, now)).await.map(Some),
         None => Ok(None),
     }
@@ -224,11 +286,15 @@ pub async fn advance<S: Store, T: SourceTable>(
     now: Micros,
 ) -> Result<Adapted, StoreError> {
     let (mut adjustment, mut alerts) = (adjustment, Vec::new());
+    let mut resumes_at = None;
     let mut pages = options.pages;
     let mut conflicts = 0;
     loop {
         let versions = store.versions().await?;
-        let version = version_of(&adjustment, &versions);
+        let version = match adjustment.is_filling() {
+            true => active(&adjustment.plan.definition, &versions),
+            false => version_of(&adjustment, &versions),
+        };
         let step = adoption::next_step(&adjustment, version.map(|one| one.state), options.has_ledger);
         let over = version.and_then(|one| overtaken(one, &versions));
         let done = match (step, version) {
@@ -262,13 +328,18 @@ pub async fn advance<S: Store, T: SourceTable>(
             (NextStep::Settle, Some(version)) if parent_is_filled(version, &versions) => break,
             (NextStep::Settle, Some(version)) => {
                 pages -= 1;
-                settle::page(store, &adjustment, version, now).await
+                settle::page(store, &adjustment, version, options, now).await
             }
-            // Nothing is wrong with a wait, so nobody has to hand the event in again for it.
-            (NextStep::Backfill, Some(_)) if !backfill::is_due(&adjustment, options, now) => break,
             (NextStep::Backfill, Some(version)) => {
+                let budget = store.policy_book().await?.backfill_units_a_second;
+                let due = backfill::due(&adjustment, version, options, budget);
+                // Nothing is wrong with a wait, so nobody has to hand the event in again for it.
+                if now < due {
+                    resumes_at = Some(due);
+                    break;
+                }
                 pages -= 1;
-                backfill::page(store, source, &adjustment, version, options, now).await
+                backfill::page(store, source, &adjustment, version, (options, budget), now).await
             }
             (NextStep::Judge, Some(version)) => {
                 let judged = validate::judge(store, &adjustment, version, now).await;
@@ -300,7 +371,7 @@ pub async fn advance<S: Store, T: SourceTable>(
             Err(error) => return Err(error),
         }
     }
-    Ok(Adapted { adjustments: vec![adjustment], alerts, ..Adapted::default() })
+    Ok(Adapted { adjustments: vec![adjustment], alerts, resumes_at, ..Adapted::default() })
 }
 
 fn fills_from_source(adjustment: &Adjustment) -> bool {
@@ -311,6 +382,15 @@ fn fills_from_source(adjustment: &Adjustment) -> bool {
 /// its ledger row counted before, and without a ledger it would count twice.
 fn can_be_filled(options: AdaptOptions) -> bool {
     options.has_ledger && options.source_is_readable
+}
+
+/// Why not.
+fn cannot_be_filled(options: AdaptOptions) -> &'static str {
+    if options.has_ledger {
+        "this source cannot be read back"
+    } else {
+        "in lane mode what is read cannot be told from what is counted"
+    }
 }
 
 /// Whether a version comes, at whatever distance, from one that is counted beside the active one and
@@ -327,6 +407,10 @@ fn parent_is_filled(version: &LogicVersion, versions: &[LogicVersion]) -> bool {
 pub fn version_of<'a>(adjustment: &Adjustment, versions: &'a [LogicVersion]) -> Option<&'a LogicVersion> {
     let number = adjustment.to?;
     versions.iter().find(|one| one.id.definition == adjustment.plan.definition && one.id.number == number)
+}
+
+fn active<'a>(name: &DefinitionName, versions: &'a [LogicVersion]) -> Option<&'a LogicVersion> {
+    versions.iter().find(|one| one.id.definition == *name && one.state == LogicState::Active)
 }
 
 /// The adjustment after something happened to it.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use evercount_core::audit::{self, Cause, Finding};
+use evercount_core::backfill::Segment;
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::counting::{self, Cells};
 use evercount_core::group::Cell;
@@ -11,7 +12,7 @@ use evercount_core::logic::{Coverage, LogicId, LogicVersion, TableLogic};
 use evercount_core::order::Micros;
 
 use crate::operator;
-use crate::ports::{SourceTable, Store, StoreError};
+use crate::ports::{Page, SourceTable, Store, StoreError};
 use crate::read;
 
 /// Most differences listed one by one; the rest is only counted.
@@ -135,7 +136,8 @@ impl<S: Store> Audit<'_, S> {
         loop {
             // The clock is read before the page is: every write the page misses is newer.
             let read_at = now();
-            let (page, next) = source.scan(&self.logic.definition.table, after).await?;
+            let page = source.scan(&self.logic.definition.table, Segment::WHOLE, after).await?;
+            let Page { rows: page, next, .. } = page;
             let sampled: Vec<_> = page
                 .into_iter()
                 .map(|(key, image)| (RowKey { table: self.rows_of.clone(), ..key }, image))
@@ -168,7 +170,7 @@ impl<S: Store> Audit<'_, S> {
     ) -> Result<(), StoreError> {
         let mut after = None;
         loop {
-            let (page, next) = self.store.rows_of_table(&self.rows_of, after).await?;
+            let Page { rows: page, next, .. } = self.store.rows_of_table(&self.rows_of, after).await?;
             for (key, row) in page {
                 let concerned = audit::in_sample(&key, self.options.one_in)
                     && !self.seen.contains(&audit::key_hash(&key))
@@ -235,7 +237,7 @@ impl<S: Store> Audit<'_, S> {
         let mut expected = Cells::new();
         let mut after = None;
         loop {
-            let (page, next) = self.store.rows_of_table(&self.rows_of, after).await?;
+            let Page { rows: page, next, .. } = self.store.rows_of_table(&self.rows_of, after).await?;
             for (_, row) in &page {
                 if let Some(cells) = row.contributions.get(&self.logic.id) {
                     counting::add_cells(&mut expected, cells, 1);

@@ -18,7 +18,7 @@ use evercount_core::order::Floor;
 use evercount_core::placement::Placement;
 
 use crate::count::ATTEMPTS_MAX;
-use crate::ports::{CountStore, Store, StoreError};
+use crate::ports::{CountStore, Page, Store, StoreError};
 use crate::read;
 
 /// Rows forgotten in one transaction; the rest of its actions are counter items.
@@ -76,7 +76,7 @@ impl<S: Store> Sweep<'_, S> {
     async fn once(&self, placement: &mut Placement) -> Result<bool, StoreError> {
         let (mut after, mut complete) = (None, true);
         loop {
-            let (page, next) = self.store.rows_of_table(self.table, after).await?;
+            let Page { rows: page, next, .. } = self.store.rows_of_table(self.table, after).await?;
             // Read after the rows, so that it knows every version that they contribute to.
             let catalog = read::catalog(self.store).await?;
             let counted = catalog.table(self.table).cloned().unwrap_or_default();

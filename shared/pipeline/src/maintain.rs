@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evercount_core::adoption::{Adjustment, PlanOutcome};
+use evercount_core::backfill::Segment;
 use evercount_core::change::TableName;
 use evercount_core::counting;
 use evercount_core::definition::DefinitionName;
@@ -175,8 +176,8 @@ async fn differs_at_source<S: Store, T: SourceTable>(
     let live = catalog.of_table(&version.definition.table);
     let mut after = None;
     loop {
-        let (page, next) = source.scan(&version.definition.table, after).await?;
-        for (_, image) in &page {
+        let page = source.scan(&version.definition.table, Segment::WHOLE, after).await?;
+        for (_, image) in &page.rows {
             let Ok(targets) = counting::targets(live, Some(image), None) else { continue };
             let target = targets.cells.get(&version.id).cloned().unwrap_or_default();
             let image = counting::parent_image(version, &targets.cells);
@@ -185,7 +186,7 @@ async fn differs_at_source<S: Store, T: SourceTable>(
                 return Ok(true);
             }
         }
-        match next {
+        match page.next {
             Some(next) => after = Some(next),
             None => return Ok(false),
         }

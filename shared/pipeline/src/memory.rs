@@ -20,13 +20,17 @@ use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
 
 use crate::ports::{
-    CatalogEdit, CatalogStore, Cost, CountStore, Cut, QuarantineStore, StoreError, TableFacts, TableStore,
+    CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
+    TableStore,
 };
 
 pub use registry::Registry;
 
 /// Rows of one page of [`CountStore::rows_of_table`].
 const PAGE_ROWS: usize = 25;
+
+/// Read units of a row: what 400 bytes of a page cost.
+const ROW_UNITS: f64 = 0.1;
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -279,7 +283,7 @@ impl CountStore for Memory {
         &self,
         table: &TableName,
         after: Option<String>,
-    ) -> Result<(Vec<(RowKey, LedgerRow)>, Option<String>), StoreError> {
+    ) -> Result<Page<LedgerRow>, StoreError> {
         let state = self.lock();
         let mut rows: Vec<_> = state
             .rows
@@ -292,7 +296,8 @@ impl CountStore for Memory {
         let more = rows.len() > PAGE_ROWS;
         rows.truncate(PAGE_ROWS);
         let next = rows.last().filter(|_| more).map(|(key, _)| key.identity.as_str().to_owned());
-        Ok((rows, next))
+        let read_units = rows.len() as f64 * ROW_UNITS;
+        Ok(Page { rows, next, read_units })
     }
 
     async fn cells_of_lane(&self, logic: &LogicId, lane: &LaneId) -> Result<Vec<(u32, Cells)>, StoreError> {

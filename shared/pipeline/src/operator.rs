@@ -16,7 +16,7 @@ use evercount_core::order::Micros;
 use evercount_core::placement::Placement;
 
 use crate::count::{ATTEMPTS_MAX, TOMBSTONE_LIFE};
-use crate::ports::{Cost, Store, StoreError};
+use crate::ports::{Cost, Page, Store, StoreError};
 
 /// Applies changes in one transaction, releasing a quarantined record with them where one is
 /// named. Returns what became of them.
@@ -141,7 +141,8 @@ pub async fn rewrite_page<S: Store>(
     let mut rewritten = Rewritten::default();
     let mut done: BTreeSet<RowKey> = BTreeSet::new();
     for _ in 0..ATTEMPTS_MAX {
-        let (mut rows, next) = store.rows_of_table(table, after.clone()).await?;
+        let Page { mut rows, next, read_units } = store.rows_of_table(table, after.clone()).await?;
+        rewritten.cost.read_units += read_units;
         rows.retain(|(key, _)| !done.contains(key));
         let mut is_complete = true;
         for part in rows.chunks(REWRITTEN_MAX) {

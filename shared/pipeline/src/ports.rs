@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use evercount_core::adoption::{Adjustment, PolicyBook, TrailEntry};
+use evercount_core::backfill::Segment;
 use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{Commit, Quarantined};
 use evercount_core::counting::Cells;
@@ -47,8 +48,35 @@ pub struct Cost {
     pub read_units: f64,
 }
 
-/// A page of rows, and where the next page starts; `None` after the last one.
-pub type Page<T> = (Vec<(RowKey, T)>, Option<String>);
+/// A page of rows.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<(RowKey, T)>,
+    /// Where the next page starts; `None` after the last one.
+    pub next: Option<String>,
+    /// What reading it cost, in read units.
+    pub read_units: f64,
+}
+
+impl<T> Page<T> {
+    /// The page after the last one, which nobody read.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { rows: Vec::new(), next: None, read_units: 0.0 }
+    }
+}
+
+/// What a source says of a table as a whole. What it does not say is `None`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SourceFacts {
+    /// The attribute of the partition key.
+    pub partition_key: Option<String>,
+    /// Items, roughly.
+    pub items: Option<u64>,
+    /// Bytes, roughly.
+    pub bytes: Option<u64>,
+}
 
 /// What the store knows of tables as a whole.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -216,7 +244,7 @@ pub trait CountStore: Sync {
         keys: &BTreeSet<RowKey>,
     ) -> impl Future<Output = Result<BTreeMap<RowKey, LedgerRow>, StoreError>> + Send;
 
-    /// A page of a table's ledger rows (consistent read), and where the next one starts.
+    /// A page of a table's ledger rows (consistent read).
     fn rows_of_table(
         &self,
         table: &TableName,
@@ -393,15 +421,22 @@ pub trait SourceTable: Sync {
     /// The current image of a row (consistent read); `None` where it does not exist.
     fn row(&self, row: &RowKey) -> impl Future<Output = Result<Option<Item>, StoreError>> + Send;
 
-    /// A page of the table (consistent read), and where the next one starts.
+    /// What is known of the table without reading it; nothing, where the source does not tell.
+    fn facts(&self, table: &TableName) -> impl Future<Output = SourceFacts> + Send {
+        let _ = table;
+        async { SourceFacts::default() }
+    }
+
+    /// A page of one segment of the table (consistent read).
     fn scan(
         &self,
         table: &TableName,
+        segment: Segment,
         after: Option<String>,
     ) -> impl Future<Output = Result<Page<Item>, StoreError>> + Send;
 
-    /// A page of the items with these values of the partition key (consistent read), and where the
-    /// next one starts. A source that cannot look items up by it scans.
+    /// A page of the items with these values of the partition key (consistent read). A source that
+    /// cannot look items up by it scans.
     fn partition(
         &self,
         table: &TableName,
@@ -410,9 +445,9 @@ pub trait SourceTable: Sync {
         after: Option<String>,
     ) -> impl Future<Output = Result<Page<Item>, StoreError>> + Send {
         async move {
-            let (page, next) = self.scan(table, after).await?;
-            let wanted = |item: &Item| item.get(attribute).is_some_and(|value| values.contains(value));
-            Ok((page.into_iter().filter(|(_, item)| wanted(item)).collect(), next))
+            let mut page = self.scan(table, Segment::WHOLE, after).await?;
+            page.rows.retain(|(_, item)| item.get(attribute).is_some_and(|value| values.contains(value)));
+            Ok(page)
         }
     }
 }
@@ -426,7 +461,7 @@ impl SourceTable for NoSource {
         Err(Self::refusal())
     }
 
-    async fn scan(&self, _: &TableName, _: Option<String>) -> Result<Page<Item>, StoreError> {
+    async fn scan(&self, _: &TableName, _: Segment, _: Option<String>) -> Result<Page<Item>, StoreError> {
         Err(Self::refusal())
     }
 }

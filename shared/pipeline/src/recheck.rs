@@ -7,7 +7,7 @@ use evercount_core::ledger;
 use evercount_core::order::{CLOCK_SKEW_BOUND, Micros};
 
 use crate::operator;
-use crate::ports::{SourceTable, Store, StoreError};
+use crate::ports::{Page, SourceTable, Store, StoreError};
 
 /// What a round of rechecks did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,7 +36,7 @@ pub async fn run<S: Store, T: SourceTable>(
     let mut report = Rechecked::default();
     let mut after = None;
     loop {
-        let (page, next) = store.rows_of_table(table, after).await?;
+        let Page { rows: page, next, .. } = store.rows_of_table(table, after).await?;
         for (key, row) in page {
             match ledger::recheck_due(&row) {
                 None => {}

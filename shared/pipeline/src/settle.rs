@@ -20,14 +20,10 @@ use evercount_core::order::Micros;
 use evercount_core::placement::Placement;
 use evercount_core::verdict::{Census, EXAMPLES_MAX, Example};
 
-use crate::adapt::{entry, touched};
+use crate::adapt::{AdaptOptions, add_spent, entry, touched};
 use crate::operator;
 use crate::ports::{CatalogEdit, Store, StoreError};
 use crate::read;
-
-/// Read units of a strongly consistent read of so many bytes
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>).
-const BYTES_A_READ_UNIT: f64 = 4_096.0;
 
 /// Judges the next page of ledger rows and records how far it came.
 ///
@@ -37,8 +33,10 @@ pub async fn page<S: Store>(
     store: &S,
     adjustment: &Adjustment,
     version: &LogicVersion,
+    options: AdaptOptions,
     now: Micros,
 ) -> Result<Adjustment, StoreError> {
+    let started = (options.meter)();
     let catalog = read::catalog(store).await?;
     let table = catalog.ledger_name(&version.definition.table).clone();
     let mut after = touched(adjustment, now);
@@ -53,19 +51,17 @@ pub async fn page<S: Store>(
     let from = adjustment.progress.after.clone();
     let (written, next) = operator::rewrite_page(store, &table, from, &mut placement, judge).await?;
     after.actual.write_units += written.cost.write_units;
+    after.actual.read_units += written.cost.read_units;
     let visited = judged.len() as u64;
     judged.into_values().for_each(|census| add(&mut after.report.census, census));
     after.progress.visited += visited;
     after.actual.ledger_rows += visited;
-    let bytes = visited as f64 * after.plan.estimate_row_bytes();
-    after.actual.read_units += (bytes / BYTES_A_READ_UNIT).ceil();
     after.progress.after = next;
+    add_spent(&mut after.actual, started, (options.meter)());
     let mut edit = CatalogEdit::default();
     if after.progress.after.is_none() {
         after.progress.done = true;
         after.report.census.complete = true;
-        let started = after.progress.started_at;
-        after.actual.seconds = now.saturating_sub(started).max(0) as f64 / 1e6;
         let census = &after.report.census;
         let summary = format!(
             "{} ledger rows were judged under {}: {} agree, {} differ for the reason the plan names, {} otherwise.",

@@ -21,6 +21,7 @@ mod plan;
 mod report;
 
 use evercount_core::adoption::{Adjustment, PlanOutcome, PlanPolicy};
+use evercount_core::backfill::Allowance;
 use evercount_core::order::Micros;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,11 +34,15 @@ pub(crate) use self::plan::CostJson;
 /// The format that is written.
 pub const ADJUSTMENT_FORMAT: u64 = 1;
 
+/// The format while the source is being read, with where each segment stands: releases that read one
+/// segment after the other must not go on with it.
+pub const SEGMENTED_FORMAT: u64 = 2;
+
 /// Why a JSON value is not an adjustment.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AdjustmentJsonError {
     /// It was written by a later release.
-    #[error("an adjustment of format `{0}`, and this reader knows formats up to {ADJUSTMENT_FORMAT}")]
+    #[error("an adjustment of format `{0}`, and this reader knows formats up to {SEGMENTED_FORMAT}")]
     Format(String),
     /// Its fields are not those of its format.
     #[error("not a stored adjustment: {0}")]
@@ -68,15 +73,17 @@ struct AdjustmentJson {
 /// The stored form of an adjustment.
 #[must_use]
 pub fn to_json(adjustment: &Adjustment) -> serde_json::Value {
+    let progress = &adjustment.progress;
+    let is_segmented = !progress.segments.is_empty() || progress.allowance != Allowance::default();
     let json = AdjustmentJson {
-        format: ADJUSTMENT_FORMAT,
+        format: if is_segmented { SEGMENTED_FORMAT } else { ADJUSTMENT_FORMAT },
         plan: (&adjustment.plan).into(),
         policy: adjustment.policy.name().to_owned(),
         outcome: adjustment.outcome.name().to_owned(),
         to: adjustment.to,
         report: (&adjustment.report).into(),
         verdict: adjustment.verdict.clone(),
-        progress: (&adjustment.progress).into(),
+        progress: progress.into(),
         actual: adjustment.actual.into(),
         created_at: time_text(adjustment.created_at),
         updated_at: time_text(adjustment.updated_at),
@@ -94,7 +101,7 @@ pub fn to_json(adjustment: &Adjustment) -> serde_json::Value {
 /// format.
 pub fn from_json(json: &serde_json::Value) -> Result<Adjustment, AdjustmentJsonError> {
     match json.get("format") {
-        Some(format) if format.as_u64() == Some(ADJUSTMENT_FORMAT) => {}
+        Some(format) if [ADJUSTMENT_FORMAT, SEGMENTED_FORMAT].map(Some).contains(&format.as_u64()) => {}
         Some(format) => return Err(AdjustmentJsonError::Format(format.to_string())),
         None => return Err(AdjustmentJsonError::Shape("it has no `format`".to_owned())),
     }

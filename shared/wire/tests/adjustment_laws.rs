@@ -6,6 +6,7 @@
 mod strategies;
 
 use evercount_core::adoption::{PolicyBook, TrailEntry};
+use evercount_core::backfill::{Allowance, Place};
 use evercount_core::definition::DefinitionName;
 use evercount_core::group::{Cell, GroupId, Outcome};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
@@ -157,8 +158,8 @@ fn a_form_that_is_not_fully_understood_is_refused() {
     let mut stored = to_json(&one(adjustment()));
     stored["because"] = serde_json::json!(1);
     assert!(from_json(&stored).unwrap_err().to_string().contains("because"));
-    stored["format"] = serde_json::json!(2);
-    assert_eq!(from_json(&stored), Err(AdjustmentJsonError::Format("2".to_owned())));
+    stored["format"] = serde_json::json!(3);
+    assert_eq!(from_json(&stored), Err(AdjustmentJsonError::Format("3".to_owned())));
     let mut stored = policy::to_json(&PolicyBook::default());
     stored["format"] = serde_json::json!(7);
     assert!(policy::from_json(&stored).unwrap_err().to_string().contains("`7`"));
@@ -168,6 +169,16 @@ fn a_form_that_is_not_fully_understood_is_refused() {
     stored["format"] = serde_json::json!(1);
     stored["class"] = serde_json::json!({ "A9": "auto" });
     assert!(policy::from_json(&stored).unwrap_err().to_string().contains("`A9`"));
+}
+
+/// An earlier release reads every plan but those whose source is being read in segments.
+#[test]
+fn only_a_backfill_under_way_is_of_the_later_format() {
+    let mut of = one(adjustment());
+    (of.progress.segments, of.progress.allowance) = (Vec::new(), Allowance::default());
+    assert_eq!(to_json(&of)["format"], 1);
+    of.progress.segments = vec![Place::End, Place::Start];
+    assert_eq!(to_json(&of)["format"], 2);
 }
 
 #[test]

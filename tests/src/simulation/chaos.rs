@@ -17,7 +17,8 @@ use evercount_core::logic::{Catalog, LogicId, LogicVersion};
 use evercount_core::order::{Floor, Micros};
 use evercount_pipeline::memory::Memory;
 use evercount_pipeline::ports::{
-    CatalogEdit, CatalogStore, Cost, CountStore, Cut, QuarantineStore, StoreError, TableFacts, TableStore,
+    CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
+    TableStore,
 };
 use fastrand::Rng;
 
@@ -262,14 +263,14 @@ impl CountStore for Chaos {
         &self,
         table: &TableName,
         after: Option<String>,
-    ) -> Result<(Vec<(RowKey, LedgerRow)>, Option<String>), StoreError> {
+    ) -> Result<Page<LedgerRow>, StoreError> {
         self.step().await?;
-        let (mut page, mut next) = self.memory.rows_of_table(table, after).await?;
-        if page.len() > self.page_rows {
-            page.truncate(self.page_rows);
-            next = page.last().map(|(key, _)| key.identity.as_str().to_owned());
+        let mut page = self.memory.rows_of_table(table, after).await?;
+        if page.rows.len() > self.page_rows {
+            page.rows.truncate(self.page_rows);
+            page.next = page.rows.last().map(|(key, _)| key.identity.as_str().to_owned());
         }
-        Ok((page, next))
+        Ok(page)
     }
 
     async fn cells_of_lane(&self, logic: &LogicId, lane: &LaneId) -> Result<Vec<(u32, Cells)>, StoreError> {

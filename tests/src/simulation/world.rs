@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::lane::LaneId;
 use evercount_core::logic::{Coverage, LogicVersion};
@@ -14,7 +15,7 @@ use evercount_core::value::Item;
 use evercount_pipeline::audit::{self, AuditOptions};
 use evercount_pipeline::count::{self, BatchReport, CountMode, CountOptions, Warm};
 use evercount_pipeline::event_source::{Next, Reply};
-use evercount_pipeline::ports::{SourceTable, StoreError};
+use evercount_pipeline::ports::{Page, SourceTable, StoreError};
 use evercount_pipeline::{define, recheck};
 use evercount_wire::json;
 use fastrand::Rng;
@@ -81,19 +82,25 @@ impl SourceTable for Readable {
     async fn scan(
         &self,
         table: &TableName,
+        segment: Segment,
         after: Option<String>,
-    ) -> Result<(Vec<(RowKey, Item)>, Option<String>), StoreError> {
+    ) -> Result<Page<Item>, StoreError> {
         let from: u32 = after.and_then(|after| after.parse().ok()).unwrap_or(0);
         let page: Vec<(u32, String)> = self.with(|source| {
-            let keys: Vec<u32> = source.keys().filter(|key| *key >= from).take(3).collect();
+            let keys: Vec<u32> = source
+                .keys()
+                .filter(|key| *key >= from && key % segment.of == segment.number)
+                .take(3)
+                .collect();
             keys.into_iter().filter_map(|key| Some((key, source.row_json(key)?))).collect()
         });
         let next = page.last().filter(|_| page.len() == 3).map(|(key, _)| (key + 1).to_string());
-        let rows = page
+        let rows: Vec<_> = page
             .into_iter()
             .filter_map(|(key, json)| Some((row_key(table, key), json::read_dynamodb_item(&json).ok()?)))
             .collect();
-        Ok((rows, next))
+        let read_units = rows.len() as f64;
+        Ok(Page { rows, next, read_units })
     }
 }
 

@@ -25,8 +25,15 @@ const GETS_MAX: usize = 100;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const WRITES_MAX: usize = 25;
 
-/// A page of a scan, and the key after which the next one starts.
-pub(super) type ScannedPage = (Vec<Item>, Option<HashMap<String, AttributeValue>>);
+/// A page of a scan.
+pub(super) struct ScannedPage {
+    /// What is on it.
+    pub(super) items: Vec<Item>,
+    /// The key after which the next one starts.
+    pub(super) last: Option<HashMap<String, AttributeValue>>,
+    /// What it cost.
+    pub(super) read_units: f64,
+}
 
 impl DynamoStore {
     /// One item, read consistently.
@@ -141,6 +148,7 @@ impl DynamoStore {
                 .scan()
                 .table_name(table)
                 .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .filter_expression("#name = :text")
                 .expression_attribute_names("#name", name)
                 .expression_attribute_values(":text", AttributeValue::S(text.to_owned()))
@@ -150,7 +158,11 @@ impl DynamoStore {
         .await?;
         let items = page.items.unwrap_or_default().into_iter().map(from_attributes);
         let items = items.collect::<Result<_, _>>().map_err(Failure::from)?;
-        Ok((items, page.last_evaluated_key))
+        Ok(ScannedPage {
+            items,
+            last: page.last_evaluated_key,
+            read_units: read(page.consumed_capacity.as_ref()),
+        })
     }
 
     /// The items of many keys, each of which is named once; those that do not exist are left out.
@@ -279,6 +291,11 @@ impl DynamoStore {
         })
         .await
     }
+}
+
+/// The read units of a request, as its answer tells them.
+pub(super) fn read(capacity: Option<&ConsumedCapacity>) -> f64 {
+    capacity.and_then(|one| one.read_capacity_units.or(one.capacity_units)).unwrap_or_default()
 }
 
 fn written(capacities: &[ConsumedCapacity]) -> f64 {

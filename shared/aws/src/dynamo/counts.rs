@@ -11,7 +11,7 @@ use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::LogicId;
 use evercount_core::reading::sum_items;
 use evercount_core::value::{Item, Value};
-use evercount_pipeline::ports::{Cost, CountStore, StoreError};
+use evercount_pipeline::ports::{Cost, CountStore, Page, StoreError};
 use evercount_wire::items::{
     PK, checkpoint_from_item, checkpoint_key, counter_from_item, lane_directory_pk, lane_entry_from_item,
     lane_entry_item, lane_prefix, ledger_from_item, ledger_key, logic_pk,
@@ -74,12 +74,12 @@ impl CountStore for DynamoStore {
         &self,
         table: &TableName,
         after: Option<String>,
-    ) -> Result<(Vec<(RowKey, LedgerRow)>, Option<String>), StoreError> {
+    ) -> Result<Page<LedgerRow>, StoreError> {
         let start = after.map(|pk| [(PK.to_owned(), to_attribute(&Value::String(pk)))].into());
-        let (items, last) = self.scan_page(&self.tables.ledger, "table", table.as_str(), start).await?;
-        let rows = items.iter().map(ledger_from_item).collect::<Result<_, _>>().map_err(unreadable)?;
-        let next = last.and_then(|mut key| key.remove(PK)?.as_s().ok().cloned());
-        Ok((rows, next))
+        let page = self.scan_page(&self.tables.ledger, "table", table.as_str(), start).await?;
+        let rows = page.items.iter().map(ledger_from_item).collect::<Result<_, _>>().map_err(unreadable)?;
+        let next = page.last.and_then(|mut key| key.remove(PK)?.as_s().ok().cloned());
+        Ok(Page { rows, next, read_units: page.read_units })
     }
 
     async fn cells_of_lane(&self, logic: &LogicId, lane: &LaneId) -> Result<Vec<(u32, Cells)>, StoreError> {

@@ -30,12 +30,11 @@ impl QuarantineStore for DynamoStore {
         let mut start = None;
         loop {
             // A scan: it finds the records of lanes that are in no directory, too.
-            let (items, last) =
-                self.scan_page(&self.tables.metadata, "entity", ENTITY_QUARANTINED, start).await?;
-            for item in &items {
+            let page = self.scan_page(&self.tables.metadata, "entity", ENTITY_QUARANTINED, start).await?;
+            for item in &page.items {
                 records.push(self.whole(item).await?);
             }
-            start = last;
+            start = page.last;
             if start.is_none() {
                 break;
             }

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{AttributeValue, KeyType, ReturnConsumedCapacity, ScalarAttributeType};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::value::{Item, Value};
-use evercount_pipeline::ports::{Page, SourceTable, StoreError};
+use evercount_pipeline::ports::{Page, SourceFacts, SourceTable, StoreError};
 use evercount_wire::json::{canonical_key, read_plain_item};
 
+use super::calls::read;
 use super::failure::{Failure, judge, retrying};
 use super::value::{from_attributes, to_attribute, to_attributes};
 use super::without_retries;
@@ -112,7 +114,31 @@ impl SourceTable for DynamoSource {
         .await
     }
 
-    async fn scan(&self, table: &TableName, after: Option<String>) -> Result<Page<Item>, StoreError> {
+    async fn facts(&self, table: &TableName) -> SourceFacts {
+        let described = retrying(async || {
+            let call = self.client.describe_table().table_name(table.as_str());
+            call.send().await.map_err(|error| judge(&error))
+        })
+        .await;
+        // A plan is made without them, too, and says so.
+        let Some(of_table) = described.ok().and_then(|described| described.table) else {
+            return SourceFacts::default();
+        };
+        let hash = of_table.key_schema().iter().find(|one| one.key_type == KeyType::Hash);
+        let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+        SourceFacts {
+            partition_key: hash.map(|one| one.attribute_name.clone()),
+            items: size(of_table.item_count),
+            bytes: size(of_table.table_size_bytes),
+        }
+    }
+
+    async fn scan(
+        &self,
+        table: &TableName,
+        segment: Segment,
+        after: Option<String>,
+    ) -> Result<Page<Item>, StoreError> {
         let schema = self.key_schema(table).await?;
         let start = match after {
             Some(text) => {
@@ -123,11 +149,17 @@ impl SourceTable for DynamoSource {
             None => None,
         };
         let page = retrying(async || {
-            let call = self.client.scan().table_name(table.as_str()).consistent_read(true);
+            let mut call = self.client.scan().table_name(table.as_str()).consistent_read(true);
+            if segment != Segment::WHOLE {
+                let of = |n: u32| Some(i32::try_from(n).unwrap_or(i32::MAX));
+                call = call.set_segment(of(segment.number)).set_total_segments(of(segment.of));
+            }
+            call = call.return_consumed_capacity(ReturnConsumedCapacity::Total);
             call.set_exclusive_start_key(start.clone()).send().await.map_err(|error| judge(&error))
         })
         .await?;
-        page_of(table, &schema, page.items, page.last_evaluated_key)
+        let read_units = read(page.consumed_capacity.as_ref());
+        page_of(table, &schema, page.items, page.last_evaluated_key, read_units)
     }
 
     async fn partition(
@@ -153,22 +185,24 @@ impl SourceTable for DynamoSource {
         while values.get(number).is_some_and(|value| !fits(scalar, value)) {
             (number, start) = (number + 1, None);
         }
-        let Some(value) = values.get(number) else { return Ok((Vec::new(), None)) };
+        let Some(value) = values.get(number) else { return Ok(Page::none()) };
         let start = start.map(|key| to_attributes(&key));
         let page = retrying(async || {
             let call = self.client.query().table_name(table.as_str()).consistent_read(true);
             let call =
                 call.key_condition_expression("#key = :value").expression_attribute_names("#key", attribute);
             let call = call.expression_attribute_values(":value", to_attribute(value));
+            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Total);
             call.set_exclusive_start_key(start.clone()).send().await.map_err(|error| judge(&error))
         })
         .await?;
-        let (rows, next) = page_of(table, &schema, page.items, page.last_evaluated_key)?;
-        let next = match next {
+        let read_units = read(page.consumed_capacity.as_ref());
+        let page = page_of(table, &schema, page.items, page.last_evaluated_key, read_units)?;
+        let next = match page.next {
             Some(key) => Some(place(number, &key)),
             None => (number + 1 < values.len()).then(|| place(number + 1, "")),
         };
-        Ok((rows, next))
+        Ok(Page { next, ..page })
     }
 }
 
@@ -178,6 +212,7 @@ fn page_of(
     schema: &KeySchema,
     items: Option<Vec<HashMap<String, AttributeValue>>>,
     last: Option<HashMap<String, AttributeValue>>,
+    read_units: f64,
 ) -> Result<Page<Item>, StoreError> {
     let mut rows = Vec::new();
     for item in items.unwrap_or_default() {
@@ -186,7 +221,7 @@ fn page_of(
         rows.push((RowKey { table: table.clone(), identity }, item));
     }
     let next = last.map(from_attributes).transpose().map_err(Failure::from)?;
-    Ok((rows, next.map(|key| canonical_key(&key))))
+    Ok(Page { rows, next: next.map(|key| canonical_key(&key)), read_units })
 }
 
 /// Where a query of several values goes on: the number of the value, and the key within it; none

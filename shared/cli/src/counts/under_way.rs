@@ -54,6 +54,13 @@ impl UnderWay {
             if !plan::is_open(&adjustment) {
                 continue;
             }
+            if adjustment.is_filling() {
+                // Each row that is still to be read adds to the count, or adds nothing.
+                let bounds = bounds(Relation::Unrelated, 0, reading.uncertain, reading.total);
+                let version = reading.logic.clone();
+                under_way.watched.push(Watched { version, adjustment, bounds: Some(bounds) });
+                continue;
+            }
             let version = adapt::version_of(&adjustment, &versions);
             if let Some(version) = version.filter(|version| version.state == LogicState::Shadow) {
                 let bounds = bounds_of(store, &adjustment, version, reading).await?;
@@ -74,6 +81,11 @@ impl UnderWay {
         for one in &self.watched {
             let (number, id) = (one.version.id.number, &one.adjustment.plan.id);
             match one.bounds {
+                Some(bounds) if one.adjustment.is_filling() => lines.push(format!(
+                    "  note: {} of the rows from before it are read, and it will count {}; `evercount backfill status`",
+                    one.adjustment.progress.visited,
+                    told(bounds)
+                )),
                 Some(bounds) => lines.push(format!(
                     "  note: version {number} is being filled, and will count {}; `evercount plan show {id}`",
                     told(bounds)

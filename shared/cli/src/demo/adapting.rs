@@ -10,6 +10,7 @@ use anyhow::bail;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use evercount_aws::analyzer::AnalyzeReport;
 use evercount_aws::config::SCHEMA_EVENTS_STREAM;
+use evercount_aws::meter::meter;
 use evercount_aws::validator::ValidateReport;
 use evercount_core::adjustment::{Cause, Class};
 use evercount_core::adoption::{Adjustment, PlanOutcome};
@@ -76,6 +77,8 @@ impl Adapting {
             epoch: 0,
             margin: MARGIN,
             pages: PAGES,
+            segments: 1,
+            meter,
         };
         let listening = {
             let heard = heard.clone();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use evercount_aws::dynamo::DynamoSource;
+use evercount_core::backfill::Segment;
 use evercount_core::change::TableName;
 use evercount_core::counting::{Cells, add_cells, contribution};
 use evercount_core::definition::DefinitionName;
@@ -90,8 +91,8 @@ async fn recount(stack: &Stack, names: &[DefinitionName], release: Release) -> a
     let mut recounts = vec![Cells::new(); versions.len()];
     let (mut orders, mut after) = (0, None);
     loop {
-        let (page, next) = source.scan(&table, after).await?;
-        for (_, item) in page {
+        let page = source.scan(&table, Segment::WHOLE, after).await?;
+        for (_, item) in page.rows {
             orders += 1;
             let order = release.read(item);
             for (version, recount) in versions.iter().zip(&mut recounts) {
@@ -100,7 +101,7 @@ async fn recount(stack: &Stack, names: &[DefinitionName], release: Release) -> a
                 add_cells(recount, &cells, 1);
             }
         }
-        after = next;
+        after = page.next;
         if after.is_none() {
             break;
         }

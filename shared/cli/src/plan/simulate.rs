@@ -1,8 +1,8 @@
 //! `evercount plan simulate`: what a change would ask of a count. Nothing is written.
 
 use anyhow::{anyhow, bail};
-use evercount_core::adjustment::{Cause, PlanCost};
-use evercount_core::adoption::{self, Adjustment, Progress};
+use evercount_core::adjustment::Cause;
+use evercount_core::adoption::{self, Adjustment};
 use evercount_core::change::TableName;
 use evercount_core::definition::CountDefinition;
 use evercount_core::diff::diff;
@@ -10,7 +10,6 @@ use evercount_core::path::Path;
 use evercount_core::registry::Origin;
 use evercount_core::schema::{Field, FieldPath, Schema, TypeSet};
 use evercount_core::schema_change::{ChangeKind, Evidence, EvidencePart, SchemaChange, Typed};
-use evercount_core::verdict::ShadowReport;
 use evercount_local::stack::now;
 use evercount_pipeline::adapt;
 use evercount_pipeline::ports::{CatalogStore, RegistryStore};
@@ -46,26 +45,14 @@ pub async fn run(opened: &Opened, args: &SimulateArgs) -> anyhow::Result<Answer>
             Cause::Redefinition { definition: redefined(&head.definition, &clauses)?, at: now() }
         }
     };
-    let plan = adapt::simulate(store, &head, &cause, options).await?;
+    let plan = adapt::simulate(store, &drive::source(opened), &head, &cause, options).await?;
     let kinds: Vec<&str> = match &cause {
         Cause::Schema { changes, .. } => changes.iter().map(|change| change.kind.name()).collect(),
         Cause::Redefinition { .. } => vec!["redefine"],
     };
     let policy = store.policy_book().await?.policy(&plan.table, kinds, plan.class);
-    let adjustment = Adjustment {
-        policy,
-        outcome: adoption::beginning(&plan, policy).outcome,
-        to: None,
-        report: ShadowReport::default(),
-        verdict: None,
-        progress: Progress::default(),
-        actual: PlanCost::default(),
-        mismatches: 0,
-        created_at: now(),
-        updated_at: now(),
-        revision: 0,
-        plan,
-    };
+    let outcome = adoption::beginning(&plan, policy).outcome;
+    let adjustment = Adjustment::new(plan, policy, outcome, now());
     let view = View::of(opened, adjustment, true).await?;
     Ok(answer_with(&view, &[]))
 }

@@ -236,24 +236,21 @@ fn takes(adjustment: &Adjustment) -> Vec<String> {
     let (estimate, actual) = (&plan.estimate, &adjustment.actual);
     let mut lines = vec![format!("partitions to look at: {}", plain(words::affected(plan)))];
     let is_over = adjustment.progress.done;
-    let row = |name: &str, estimate: f64, actual: f64, digits: usize, is_measured: bool| {
+    let row = |name: &str, estimate: f64, actual: f64, digits: usize| {
         let text = |n: f64| format!("{n:.digits$}");
         // What rounds to nothing is nothing that anybody pays for.
         let is_any = |n: f64| text(n).contains(|c: char| ('1'..='9').contains(&c));
-        let actual_text =
-            if is_any(actual) || (is_over && is_measured) { text(actual) } else { String::new() };
+        let actual_text = if is_any(actual) || is_over { text(actual) } else { String::new() };
         (is_any(estimate) || is_any(actual))
             .then(|| (Style::new(), vec![name.to_owned(), text(estimate), actual_text]))
     };
-    // What reading the source took is on the source's own bill.
-    let reads_ledger = !reads_source(adjustment);
     let rows = [
-        row("ledger rows read", estimate.ledger_rows as f64, actual.ledger_rows as f64, 0, true),
-        row("source items read", estimate.source_items as f64, actual.source_items as f64, 0, true),
-        row("read units", estimate.read_units, actual.read_units, 1, reads_ledger),
-        row("write units", estimate.write_units, actual.write_units, 1, true),
-        row("CPU seconds", estimate.cpu_seconds, actual.cpu_seconds, 2, false),
-        row("seconds", estimate.seconds, actual.seconds, 1, true),
+        row("ledger rows read", estimate.ledger_rows as f64, actual.ledger_rows as f64, 0),
+        row("source items read", estimate.source_items as f64, actual.source_items as f64, 0),
+        row("read units", estimate.read_units, actual.read_units, 1),
+        row("write units", estimate.write_units, actual.write_units, 1),
+        row("CPU seconds", estimate.cpu_seconds, actual.cpu_seconds, 2),
+        row("seconds", estimate.seconds, actual.seconds, 1),
     ];
     let rows: Vec<_> = rows.into_iter().flatten().collect();
     if rows.is_empty() {

@@ -3,7 +3,7 @@
 //! | field | holds |
 //! |---|---|
 //! | `id`, `count`, `table`, `sentence` | the plan's id, its count and table, and what it says in one sentence |
-//! | `change` | the kinds of change, joined by `+`; `redefine` where a person asked for another definition |
+//! | `change` | the kinds of change, joined by `+`; `redefine` where a person asked for another definition, `fill` for the rows from before a count |
 //! | `changes` | each change, as `schema history` has it, with its columns and `evidence` |
 //! | `at` | when the source made the change, or the person asked |
 //! | `class` | `A0` to `A6` |
@@ -43,7 +43,10 @@ pub fn adjustment_json(adjustment: &Adjustment) -> Value {
             let kinds: Vec<&str> = changes.iter().map(|change| change.kind.name()).collect();
             (kinds.join("+"), changes.iter().map(change_json).collect(), *at)
         }
-        Cause::Redefinition { at, .. } => ("redefine".to_owned(), Vec::new(), *at),
+        Cause::Redefinition { at, .. } => {
+            let change = if adjustment.is_filling() { "fill" } else { "redefine" };
+            (change.to_owned(), Vec::new(), *at)
+        }
     };
     let compared = adjustment.report.census.compared.and(adjustment.report.changes);
     let becomes = plan.update.as_ref().map(|update| definition_lines(&update.definition));

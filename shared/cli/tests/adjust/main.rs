@@ -378,7 +378,11 @@ async fn a_simulation_tells_and_writes_nothing() {
     let text = shop.text(&["plan", "simulate", "by_status", "maybe rename column status to state"]).await;
     tells(&text, &["class A6", "it is a rename", "the plan would wait for one of these answers"]);
     let text = shop.text(&["plan", "simulate", "by_status", "where amount > 10"]).await;
-    tells(&text, &["class A5", "the plan would wait for a person"]);
+    tells(&text, &["class A5", "the plan would wait for a person", "partitions to look at: all of `orders`"]);
+    let keyed = &["plan", "simulate", "by_status", "where id IN ('a', 'b') AND amount > 10"];
+    tells(&shop.text(keyed).await, &["class A5", "items whose `id` is \"a\", \"b\""]);
+    let affected = &shop.json(keyed).await["affected"];
+    assert_eq!((&affected["attribute"], affected["values"].as_array().unwrap().len()), (&json!("id"), 2));
     tells(
         &shop.text(&["plan", "simulate", "by_status", "add column note text"]).await,
         &["class A0", "nothing that the count reads has changed"],
@@ -491,7 +495,12 @@ async fn a_count_that_started_late_is_filled() {
     shop.count_since("by_status", &["status"], None, Coverage::Since(now() - 1_100_000)).await;
     assert_eq!(total(&shop, "by_status").await, 0);
     let text = shop.text(&["backfill", "start", "by_status"]).await;
-    tells(&text, &["1 row read", "added", "`by_status` counts every row from now on"]);
+    tells(&text, &["1 row read", "`by_status` counts every row from now on", "done", "source"]);
+    let plans = shop.json(&["plan", "list"]).await;
+    let filled = &plans["plans"][0];
+    assert_eq!((&filled["change"], &filled["outcome"]), (&json!("fill"), &json!("promoted")), "{plans}");
+    assert_eq!((&filled["source_items_read"], &filled["affected"]), (&json!(1), &json!("all")));
+    assert!(filled["actual"]["read_units"].as_f64().unwrap() > 0.0, "{filled}");
     let counts = shop.json(&["counts", "by_status"]).await;
     assert_eq!((&counts["counts"][0]["total"], &counts["counts"][0]["exact"]), (&json!(1), &json!(true)));
     tells(&shop.refusal(&["backfill", "start", "by_status"]).await, &["counts every row already"]);

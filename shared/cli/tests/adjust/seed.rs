@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use evercount_aws::dynamo::DynamoSource;
 use evercount_core::audit;
+use evercount_core::backfill::Segment;
 use evercount_core::change::TableName;
 use evercount_core::fingerprint::SchemaId;
 use evercount_core::logic::Coverage;
@@ -96,11 +97,14 @@ impl Shop {
     pub async fn ledger(&self) {
         let source = DynamoSource::new(self.stack.dynamodb());
         let table = TableName::new("orders");
-        let (page, next) = source.scan(&table, None).await.unwrap();
-        assert!(next.is_none());
+        let page = source.scan(&table, Segment::WHOLE, None).await.unwrap();
+        assert!(page.next.is_none());
         let at = audit::read_version(0, now(), 0);
-        let changes: Vec<_> =
-            page.into_iter().map(|(key, image)| audit::observation(key, Some(image), at.clone())).collect();
+        let changes: Vec<_> = page
+            .rows
+            .into_iter()
+            .map(|(key, image)| audit::observation(key, Some(image), at.clone()))
+            .collect();
         operator::apply(self.stack.store(), &changes, None, now()).await.unwrap();
     }
 
@@ -117,13 +121,8 @@ impl Shop {
             at: now(),
         };
         let source = DynamoSource::new(self.stack.dynamodb());
-        let options = AdaptOptions {
-            has_ledger: true,
-            source_is_readable: true,
-            epoch: 0,
-            margin: 100_000,
-            pages: 100,
-        };
+        let options =
+            AdaptOptions { source_is_readable: true, margin: 100_000, pages: 100, ..AdaptOptions::BARE };
         let adapted =
             adapt::schema_changed(self.stack.store(), &source, &event, options, now()).await.unwrap();
         assert_eq!(adapted.failed, []);
@@ -229,7 +228,7 @@ impl Shop {
         let adjustment =
             evercount_pipeline::ports::CatalogStore::adjustments(store, None).await.unwrap().pop();
         let options =
-            AdaptOptions { has_ledger: true, source_is_readable: true, epoch: 0, margin: HOUR, pages: 100 };
+            AdaptOptions { source_is_readable: true, margin: HOUR, pages: 100, ..AdaptOptions::BARE };
         let decision = adapt::Decision::Approve;
         adapt::decide(store, &source, adjustment.unwrap(), decision, options, now()).await.unwrap();
     }

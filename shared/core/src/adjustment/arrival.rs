@@ -1,17 +1,15 @@
-//! Arrival: a table takes the name of one that is counted already.
+//! Arrival: rows that a count has never met, because they came under the table's name with another
+//! table, or were there before the count was.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    AdjustmentPlan, Cause, Certificate, Class, Facts, LogicUpdate, MinimumEvidence, Partitions, PlanCost,
-    Start,
+    AdjustmentPlan, Cause, Certificate, Class, Facts, LogicUpdate, MinimumEvidence, Partitions, Start, cost,
 };
 use crate::logic::{LogicVersion, PlanId, Relation};
+use crate::order::Micros;
 use crate::path::Path;
 use crate::value::Item;
-
-/// Read units for each 4 KB of a strongly consistent read.
-const BYTES_A_READ_UNIT: f64 = 4_096.0;
 
 /// What a count of a table's new name asks when the table arrives there under a rename: the rows
 /// that come with it were never counted under that name.
@@ -20,28 +18,64 @@ pub fn arrival(cause: &Cause, from: &str, logic: &LogicVersion, facts: &Facts) -
     let reads = || logic.definition.paths().map(Path::column_name);
     let in_ledger =
         facts.has_ledger && reads().all(|column| facts.remembered.iter().any(|known| known == column));
-    let (class, start, how) = if in_ledger {
-        (Class::A4, Start::Ledger, "each row of the ledger is judged anew, and the source is not read")
+    let (start, how) = if in_ledger {
+        (Start::Ledger, "each row of the ledger is judged anew, and the source is not read")
     } else {
-        (
-            Class::A5,
-            Start::Source,
-            "the ledger does not remember all that the count reads, so the table is read",
-        )
+        (Start::Source, "the ledger does not remember all that the count reads, so the table is read")
     };
-    let rows = facts.ledger_rows.unwrap_or(0);
-    let read_units = (rows as f64 * facts.rates.ledger_row_bytes / BYTES_A_READ_UNIT).ceil();
     let event = match cause {
         Cause::Schema { event, .. } => event.clone(),
         Cause::Redefinition { .. } => String::new(),
     };
-    let text = format!("arrival\0{}\0{from}\0{event}", logic.id);
+    let sentence = format!(
+        "`{from}` was renamed to `{}`, which this count is of: the rows that come with it are counted; {how}.",
+        logic.definition.table
+    );
+    unmet(&format!("arrival\0{}\0{from}\0{event}", logic.id), cause.clone(), start, sentence, logic, facts)
+}
+
+/// What a count that started on a table with rows asks: the rows from before it, read from the source.
+/// The plan makes no version. What is read is applied under every version that is counted, so it is
+/// the one in force that has seen every row afterwards.
+#[must_use]
+pub fn filling(logic: &LogicVersion, facts: &Facts, asked_at: Micros) -> AdjustmentPlan {
+    let cause = Cause::Redefinition { definition: logic.definition.clone(), at: asked_at };
+    let sentence = format!(
+        "The rows of `{}` from before the count are read from the source, while writers go on.",
+        logic.definition.table
+    );
+    let id = format!("filling\0{}\0{asked_at}", logic.id);
+    unmet(&id, cause, Start::Source, sentence, logic, facts)
+}
+
+fn unmet(
+    id: &str,
+    cause: Cause,
+    start: Start,
+    sentence: String,
+    logic: &LogicVersion,
+    facts: &Facts,
+) -> AdjustmentPlan {
+    let mut assumptions = Vec::new();
+    let (class, affected, estimate) = match start {
+        Start::Source => {
+            let affected = cost::affected(&logic.definition, facts);
+            let estimate = cost::backfill(facts, &affected, &mut assumptions);
+            (Class::A5, affected, estimate)
+        }
+        Start::Ledger | Start::Image(_) => {
+            let estimate = cost::census(facts, &mut assumptions);
+            let write_units = estimate.ledger_rows as f64 * facts.rates.write_units_a_row;
+            (Class::A4, Partitions::All, super::PlanCost { write_units, ..estimate })
+        }
+    };
+    let in_ledger = start != Start::Source;
     AdjustmentPlan {
-        id: PlanId::new(format!("{:016x}", xxh3_64(text.as_bytes()))),
+        id: PlanId::new(format!("{:016x}", xxh3_64(id.as_bytes()))),
         definition: logic.definition.name.clone(),
         table: logic.definition.table.clone(),
         from: logic.id.number,
-        cause: cause.clone(),
+        cause,
         class,
         update: Some(LogicUpdate {
             definition: logic.definition.clone(),
@@ -50,24 +84,14 @@ pub fn arrival(cause: &Cause, from: &str, logic: &LogicVersion, facts: &Facts) -
             earlier_tables: logic.earlier_tables.clone(),
             suspended: logic.suspended.clone(),
         }),
-        // Nothing was counted under the name, whether rows come with the table or not.
+        // Nothing of them is stored: with a row or without, the counts are the same.
         certificate: Certificate::Witness { one: Vec::new(), other: vec![Item::new()] },
-        affected: Partitions::All,
-        estimate: PlanCost {
-            cpu_seconds: rows as f64 * facts.rates.cpu_seconds_a_row,
-            read_units,
-            write_units: rows as f64 * facts.rates.write_units_a_row,
-            source_items: if in_ledger { 0 } else { rows },
-            ledger_rows: if in_ledger { rows } else { 0 },
-            seconds: rows as f64 / facts.rates.ledger_rows_a_second.max(1.0),
-        },
+        affected,
+        estimate,
         relation: Relation::AtLeast,
         minimum: MinimumEvidence { census: in_ledger, changes: 0 },
-        sentence: format!(
-            "`{from}` was renamed to `{}`, which this count is of: the rows that come with it are counted; {how}.",
-            logic.definition.table
-        ),
-        assumptions: Vec::new(),
+        sentence,
+        assumptions,
         choices: Vec::new(),
     }
 }

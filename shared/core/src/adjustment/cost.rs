@@ -1,15 +1,17 @@
 //! What has to be looked at, and what that costs.
 
-use super::draft::Draft;
 use super::{Facts, Partitions, PlanCost, condition};
+use crate::backfill::READ_UNIT_BYTES;
+use crate::definition::CountDefinition;
 use crate::path::Path;
+use crate::value::Value;
 
-/// Which part of the table the new condition can count anything of.
-pub(super) fn affected(draft: &Draft, facts: &Facts) -> Partitions {
+/// Which part of the table a definition can count anything of.
+pub(super) fn affected(definition: &CountDefinition, facts: &Facts) -> Partitions {
     let key = facts.partition_key.as_ref().map(Path::column);
-    let pinned = key.as_ref().zip(draft.definition.filter.as_ref()).and_then(|(key, filter)| {
+    let pinned = key.as_ref().zip(definition.filter.as_ref()).and_then(|(key, filter)| {
         // Rows that fail the condition are counted, too, where its truths are.
-        if draft.definition.headroom.truth { None } else { condition::pinned(filter, key) }
+        if definition.headroom.truth { None } else { condition::pinned(filter, key) }
     });
     match (&facts.partition_key, pinned) {
         (Some(attribute), Some(values)) => {
@@ -19,13 +21,8 @@ pub(super) fn affected(draft: &Draft, facts: &Facts) -> Partitions {
     }
 }
 
-/// Bytes of a read unit.
-const READ_UNIT_BYTES: f64 = 4_096.0;
-/// Read units of an eventually consistent read of that many bytes: the ledger's rows are written
-/// back on condition that they are still the ones read.
-const READ_UNITS_EVENTUAL: f64 = 0.5;
-
-/// What looking at every ledger row costs.
+/// What looking at every ledger row costs. They are read consistently: of a row as it was once,
+/// nobody can say that it may stay as it is.
 pub(super) fn census(facts: &Facts, assumptions: &mut Vec<String>) -> PlanCost {
     let Some(rows) = facts.ledger_rows else {
         assumptions
@@ -33,10 +30,9 @@ pub(super) fn census(facts: &Facts, assumptions: &mut Vec<String>) -> PlanCost {
         return PlanCost::default();
     };
     let rates = &facts.rates;
-    let pages = (rows as f64 * rates.ledger_row_bytes / READ_UNIT_BYTES).ceil();
     PlanCost {
         cpu_seconds: rows as f64 * rates.cpu_seconds_a_row,
-        read_units: pages * READ_UNITS_EVENTUAL,
+        read_units: (rows as f64 * rates.ledger_row_bytes / READ_UNIT_BYTES).ceil(),
         write_units: 0.0,
         source_items: 0,
         ledger_rows: rows,
@@ -59,20 +55,40 @@ pub(super) fn backfill(facts: &Facts, affected: &Partitions, assumptions: &mut V
         |bytes| bytes as f64,
     );
     let share = match affected {
-        Partitions::Keys { values, .. } if !facts.partition_values.is_empty() => {
-            (values.len() as f64 / facts.partition_values.len() as f64).min(1.0)
+        Partitions::Keys { attribute, values } => {
+            share(facts, attribute, values, items).unwrap_or_else(|| {
+                let how_many = format!("how many items have these values of `{attribute}` is not known");
+                assumptions.push(format!("{how_many}; the estimate is for all items"));
+                1.0
+            })
         }
-        _ => 1.0,
+        Partitions::None | Partitions::All => 1.0,
     };
     let rates = &facts.rates;
     let read = (items as f64 * share).ceil();
+    let read_units = (bytes * share / READ_UNIT_BYTES).ceil();
+    let unhindered = read / rates.source_items_a_second.max(f64::MIN_POSITIVE);
     PlanCost {
         cpu_seconds: read * rates.cpu_seconds_a_row,
-        read_units: (bytes * share / READ_UNIT_BYTES).ceil(),
+        read_units,
         write_units: read * rates.write_units_a_row,
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u64")]
         source_items: read as u64,
         ledger_rows: 0,
-        seconds: read / rates.source_items_a_second.max(f64::MIN_POSITIVE),
+        seconds: unhindered.max(read_units / rates.read_units_a_second.max(f64::MIN_POSITIVE)),
     }
+}
+
+/// The share of the items that have one of these values, where the groups counted so far tell.
+fn share(facts: &Facts, attribute: &str, values: &[Value], items: u64) -> Option<f64> {
+    let key = Path::column(attribute);
+    let of = |value: &Value| {
+        let has = |path: &Path, part: &Value| *path == key && part == value;
+        let groups =
+            facts.groups.iter().filter(|(group, _)| group.0.iter().any(|(path, part)| has(path, part)));
+        let counts: Vec<i64> = groups.map(|(_, n)| *n).collect();
+        (!counts.is_empty()).then(|| counts.iter().sum::<i64>())
+    };
+    let known: i64 = values.iter().map(of).sum::<Option<i64>>()?;
+    (items > 0).then(|| (known.max(0) as f64 / items as f64).min(1.0))
 }

@@ -225,7 +225,7 @@ fn reread(
             "what the change makes of each row is not known, so nothing is proved"
         });
     }
-    let affected = affected(&draft, facts);
+    let affected = affected(&draft.definition, facts);
     let mut assumptions = draft.assumptions.clone();
     let (class, estimate, tail) = if from_ledger {
         let estimate = census(facts, &mut assumptions);

@@ -54,7 +54,7 @@ async fn alert(outcome: PlanOutcome, verdict: &str, changes: usize) -> Alert {
         position: None,
         at: 1,
     };
-    let options = AdaptOptions { has_ledger: true, source_is_readable: false, epoch: 0, margin: 0, pages: 1 };
+    let options = AdaptOptions::BARE;
     let adapted = adapt::schema_changed(&store, &NoSource, &event, options, 5_000_000).await.unwrap();
     let mut adjustment = adapted.adjustments.into_iter().next().unwrap();
     adjustment.outcome = outcome;

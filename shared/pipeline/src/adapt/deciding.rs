@@ -7,7 +7,10 @@ use evercount_core::order::Micros;
 use evercount_core::verdict::ShadowReport;
 
 use super::planning::is_told_overtaken;
-use super::{AdaptOptions, Adapted, advance, can_be_filled, entry, fills_from_source, touched, version_of};
+use super::{
+    AdaptOptions, Adapted, advance, can_be_filled, cannot_be_filled, entry, fills_from_source, touched,
+    version_of,
+};
 use crate::define::next_number;
 use crate::ports::{CatalogEdit, SourceTable, Store, StoreError};
 use crate::validate;
@@ -56,11 +59,7 @@ pub async fn decide<S: Store, T: SourceTable>(
                 return Err(StoreError::Rejected(format!(
                     "plan {} needs the source to be read, and {}",
                     adjustment.plan.id,
-                    if options.has_ledger {
-                        "this source cannot be read back"
-                    } else {
-                        "in lane mode what is read cannot be told from what is counted"
-                    }
+                    cannot_be_filled(options)
                 )));
             }
             if let Some(because) = is_told_overtaken(&adjustment).map(str::to_owned) {

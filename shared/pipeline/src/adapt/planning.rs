@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use evercount_core::adjustment::{self, AdjustmentPlan, Cause, Class, Facts, Start};
-use evercount_core::adoption::{self, Adjustment, PlanOutcome, PlanPolicy, PolicyBook, Progress, TrailEntry};
+use evercount_core::adjustment::{self, AdjustmentPlan, Cause, Facts, Start};
+use evercount_core::adoption::{self, Adjustment, PlanOutcome, PlanPolicy, PolicyBook};
 use evercount_core::change::TableName;
 use evercount_core::definition::DefinitionName;
 use evercount_core::group::Cell;
@@ -12,12 +12,12 @@ use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::migration::Step;
 use evercount_core::order::Micros;
 use evercount_core::path::Path;
-use evercount_core::verdict::ShadowReport;
 
-use super::{AdaptOptions, Planner, touched, version_of};
+use super::anew::plan_anew;
+use super::{AdaptOptions, Planner, active, entry, version_of};
 use crate::count::ATTEMPTS_MAX;
 use crate::define::next_number;
-use crate::ports::{CatalogEdit, Store, StoreError};
+use crate::ports::{CatalogEdit, SourceFacts, SourceTable, Store, StoreError};
 use crate::read;
 
 /// Groups of a count that a plan is told of, to name the affected ones.
@@ -151,18 +151,21 @@ pub(super) fn overtaken<'a>(
 ///
 /// # Errors
 /// Whatever the store answers.
-pub async fn simulate<S: Store>(
+pub async fn simulate<S: Store, T: SourceTable>(
     store: &S,
+    source: &T,
     head: &LogicVersion,
     cause: &Cause,
     options: AdaptOptions,
 ) -> Result<AdjustmentPlan, StoreError> {
-    Ok(adjustment::plan(cause, head, &facts(store, head, options).await?))
+    Ok(adjustment::plan(cause, head, &facts(store, source, head, options).await?))
 }
 
 /// Plans one definition's adjustment and stores it, unless it is stored already.
-pub(super) async fn plan_for<S: Store>(
+#[expect(clippy::too_many_arguments, reason = "what a plan is made of, each once")]
+pub(super) async fn plan_for<S: Store, T: SourceTable>(
     store: &S,
+    source: &T,
     name: &DefinitionName,
     cause: &Cause,
     planner: Planner,
@@ -181,7 +184,7 @@ pub(super) async fn plan_for<S: Store>(
         let Some(head) = newest(&versions, &known, name) else { return Ok(None) };
         let book = store.policy_book().await?;
         let catalog = read::catalog(store).await?;
-        let facts = facts(store, &head, options).await?;
+        let facts = facts(store, source, &head, options).await?;
         let plan = match arrival {
             None => planner(cause, &head, &facts),
             Some(Arrival { from, remembered, .. }) => {
@@ -204,7 +207,8 @@ pub(super) async fn plan_for<S: Store>(
         }
         let (mut edit, planned) = begin(plan, &head, &versions, &book, now);
         if matches!(cause, Cause::Schema { .. }) {
-            edit.adjustments.extend(told_of(store, cause, &known, &versions, options, now).await?);
+            let met = (known.as_slice(), versions.as_slice());
+            plan_anew(store, source, cause, met, &mut edit, options, now).await?;
         }
         match store.edit_catalog(&edit).await {
             Ok(()) => return Ok(Some(planned)),
@@ -216,31 +220,41 @@ pub(super) async fn plan_for<S: Store>(
     Err(StoreError::Conflict)
 }
 
-/// Plans that wait for a person, told of a change of the table that is planned for without them: who
-/// approves one at this moment conflicts, and one whose version would have had to follow the change
-/// says so.
-async fn told_of<S: Store>(
+/// Plans to read the rows from before a count, unless that is under way.
+pub(super) async fn plan_filling<S: Store, T: SourceTable>(
     store: &S,
-    cause: &Cause,
-    known: &[Adjustment],
-    versions: &[LogicVersion],
+    source: &T,
+    name: &DefinitionName,
     options: AdaptOptions,
     now: Micros,
-) -> Result<Vec<(Option<Adjustment>, Adjustment)>, StoreError> {
-    let mut told = Vec::new();
-    for waiting in known.iter().filter(|one| one.outcome == PlanOutcome::AwaitingApproval) {
-        let Some(draft) = version_of(waiting, versions).filter(|one| one.state == LogicState::Draft) else {
-            continue;
-        };
-        let mut after = touched(waiting, now);
-        let plan = simulate(store, draft, cause, options).await?;
-        if plan.class != Class::A0 {
-            let why = format!("{OVERTAKEN}the table changed since, and this plan knows nothing of it");
-            after.verdict = Some(format!("{why} ({}); plan anew", plan.sentence));
+) -> Result<Option<Adjustment>, StoreError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let known = store.adjustments(Some(name)).await?;
+        if let Some(known) = known.into_iter().find(|one| one.is_filling() && !one.progress.done) {
+            return Ok(Some(known));
         }
-        told.push((Some(waiting.clone()), after));
+        let versions = store.versions().await?;
+        let Some(active) = active(name, &versions).filter(|one| one.coverage != Coverage::Whole) else {
+            return Ok(None);
+        };
+        let plan = adjustment::filling(active, &facts(store, source, active, options).await?, now);
+        let summary = plan.sentence.clone();
+        let mut planned = Adjustment::new(plan, PlanPolicy::Auto, PlanOutcome::Backfilling, now);
+        planned.progress.started_at = now.max(1);
+        let edit = CatalogEdit {
+            // Whoever asks at the same moment conflicts, and finds this one.
+            change: vec![(active.clone(), LogicVersion { epoch: active.epoch + 1, ..active.clone() })],
+            adjustments: vec![(None, planned.clone())],
+            trail: vec![entry(&planned, "planned", summary, now)],
+            ..CatalogEdit::default()
+        };
+        match store.edit_catalog(&edit).await {
+            Ok(()) => return Ok(Some(planned)),
+            Err(StoreError::Conflict | StoreError::Unavailable(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(told)
+    Err(StoreError::Conflict)
 }
 
 fn is_for(plan: &AdjustmentPlan, cause: &Cause) -> bool {
@@ -279,28 +293,10 @@ fn begin(
     let planned_on = LogicVersion { waits_for, epoch: head.epoch + 1, ..head.clone() };
     let verdict = matches!(policy, PlanPolicy::Ignore | PlanPolicy::Freeze)
         .then(|| format!("the policy for this change is `{}`", policy.name()));
-    let entry = TrailEntry {
-        at: now,
-        definition: plan.definition.clone(),
-        what: "planned".to_owned(),
-        version: version.as_ref().map(|one| one.id.number),
-        plan: Some(plan.id.clone()),
-        summary: plan.sentence.clone(),
-    };
-    let planned = Adjustment {
-        policy,
-        outcome: beginning.outcome,
-        to: version.as_ref().map(|one| one.id.number),
-        report: ShadowReport::default(),
-        verdict,
-        progress: Progress::default(),
-        actual: adjustment::PlanCost::default(),
-        created_at: now,
-        updated_at: now,
-        mismatches: 0,
-        revision: 0,
-        plan,
-    };
+    let summary = plan.sentence.clone();
+    let to = version.as_ref().map(|one| one.id.number);
+    let planned = Adjustment { to, verdict, ..Adjustment::new(plan, policy, beginning.outcome, now) };
+    let entry = entry(&planned, "planned", summary, now);
     let edit = CatalogEdit {
         create: version.into_iter().collect(),
         change: vec![(head.clone(), planned_on)],
@@ -312,7 +308,12 @@ fn begin(
 }
 
 /// What is known for a plan.
-async fn facts<S: Store>(store: &S, head: &LogicVersion, options: AdaptOptions) -> Result<Facts, StoreError> {
+pub(super) async fn facts<S: Store, T: SourceTable>(
+    store: &S,
+    source: &T,
+    head: &LogicVersion,
+    options: AdaptOptions,
+) -> Result<Facts, StoreError> {
     let catalog = read::catalog(store).await?;
     let logic = catalog.table(&head.definition.table).cloned().unwrap_or_default();
     let whole = read::whole(store, head).await?;
@@ -324,12 +325,23 @@ async fn facts<S: Store>(store: &S, head: &LogicVersion, options: AdaptOptions) 
         })
         .collect();
     let items: i64 = groups.iter().map(|(_, n)| *n).sum();
+    let SourceFacts { partition_key, items: source_items, bytes: source_bytes } =
+        if options.source_is_readable {
+            source.facts(&head.definition.table).await
+        } else {
+            SourceFacts::default()
+        };
+    let budget = store.policy_book().await?.backfill_units_a_second;
+    let rates = adoption::measured(&store.adjustments(None).await?, budget);
     let is_unfiltered = head.definition.filter.is_none() || head.definition.headroom.truth;
     Ok(Facts {
         has_ledger: options.has_ledger,
         remembered: remembered(logic.live.iter()),
         ledger_rows: u64::try_from(items).ok().filter(|_| is_unfiltered && options.has_ledger),
-        source_items: u64::try_from(items).ok().filter(|_| is_unfiltered),
+        source_items: source_items.or_else(|| u64::try_from(items).ok().filter(|_| is_unfiltered)),
+        source_bytes,
+        partition_key,
+        rates,
         source_is_readable: options.source_is_readable,
         overflowed: whole.contains_key(&Cell::Overflow),
         groups: groups.into_iter().take(GROUPS_TOLD_MAX).collect(),

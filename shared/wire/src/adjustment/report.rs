@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use evercount_core::adoption::Progress;
+use evercount_core::backfill::{Allowance, Place};
 use evercount_core::group::{Cell, GroupKey, Outcome};
 use evercount_core::verdict::{Census, Compared, Example, ShadowReport};
 use serde::{Deserialize, Serialize};
 
-use super::{named, time, time_text};
+use super::{finite, named, time, time_text};
 use crate::group::{cell_from_name, cell_name};
 
 /// A report.
@@ -66,6 +67,27 @@ pub(super) struct ProgressJson {
     paused: bool,
     visited: u64,
     started_at: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<PlaceJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    allowance: Option<AllowanceJson>,
+}
+
+/// Where a segment of the source stands.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PlaceJson {
+    Start,
+    After(String),
+    End,
+}
+
+/// What a backfill may still take, in read units.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowanceJson {
+    units: f64,
+    at: String,
 }
 
 impl From<&ShadowReport> for ReportJson {
@@ -186,6 +208,11 @@ impl From<&Progress> for ProgressJson {
             paused: progress.paused,
             visited: progress.visited,
             started_at: time_text(progress.started_at),
+            segments: progress.segments.iter().map(PlaceJson::from).collect(),
+            allowance: (progress.allowance != Allowance::default()).then(|| AllowanceJson {
+                units: finite(progress.allowance.units),
+                at: time_text(progress.allowance.at),
+            }),
         }
     }
 }
@@ -200,6 +227,31 @@ impl TryFrom<ProgressJson> for Progress {
             paused: stored.paused,
             visited: stored.visited,
             started_at: time(&stored.started_at)?,
+            segments: stored.segments.into_iter().map(Place::from).collect(),
+            allowance: match stored.allowance {
+                Some(AllowanceJson { units, at }) => Allowance { units, at: time(&at)? },
+                None => Allowance::default(),
+            },
         })
+    }
+}
+
+impl From<&Place> for PlaceJson {
+    fn from(place: &Place) -> Self {
+        match place {
+            Place::Start => Self::Start,
+            Place::After(text) => Self::After(text.clone()),
+            Place::End => Self::End,
+        }
+    }
+}
+
+impl From<PlaceJson> for Place {
+    fn from(stored: PlaceJson) -> Self {
+        match stored {
+            PlaceJson::Start => Self::Start,
+            PlaceJson::After(text) => Self::After(text),
+            PlaceJson::End => Self::End,
+        }
     }
 }

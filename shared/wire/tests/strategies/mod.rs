@@ -9,6 +9,7 @@ use evercount_core::adjustment::{
     Start,
 };
 use evercount_core::adoption::{Adjustment, PlanOutcome, PlanPolicy, PolicyBook, Progress};
+use evercount_core::backfill::{Allowance, Place};
 use evercount_core::change::TableName;
 use evercount_core::decimal::Decimal;
 use evercount_core::definition::{CountDefinition, DefinitionName, Headroom};
@@ -445,8 +446,19 @@ pub fn adjustment() -> impl Strategy<Value = Adjustment> {
         option::of(any::<u32>()),
         option::of(text()),
     );
-    let progress = (option::of(text()), any::<(bool, bool)>(), any::<u64>(), any::<i64>()).prop_map(
-        |(after, (done, paused), visited, started_at)| Progress { after, done, paused, visited, started_at },
+    let place = prop_oneof![Just(Place::Start), text().prop_map(Place::After), Just(Place::End)];
+    let allowance = (-1e9..1e9, time());
+    let walked = (any::<u64>(), any::<i64>());
+    let progress = (option::of(text()), any::<(bool, bool)>(), walked, vec(place, 0..4), allowance).prop_map(
+        |(after, (done, paused), (visited, started_at), segments, (units, at))| Progress {
+            after,
+            done,
+            paused,
+            visited,
+            started_at,
+            segments,
+            allowance: Allowance { units, at },
+        },
     );
     (plan(), of, report(), progress, cost(), (any::<i64>(), time()), any::<u32>()).prop_map(
         |(plan, of, report, progress, actual, (created_at, updated_at), revision)| Adjustment {

@@ -53,6 +53,8 @@ pub struct Following {
     pub roll_back: u32,
     /// A reader reads.
     pub read: u32,
+    /// Somebody has the rows from before a count read.
+    pub fill: u32,
     /// Rounds of maintenance.
     pub maintain: u32,
 }
@@ -90,6 +92,12 @@ pub struct Plan {
     pub faults: Faults,
     /// Whether plans are the analyzer's own, and not made by hand.
     pub analyzed: bool,
+    /// Rows that were there before the counts, and that no stream tells of.
+    pub old_rows: u32,
+    /// Segments that the source is read in at the same time.
+    pub segments: u32,
+    /// Read units a second that reading the source may take; a row takes one.
+    pub budget: f64,
     /// Whether anybody follows.
     pub follows: bool,
     /// Those who follow.
@@ -142,9 +150,10 @@ impl Plan {
             crash: on(&mut rng, 5..60),
             zombie: on(&mut rng, 5..60),
             redefine: on(&mut rng, 3..20),
-            roll_back: if rng.u32(0..3) == 0 { rng.u32(3..20) } else { 0 },
+            roll_back: if rng.u32(0..3) == 0 { rng.u32(20..80) } else { 0 },
             read: on(&mut rng, 20..60),
             maintain: rng.u32(20..200),
+            fill: 0,
         };
         let mut plan = Self {
             kind,
@@ -162,6 +171,9 @@ impl Plan {
             headroom: rng.bool(),
             faults,
             analyzed: rng.bool(),
+            old_rows: 0,
+            segments: 1,
+            budget: 1_000.0,
             follows: true,
             following,
         };
@@ -169,6 +181,11 @@ impl Plan {
         // and a sketch of it finds its groups by their items: the event source mapping reads parents
         // before children.
         plan.faults.child_first &= !(plan.kind == Kind::Ordered && plan.unique_images);
+        (plan.segments, plan.budget) = (rng.u32(1..5), [0.2, 5.0, 1_000.0][rng.usize(0..3)]);
+        if plan.kind.is_readable() && rng.bool() {
+            plan.old_rows = rng.u32(1..=plan.keys);
+            plan.following.fill = rng.u32(0..20);
+        }
         plan
     }
 }

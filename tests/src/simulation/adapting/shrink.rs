@@ -67,7 +67,13 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     if plan.pages < 100 {
         candidates.push(with(&|plan| plan.pages = 100));
     }
-    let switches: [fn(&mut Plan) -> &mut u32; 24] = [
+    if plan.budget < 1_000.0 {
+        candidates.push(with(&|plan| plan.budget = 1_000.0));
+    }
+    if plan.segments > 1 {
+        candidates.push(with(&|plan| plan.segments = 1));
+    }
+    let switches: [fn(&mut Plan) -> &mut u32; 26] = [
         |plan| &mut plan.faults.duplicate,
         |plan| &mut plan.faults.reorder,
         |plan| &mut plan.faults.replay,
@@ -92,6 +98,8 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         |plan| &mut plan.following.redefine,
         |plan| &mut plan.following.roll_back,
         |plan| &mut plan.following.read,
+        |plan| &mut plan.following.fill,
+        |plan| &mut plan.old_rows,
     ];
     for switch in switches {
         if *switch(&mut plan.clone()) > 0 {

@@ -52,10 +52,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// An empty table.
+    /// A table with nothing but the rows that were there before.
     #[must_use]
     pub fn new(plan: &Plan, seed: u64) -> Self {
-        Self {
+        let mut source = Self {
             kind: plan.kind,
             plan: plan.clone(),
             rng: Rng::with_seed(seed ^ 0x50_0ace),
@@ -69,7 +69,13 @@ impl Source {
             images: BTreeMap::new(),
             written_at: BTreeMap::new(),
             strikes: BTreeMap::new(),
+        };
+        for key in 0..plan.old_rows {
+            let image = source.image(key, None);
+            source.images.insert(digest(Some(&image)), image.clone());
+            source.rows.insert(key, image);
         }
+        source
     }
 
     /// The table's name.

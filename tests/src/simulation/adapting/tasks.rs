@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use evercount_core::adoption::{Adjustment, PlanOutcome};
+use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::group::GroupKey;
@@ -16,7 +17,7 @@ use evercount_core::reading::{Doubt, Exactness, Reading};
 use evercount_core::value::Item;
 use evercount_pipeline::adapt::{self, AdaptOptions, Decision, Planner};
 use evercount_pipeline::audit::{self, AuditOptions};
-use evercount_pipeline::ports::{CatalogStore, SourceTable, StoreError};
+use evercount_pipeline::ports::{CatalogStore, Page, SourceTable, StoreError};
 use evercount_pipeline::{maintain, read, validate};
 
 use super::source::{News, Source};
@@ -37,6 +38,8 @@ pub enum Errand {
     RollBack(DefinitionName),
     /// Whatever waits for a person is approved.
     Approve,
+    /// The rows from before a count are read.
+    Fill(DefinitionName),
     /// The ledger is held against the source and repaired.
     Repair(DefinitionName),
     /// A count is read.
@@ -54,6 +57,7 @@ impl Errand {
             Self::Maintain => "maintain",
             Self::RollBack(_) => "roll_back",
             Self::Approve => "approve",
+            Self::Fill(_) => "fill",
             Self::Repair(_) => "repair",
             Self::Read(_) => "read",
         }
@@ -76,6 +80,9 @@ pub enum Done {
 
 /// An errand under way.
 pub type Work = Pin<Box<dyn Future<Output = Result<Done, StoreError>> + Send>>;
+
+/// Rows of a page of the source.
+pub const PAGE_ROWS: u32 = 3;
 
 /// The source, for those who read it back.
 #[derive(Clone)]
@@ -104,15 +111,23 @@ impl SourceTable for Readable {
     async fn scan(
         &self,
         table: &TableName,
+        segment: Segment,
         after: Option<String>,
-    ) -> Result<(Vec<(RowKey, Item)>, Option<String>), StoreError> {
+    ) -> Result<Page<Item>, StoreError> {
         let from: u32 = after.and_then(|after| after.parse().ok()).unwrap_or(0);
         let page: Vec<(u32, Item)> = self.with(|source| {
-            let keys: Vec<u32> = source.keys().filter(|key| *key >= from).take(3).collect();
+            let keys: Vec<u32> = source
+                .keys()
+                .filter(|key| *key >= from && key % segment.of == segment.number)
+                .take(PAGE_ROWS as usize)
+                .collect();
             keys.into_iter().filter_map(|key| Some((key, source.row(key)?.clone()))).collect()
         });
-        let next = page.last().filter(|_| page.len() == 3).map(|(key, _)| (key + 1).to_string());
-        Ok((page.into_iter().map(|(key, item)| (row_key(table, key), item)).collect(), next))
+        let next =
+            page.last().filter(|_| page.len() == PAGE_ROWS as usize).map(|(key, _)| (key + 1).to_string());
+        let rows: Vec<_> = page.into_iter().map(|(key, item)| (row_key(table, key), item)).collect();
+        let read_units = rows.len() as f64;
+        Ok(Page { rows, next, read_units })
     }
 }
 
@@ -177,6 +192,9 @@ impl Desk {
                         Err(error) => return Err(error),
                     }
                 }
+            }
+            Errand::Fill(name) => {
+                adapt::fill(store, source, &name, options, now).await?;
             }
             Errand::Repair(name) => {
                 if let Some(active) = self.active(&name).await? {

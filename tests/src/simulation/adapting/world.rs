@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use evercount_core::adjustment;
-use evercount_core::adoption::{PlanOutcome, PolicyBook};
+use evercount_core::adoption::{Adjustment, PlanOutcome, PolicyBook};
 use evercount_core::definition::{CountDefinition, DefinitionName, Headroom};
 use evercount_core::group::{Cell, GroupKey};
 use evercount_core::lane::LaneId;
@@ -30,7 +30,7 @@ use super::controls::{self, Control};
 use super::plan::{Kind, Plan};
 use super::planner;
 use super::source::{News, Source};
-use super::tasks::{Desk, Done, Errand, Readable, Work, at_one_cut};
+use super::tasks::{Desk, Done, Errand, PAGE_ROWS, Readable, Work, at_one_cut};
 use crate::simulation::chaos::{Chaos, Strikes};
 use crate::simulation::controls::Control as CountingControl;
 use crate::simulation::source::{EPOCH, Emitted};
@@ -48,6 +48,11 @@ const ROUNDS_MAX: usize = 40;
 /// as on AWS, where both are a quarter of an hour.
 fn invocation_margin(plan: &Plan) -> i64 {
     MARGIN.max(plan.pace * 40)
+}
+
+/// How long it is until a page of each segment is made up for, microseconds.
+fn page_time(plan: &Plan) -> i64 {
+    (f64::from(plan.segments * PAGE_ROWS) / plan.budget * 1e6).ceil() as i64
 }
 
 /// What a run did, and the invariant it broke, if any.
@@ -196,7 +201,8 @@ impl World {
         let definitions = definitions(&plan, &source);
         let names = definitions.iter().map(|definition| definition.name.clone()).collect();
         for definition in definitions {
-            let mut first = LogicVersion::new(1, definition, LogicState::Active, Coverage::Whole, EPOCH);
+            let coverage = if plan.old_rows > 0 { Coverage::Since(EPOCH) } else { Coverage::Whole };
+            let mut first = LogicVersion::new(1, definition, LogicState::Active, coverage, EPOCH);
             if first.id.definition.as_str() == "by_status" {
                 // Should the column come, it is grouped by.
                 first.suspended = vec![(planner::NEVER_THERE, Path::column("tier"))];
@@ -207,7 +213,11 @@ impl World {
         let shape = AdoptedShape { version: 1, columns: source.shape.columns(), declared: true };
         store.memory.tamper(|state| {
             state.adopted.insert(source.table(), shape);
-            state.policies = PolicyBook { standby: plan.standby, ..PolicyBook::default() };
+            state.policies = PolicyBook {
+                standby: plan.standby,
+                backfill_units_a_second: plan.budget,
+                ..PolicyBook::default()
+            };
         });
         let mut shaping = Rng::with_seed(seed ^ 0x5a_9e);
         let changes_at = (0..plan.changes).map(|_| shaping.u32(1..plan.writes.max(2))).collect();
@@ -225,6 +235,8 @@ impl World {
                 invocation_margin(&plan)
             },
             pages: plan.pages,
+            segments: plan.segments,
+            ..AdaptOptions::BARE
         };
         let desk =
             Desk { store, source: source.clone(), clock: clock.clone(), planner, options, margin: MARGIN };

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
-use crate::adjustment::{MinimumEvidence, Partitions, SHADOW_CHANGES_MIN, Start};
+use crate::adjustment::{MinimumEvidence, Partitions, Rates, SHADOW_CHANGES_MIN, Start};
 use crate::change::TableName;
 use crate::definition::{CountDefinition, DefinitionName, Headroom};
+use crate::group::GroupKey;
 use crate::logic::{Coverage, LogicState, Relation};
 use crate::migration::{Action, Step};
 use crate::order::{LogRank, OrderVersion};
@@ -152,24 +153,32 @@ fn a_pinned_partition_key_says_what_is_read_and_what_that_costs() {
         let values = names.iter().map(|name| Value::String((*name).to_owned())).collect();
         Predicate::Atom(Atom::In { operand: Operand::Path(Path::column("customer")), values })
     };
+    let text = |name: &str| Value::String(name.to_owned());
+    let customer = |name: &str| GroupKey(vec![(Path::column("customer"), text(name))]);
     let facts = Facts {
         source_items: Some(1_000),
         source_bytes: Some(4_096_000),
         source_is_readable: true,
         partition_key: Some("customer".into()),
-        partition_values: ["a", "b", "c", "d"].map(|name| Value::String(name.into())).to_vec(),
+        groups: [("a", 200), ("b", 300), ("c", 500)].map(|(name, n)| (customer(name), n)).to_vec(),
+        rates: Rates { read_units_a_second: 10.0, source_items_a_second: 100.0, ..Rates::default() },
         ..Facts::default()
     };
-    let wanted = |filter| {
+    let wanted = |filter, facts: &Facts| {
         let definition = CountDefinition { filter, ..definition(&["region"]) };
-        plan(&Cause::Redefinition { definition, at: 0 }, &logic(definition_of_all()), &facts)
+        plan(&Cause::Redefinition { definition, at: 0 }, &logic(definition_of_all()), facts)
     };
-    let some = wanted(Some(pinned(&["a", "b"])));
+    let some = wanted(Some(pinned(&["a", "b"])), &facts);
     assert_eq!(some.class, Class::A5);
     assert!(matches!(&some.affected, Partitions::Keys { values, .. } if values.len() == 2));
     assert_eq!((some.estimate.source_items, some.estimate.read_units), (500, 500.0));
-    let all = wanted(None);
+    // 500 units of a budget of 10 a second take longer than 500 items.
+    assert!((some.estimate.seconds - 50.0).abs() < 1e-9, "{:?}", some.estimate);
+    let all = wanted(None, &facts);
     assert_eq!((all.affected, all.estimate.read_units), (Partitions::All, 1_000.0));
+    // Of a value that no group tells of, the worst is assumed, and said.
+    let unknown = wanted(Some(pinned(&["a", "z"])), &facts);
+    assert_eq!((unknown.estimate.source_items, unknown.assumptions.len()), (1_000, 1), "{unknown:?}");
 }
 
 fn definition_of_all() -> CountDefinition {

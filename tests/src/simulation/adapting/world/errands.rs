@@ -47,6 +47,9 @@ impl World {
         if self.rng.u32(0..1_000) < following.roll_back {
             self.begin(Errand::RollBack(name.clone()));
         }
+        if self.chance("fill", following.fill) {
+            self.begin(Errand::Fill(name.clone()));
+        }
         if self.chance("read", following.read) {
             self.begin(Errand::Read(name));
         }

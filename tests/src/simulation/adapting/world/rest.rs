@@ -72,7 +72,7 @@ impl World {
         };
         let following = &mut self.plan.following;
         (following.crash, following.zombie, following.redefine, following.roll_back) = (0, 0, 0, 0);
-        (following.maintain, following.read, following.lag) = (0, 0, 0);
+        (following.maintain, following.read, following.lag, following.fill) = (0, 0, 0, 0);
         self.news.iter_mut().for_each(|(lag, _)| *lag = 0);
         while let Some((_, record)) = self.held.pop() {
             self.put(record);
@@ -92,6 +92,7 @@ impl World {
             }
         }
         self.mend()?;
+        self.fill()?;
         self.final_counts("before maintenance")?;
         if self.plan.follows && self.control != Some(Control::SwitchByDeploy) {
             self.maintain_to_the_end()?;
@@ -99,10 +100,39 @@ impl World {
         Ok(())
     }
 
+    /// The rows from before the counts are read to the end.
+    pub(super) fn fill(&mut self) -> Result<(), String> {
+        let is_partial = |world: &Self, name: &DefinitionName| {
+            let active = checks::active(&world.desk.store.memory, name.as_str());
+            active.map(|active| active.coverage != Coverage::Whole)
+        };
+        for name in self.names.clone() {
+            let mut rounds = ROUNDS_MAX;
+            while is_partial(self, &name)? {
+                let pause = invocation_margin(&self.plan) * 4 + page_time(&self.plan);
+                self.clock.fetch_add(pause, Ordering::Relaxed);
+                let mut work = self.desk.start(Errand::Fill(name.clone()));
+                loop {
+                    let done = poll(&mut work);
+                    self.check()?;
+                    match done {
+                        Some(Ok(_)) => break,
+                        Some(Err(error)) => return Err(format!("I17: a filling fails: {error}")),
+                        None => {}
+                    }
+                }
+                self.count("filled");
+                rounds = rounds.checked_sub(1).ok_or("I17: a count is never filled")?;
+            }
+        }
+        Ok(())
+    }
+
     /// Rounds of maintenance until nothing is open, first while versions stand by, then beyond.
     pub(super) fn maintain_to_the_end(&mut self) -> Result<(), String> {
         let margin = invocation_margin(&self.plan);
-        for pass in [margin * 4, self.plan.standby + margin * 4] {
+        let pause = margin * 4 + page_time(&self.plan);
+        for pass in [pause, self.plan.standby + pause] {
             for _ in 0..ROUNDS_MAX {
                 self.clock.fetch_add(pass, Ordering::Relaxed);
                 for errand in [Errand::Approve, Errand::Maintain] {
@@ -139,6 +169,9 @@ impl World {
         for one in adjustments {
             let id = format!("{} of {} from {}", one.plan.id, one.plan.definition, one.plan.from);
             self.count(one.outcome.name());
+            if is_planned_anew(&one) {
+                self.count("planned_anew");
+            }
             match one.outcome {
                 // In lane mode only changes are evidence, and the source has ceased to make any.
                 PlanOutcome::Watching if self.plan.kind == Kind::Ordered => {}
@@ -255,6 +288,7 @@ impl World {
             let mut of_name = state.adjustments.values().filter(|one| one.plan.definition == *name);
             of_name.all(|one| {
                 matches!(one.outcome, PlanOutcome::Promoted | PlanOutcome::NotAffected)
+                    || is_planned_anew(one)
                     || (one.to.is_none()
                         && matches!(one.plan.cause, evercount_core::adjustment::Cause::Redefinition { .. }))
             })
@@ -271,6 +305,11 @@ impl World {
         };
         self.names.iter().filter(is_first).map(ToString::to_string).collect()
     }
+}
+
+/// Whether another plan stands for it, because the table changed while it waited.
+fn is_planned_anew(adjustment: &Adjustment) -> bool {
+    adjustment.verdict.as_ref().is_some_and(|why| why.contains("planned anew as"))
 }
 
 fn standing<'a>(lanes: impl Iterator<Item = (&'a LaneId, evercount_core::lane::LaneState)>) -> u64 {
