@@ -40,12 +40,7 @@ impl SourceTable for Still {
         Ok(self.0.get(row).cloned())
     }
 
-    async fn scan(
-        &self,
-        _: &TableName,
-        _: Segment,
-        after: Option<String>,
-    ) -> Result<Page<Item>, StoreError> {
+    async fn scan(&self, _: &TableName, _: Segment, after: Option<String>) -> Result<Page<Item>, StoreError> {
         let later = |key: &RowKey| after.as_deref().is_none_or(|after| key.identity.as_str() > after);
         let page: Vec<_> = self.0.iter().filter(|(key, _)| later(key)).take(4).collect();
         let next = page.last().filter(|_| page.len() == 4).map(|(key, _)| key.identity.as_str().to_owned());

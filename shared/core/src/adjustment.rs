@@ -17,6 +17,7 @@ mod default;
 mod draft;
 mod paths;
 mod plan;
+mod rates;
 mod redefinition;
 mod retyped;
 mod rewrite;
@@ -28,8 +29,8 @@ mod witness;
 pub use anew::anew;
 pub use arrival::{arrival, filling};
 pub use plan::{plan, version_of};
+pub use rates::Rates;
 
-use crate::backfill::UNITS_A_SECOND_DEFAULT;
 use crate::change::TableName;
 use crate::definition::{CountDefinition, DefinitionName};
 use crate::group::GroupKey;
@@ -145,37 +146,6 @@ pub struct Facts {
     pub new_shape_seen: Option<bool>,
     /// Measured rates, for estimates.
     pub rates: Rates,
-}
-
-/// Measured rates that estimates are made of.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Rates {
-    /// Ledger rows judged anew a second.
-    pub ledger_rows_a_second: f64,
-    /// Source items read a second.
-    pub source_items_a_second: f64,
-    /// CPU seconds for each row judged.
-    pub cpu_seconds_a_row: f64,
-    /// Write units for each row that is written.
-    pub write_units_a_row: f64,
-    /// Bytes of a ledger row.
-    pub ledger_row_bytes: f64,
-    /// Read units a second that a backfill may take.
-    pub read_units_a_second: f64,
-}
-
-impl Default for Rates {
-    /// Rates of an unmeasured system, on the slow side.
-    fn default() -> Self {
-        Self {
-            ledger_rows_a_second: 2_000.0,
-            source_items_a_second: 1_000.0,
-            cpu_seconds_a_row: 20e-6,
-            write_units_a_row: 2.5,
-            ledger_row_bytes: 400.0,
-            read_units_a_second: UNITS_A_SECOND_DEFAULT,
-        }
-    }
 }
 
 /// Which part of the table has to be looked at.

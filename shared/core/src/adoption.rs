@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::adjustment::{AdjustmentPlan, Class, PlanCost, Rates, Start};
-use crate::backfill::{Allowance, Place, READ_UNIT_BYTES, UNITS_A_SECOND_DEFAULT};
+use crate::adjustment::{AdjustmentPlan, Class, PlanCost, Start};
+use crate::backfill::{Allowance, Place, UNITS_A_SECOND_DEFAULT};
 use crate::change::TableName;
 use crate::definition::DefinitionName;
 use crate::logic::{LogicState, LogicVersion, PlanId};
@@ -305,40 +305,6 @@ pub fn next_step(adjustment: &Adjustment, state: Option<LogicState>, has_ledger:
             Start::Image(_) | Start::Ledger => NextStep::Judge,
         },
         _ => NextStep::Wait,
-    }
-}
-
-/// Rows that a walk must have visited for its rates to say anything of the next one.
-const MEASURED_ROWS_MIN: u64 = 1_000;
-
-/// The rates that walks so far came to, where a backfill may take `budget` read units a second; where
-/// none was long enough, the rates of an unmeasured system.
-#[must_use]
-pub fn measured(known: &[Adjustment], budget: f64) -> Rates {
-    let usual = Rates::default();
-    let walked = |rows: fn(&PlanCost) -> u64| {
-        known.iter().filter(move |one| one.progress.done && rows(&one.actual) >= MEASURED_ROWS_MIN)
-    };
-    let rate = |rows: fn(&PlanCost) -> u64, of: fn(&PlanCost) -> f64, or: f64| {
-        let sum = |what: &dyn Fn(&PlanCost) -> f64| walked(rows).map(|one| what(&one.actual)).sum::<f64>();
-        let (n, total) = (sum(&|cost| rows(cost) as f64), sum(&of));
-        if n > 0.0 && total > 0.0 { total / n } else { or }
-    };
-    let (ledger, source): (fn(&PlanCost) -> u64, fn(&PlanCost) -> u64) =
-        (|cost| cost.ledger_rows, |cost| cost.source_items);
-    let either: fn(&PlanCost) -> u64 = |cost| cost.ledger_rows + cost.source_items;
-    Rates {
-        ledger_rows_a_second: 1.0 / rate(ledger, |cost| cost.seconds, 1.0 / usual.ledger_rows_a_second),
-        source_items_a_second: 1.0 / rate(source, |cost| cost.seconds, 1.0 / usual.source_items_a_second),
-        cpu_seconds_a_row: rate(either, |cost| cost.cpu_seconds, usual.cpu_seconds_a_row),
-        // Where arithmetic suffices, next to nothing is written, which says nothing of a backfill.
-        write_units_a_row: rate(source, |cost| cost.write_units, usual.write_units_a_row),
-        ledger_row_bytes: rate(
-            ledger,
-            |cost| if cost.source_items == 0 { cost.read_units * READ_UNIT_BYTES } else { 0.0 },
-            usual.ledger_row_bytes,
-        ),
-        read_units_a_second: budget,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use evercount_core::adjustment::{self, AdjustmentPlan, Cause, Facts, Start};
+use evercount_core::adjustment::{self, AdjustmentPlan, Cause, Facts, Rates, Start};
 use evercount_core::adoption::{self, Adjustment, PlanOutcome, PlanPolicy, PolicyBook};
 use evercount_core::change::TableName;
 use evercount_core::definition::DefinitionName;
@@ -332,7 +332,9 @@ pub(super) async fn facts<S: Store, T: SourceTable>(
             SourceFacts::default()
         };
     let budget = store.policy_book().await?.backfill_units_a_second;
-    let rates = adoption::measured(&store.adjustments(None).await?, budget);
+    let known = store.adjustments(None).await?;
+    let over = known.iter().filter(|one| one.progress.done).map(|one| one.actual);
+    let rates = Rates::measured(&over.collect::<Vec<_>>(), budget);
     let is_unfiltered = head.definition.filter.is_none() || head.definition.headroom.truth;
     Ok(Facts {
         has_ledger: options.has_ledger,
