@@ -171,9 +171,11 @@ pub fn reading_json(reading: &Reading) -> Value {
         .iter()
         .filter_map(|(lane, state)| {
             let sequence = state.sequence.as_ref()?;
+            // What came from no stream arrived at no time.
+            let at = (state.at > 0).then(|| time(state.at));
             Some((
                 lane.to_string(),
-                json!({"sequence": sequence.as_str(), "at": time(state.at), "records": state.records}),
+                json!({"sequence": sequence.as_str(), "at": at, "records": state.records}),
             ))
         })
         .collect();

@@ -150,6 +150,13 @@ pub async fn follow<S: Store, T: SourceTable>(
 ) -> Result<Adapted, StoreError> {
     let catalog = read::catalog(store).await?;
     let table = catalog.ledger_name(&event.subject).clone();
+    if event.changes.is_empty() {
+        // The first schema of a table: there is nothing to plan for.
+        if let Some(shape) = shape {
+            adopt(store, &table, event, shape).await?;
+        }
+        return Ok(Adapted::default());
+    }
     let cause = Cause::Schema {
         event: event.id(),
         changes: event.changes.clone(),
@@ -418,9 +425,11 @@ pub(crate) fn touched(adjustment: &Adjustment, now: Micros) -> Adjustment {
     Adjustment { updated_at: now, revision: adjustment.revision + 1, ..adjustment.clone() }
 }
 
+/// A line of the trail on an adjustment. What befell it in one call is told a microsecond apart, so
+/// that it reads in the order in which it came about.
 pub(crate) fn entry(adjustment: &Adjustment, what: &str, summary: String, now: Micros) -> TrailEntry {
     TrailEntry {
-        at: now,
+        at: now.saturating_add(Micros::from(adjustment.revision)),
         definition: adjustment.plan.definition.clone(),
         what: what.to_owned(),
         version: adjustment.to,
@@ -444,7 +453,7 @@ async fn deploy<S: Store>(
     let edit = CatalogEdit {
         change,
         adjustments: vec![(Some(adjustment.clone()), after.clone())],
-        trail: vec![entry(adjustment, "shadow", summary, now)],
+        trail: vec![entry(&after, "shadow", summary, now)],
         ..CatalogEdit::default()
     };
     store.edit_catalog(&edit).await?;

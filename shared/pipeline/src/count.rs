@@ -373,8 +373,7 @@ impl<S: Store> Batch<'_, S> {
             }
             let counted = self.is_counted(&event.table);
             if let Some(floor) = event.floor.as_ref().filter(|_| counted) {
-                let placement = &mut self.warm.placement;
-                empty_table::run(self.store, self.lane, placement, &event.table, floor).await?;
+                empty_table::run(self.store, &event.table, floor).await?;
             }
         }
         self.warm.facts = None;

@@ -3,7 +3,8 @@
 //! 1. Raise the table's floor: changes at or below it are late from now on.
 //! 2. Fence every lane: a commit prepared without knowing the floor fails and is prepared again.
 //!    A lane that is not in the directory yet reads the floors after it has entered.
-//! 3. Sweep: take the rows at or below the floor out of ledger and counts, each conditionally.
+//! 3. Sweep: take the rows at or below the floor out of ledger and counts, each conditionally. Each
+//!    step of it is one of the operator's lane, so that whoever reads meanwhile sees that counts move.
 //!
 //! After step 2 nothing below the floor can be added, so the sweep ends complete. Every part may
 //! be repeated, so a crash anywhere is mended by the redelivered control record.
@@ -11,35 +12,30 @@
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::chunk::{self, ACTIONS_MAX, Commit, RowWrite};
 use evercount_core::counting::{self, Contributions};
-use evercount_core::lane::LaneId;
+use evercount_core::lane::{LaneId, LaneState};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::TableLogic;
 use evercount_core::order::Floor;
 use evercount_core::placement::Placement;
 
 use crate::count::ATTEMPTS_MAX;
+use crate::operator;
 use crate::ports::{CountStore, Page, Store, StoreError};
 use crate::read;
 
 /// Rows forgotten in one transaction; the rest of its actions are counter items.
 const SWEEP_ROWS_MAX: usize = ACTIONS_MAX / 2;
 
-/// Empties a table up to a floor, on behalf of a lane.
+/// Empties a table up to a floor.
 ///
 /// # Errors
 /// Whatever the store answers; the caller repeats the whole.
-pub async fn run<S: Store>(
-    store: &S,
-    lane: &LaneId,
-    placement: &mut Placement,
-    table: &TableName,
-    floor: &Floor,
-) -> Result<(), StoreError> {
+pub async fn run<S: Store>(store: &S, table: &TableName, floor: &Floor) -> Result<(), StoreError> {
     let named = read::catalog(store).await?;
     store.raise_floor(named.ledger_name(table), floor).await?;
+    store.register_lane(&LaneId::operator()).await?;
     fence_all(store).await?;
-    let sweep = Sweep { store, lane, table: named.ledger_name(table), floor };
-    sweep.run(placement).await
+    Sweep { store, table: named.ledger_name(table), floor }.run().await
 }
 
 /// Raises every lane's fence: commits in flight conflict, and their lanes look at catalog and floors
@@ -56,15 +52,14 @@ pub async fn fence_all<S: CountStore>(store: &S) -> Result<(), StoreError> {
 
 struct Sweep<'a, S> {
     store: &'a S,
-    lane: &'a LaneId,
     table: &'a TableName,
     floor: &'a Floor,
 }
 
 impl<S: Store> Sweep<'_, S> {
-    async fn run(&self, placement: &mut Placement) -> Result<(), StoreError> {
+    async fn run(&self) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS_MAX {
-            if self.once(placement).await? {
+            if self.once().await? {
                 return Ok(());
             }
         }
@@ -73,7 +68,7 @@ impl<S: Store> Sweep<'_, S> {
 
     /// One pass over the table's rows; false where a row changed under it, so that another pass
     /// must see whether it is above the floor now.
-    async fn once(&self, placement: &mut Placement) -> Result<bool, StoreError> {
+    async fn once(&self) -> Result<bool, StoreError> {
         let (mut after, mut complete) = (None, true);
         loop {
             let Page { rows: page, next, .. } = self.store.rows_of_table(self.table, after).await?;
@@ -83,7 +78,8 @@ impl<S: Store> Sweep<'_, S> {
             let below: Vec<_> =
                 page.into_iter().filter(|(_, row)| self.floor.covers(&row.version, row.at)).collect();
             for rows in below.chunks(SWEEP_ROWS_MAX) {
-                match self.store.commit(&self.forget(placement, &counted, rows)).await {
+                let from = self.store.lane(&LaneId::operator()).await?;
+                match self.store.commit(&forget(&from, &counted, rows)).await {
                     Ok(_) => {}
                     Err(StoreError::Conflict) => complete = false,
                     Err(error) => return Err(error),
@@ -95,22 +91,19 @@ impl<S: Store> Sweep<'_, S> {
             }
         }
     }
+}
 
-    fn forget(
-        &self,
-        placement: &mut Placement,
-        counted: &TableLogic,
-        rows: &[(RowKey, LedgerRow)],
-    ) -> Commit {
-        let mut sum = Contributions::new();
-        let mut commit = Commit::empty(self.lane.clone());
-        for (key, row) in rows {
-            counting::add(&mut sum, &row.contributions, -1);
-            commit.rows.push(RowWrite { key: key.clone(), expected_revision: Some(row.revision), row: None });
-        }
-        // Rows still remember what they contributed to versions whose cells are gone.
-        sum.retain(|id, _| counted.live.iter().chain(&counted.draining).any(|one| one.id == *id));
-        commit.moves = chunk::moves(sum, placement);
-        commit
+/// One step of the sweep.
+fn forget(from: &LaneState, counted: &TableLogic, rows: &[(RowKey, LedgerRow)]) -> Commit {
+    let mut sum = Contributions::new();
+    let mut commit = Commit::empty(LaneId::operator());
+    for (key, row) in rows {
+        counting::add(&mut sum, &row.contributions, -1);
+        commit.rows.push(RowWrite { key: key.clone(), expected_revision: Some(row.revision), row: None });
     }
+    // Rows still remember what they contributed to versions whose cells are gone.
+    sum.retain(|id, _| counted.live.iter().chain(&counted.draining).any(|one| one.id == *id));
+    commit.moves = chunk::moves(sum, &mut Placement::default());
+    commit.advance = Some(operator::next(from));
+    commit
 }

@@ -104,7 +104,7 @@ pub async fn clear<S: Store>(store: &S, id: &LogicId, cell: &Cell) -> Result<(),
 
 /// One step of the operator's lane. The checkpoint carries the fence, so whoever changed what is
 /// counted has raised it; and it makes a repetition after a lost reply conflict.
-fn next(from: &LaneState) -> LaneAdvance {
+pub(crate) fn next(from: &LaneState) -> LaneAdvance {
     let records = from.records + 1;
     let sequence = SequenceNumber::parse(&records.to_string()).or_else(|| from.sequence.clone());
     LaneAdvance { from: from.clone(), to: LaneState { sequence, records, ..from.clone() } }

@@ -72,7 +72,7 @@ pub async fn decide<S: Store, T: SourceTable>(
             after.outcome = if draft { PlanOutcome::Backfilling } else { PlanOutcome::Watching };
             let edit = CatalogEdit {
                 adjustments: vec![(Some(adjustment.clone()), after.clone())],
-                trail: vec![entry(&adjustment, "approved", "A person approved the plan.".to_owned(), now)],
+                trail: vec![entry(&after, "approved", "A person approved the plan.".to_owned(), now)],
                 ..CatalogEdit::default()
             };
             store.edit_catalog(&edit).await?;
@@ -118,7 +118,7 @@ async fn choose<S: Store, T: SourceTable>(
         after.outcome = PlanOutcome::NotAffected;
         let mut edit = CatalogEdit {
             adjustments: vec![(Some(asked.clone()), after.clone())],
-            trail: vec![entry(&asked, "approved", choice.consequence, now)],
+            trail: vec![entry(&after, "approved", choice.consequence, now)],
             ..CatalogEdit::default()
         };
         validate::no_longer_waits(store, &mut edit, &asked.plan.id).await?;
