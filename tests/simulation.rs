@@ -76,6 +76,11 @@ fn every_wrong_design_is_caught() {
                 plan.faults =
                     Faults { reorder: 200, milliseconds: plan.faults.milliseconds, ..Faults::default() };
             }
+            if control == Control::NoFence {
+                // What fences are for is a table that is emptied, which few plans do.
+                plan.source = SourceKind::Debezium;
+                plan.faults.truncate = 30;
+            }
             let violation = world::run(seed, &plan, Some(control)).violation?;
             let right = world::run(seed, &plan, None).violation;
             assert_eq!(right, None, "seed {seed} catches the right design too");
