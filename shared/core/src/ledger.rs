@@ -128,6 +128,10 @@ fn by_clock(row: &LedgerRow, row_at: Micros, change: &Change, change_at: Micros,
     if change_at.saturating_add(CLOCK_SKEW_BOUND) <= row_at {
         return Arrival::Late;
     }
+    // What was read from the source is what the row has: two may read it at the same time.
+    if before == after && after == row.after_digest {
+        return Arrival::Duplicate;
+    }
     let follows = before == row.after_digest;
     let precedes = after == row.before_digest;
     if follows && !precedes && change_at >= row_at {
@@ -519,6 +523,10 @@ mod tests {
         check(1_050_000, "B", "C", Arrival::Newer);
         check(950_000, "X", "A", Arrival::Late);
         check(1_000_000, "B", "C", Arrival::Newer);
+        // Read from the source, where it is as the row has it; and where it is not.
+        check(1_050_000, "B", "B", Arrival::Duplicate);
+        check(950_000, "B", "B", Arrival::Duplicate);
+        check(1_050_000, "X", "X", Arrival::Ambiguous);
         // It could be the next change or the one before.
         check(1_050_000, "B", "A", Arrival::Ambiguous);
         // It does not chain.

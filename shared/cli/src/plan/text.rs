@@ -59,7 +59,9 @@ fn head(view: &View) -> Vec<String> {
     };
     lines.push(plain(&plan.sentence));
     lines.push(format!("class {}: {}", plan.class.name(), words::class(plan.class)));
-    lines.push(format!("policy {}: it {}", adjustment.policy.name(), words::policy(adjustment.policy)));
+    if !adjustment.is_filling() {
+        lines.push(format!("policy {}: it {}", adjustment.policy.name(), words::policy(adjustment.policy)));
+    }
     lines
 }
 
@@ -75,7 +77,12 @@ fn changed(view: &View) -> Vec<String> {
         }
         Cause::Redefinition { at, .. } => {
             let when = if view.is_simulated { String::new() } else { format!(", {}", show::time(*at)) };
-            vec![format!("a person asked for another definition of the count{when}")]
+            let what = if view.adjustment.is_filling() {
+                "the rows from before the count"
+            } else {
+                "another definition of the count"
+            };
+            vec![format!("a person asked for {what}{when}")]
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum Control {
     NotDrained,
     /// Rows of the new shape that came before the version are not judged anew.
     NotSettled,
-    /// A page of the source is dated at the time after reading, without a margin.
+    /// A page of the source is dated when the backfill is over, and not before it was read.
     PageDatedLate,
     /// A version is promoted whatever was seen of it.
     NoEvidence,

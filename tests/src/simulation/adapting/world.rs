@@ -230,7 +230,7 @@ impl World {
             source_is_readable: plan.kind.is_readable(),
             epoch: 0,
             margin: if control == Some(Control::PageDatedLate) {
-                -1_000_000
+                -60_000_000
             } else {
                 invocation_margin(&plan)
             },
