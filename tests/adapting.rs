@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use evercount_tests::simulation::adapting::controls::Control;
 use evercount_tests::simulation::adapting::plan::{Kind, Plan};
 use evercount_tests::simulation::adapting::shrink::shrink;
-use evercount_tests::simulation::adapting::world::{self, Outcome};
-use evercount_tests::simulation::seeds::sweep;
+use evercount_tests::simulation::adapting::world;
+use evercount_tests::simulation::seeds::{Outcome, sweep};
 
 /// Seeds of an ordinary test run; CI runs 4,000.
 const SEEDS: u64 = 1_500;

@@ -13,9 +13,9 @@
 
 use evercount_tests::simulation::controls::Control;
 use evercount_tests::simulation::plan::{Faults, Plan, SourceKind};
-use evercount_tests::simulation::seeds::sweep;
+use evercount_tests::simulation::seeds::{Outcome, sweep};
 use evercount_tests::simulation::shrink::shrink;
-use evercount_tests::simulation::world::{self, Outcome};
+use evercount_tests::simulation::world;
 
 /// Seeds of an ordinary test run; CI runs 100,000.
 const SEEDS: u64 = 4_000;

@@ -41,20 +41,20 @@ pub async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
 
 /// How to recount.
 #[derive(Clone, Copy, Debug)]
-pub struct Recount {
+struct Recount {
     /// One row in so many.
-    pub one_in: u64,
+    one_in: u64,
     /// Whether to repair what differs.
-    pub repair: bool,
+    repair: bool,
     /// How far the clocks of reader and source may differ, microseconds.
-    pub margin: Micros,
+    margin: Micros,
 }
 
 /// Reads a count's table and holds the ledger against it.
 ///
 /// # Errors
 /// Where the table cannot be read, or has no ledger.
-pub async fn recount(
+async fn recount(
     opened: &Opened,
     logic: &LogicVersion,
     how: Recount,

@@ -55,8 +55,7 @@ async fn walks(opened: &Opened, name: Option<&str>) -> anyhow::Result<Vec<Adjust
 
 async fn status(opened: &Opened, args: &BackfillArgs) -> anyhow::Result<Answer> {
     let walks = walks(opened, args.name.as_deref()).await?;
-    let budget = opened.stack.store().policy_book().await?.backfill_units_a_second;
-    Ok(told(&walks, args.name.as_deref(), budget, Vec::new()))
+    told(opened, &walks, args.name.as_deref(), Vec::new()).await
 }
 
 async fn pause(opened: &Opened, args: &BackfillArgs, paused: bool) -> anyhow::Result<Answer> {
@@ -81,8 +80,7 @@ async fn pause(opened: &Opened, args: &BackfillArgs, paused: bool) -> anyhow::Re
         let what = if paused { "running" } else { "paused" };
         done.push(format!("no backfill is {what}"));
     }
-    let budget = store.policy_book().await?.backfill_units_a_second;
-    Ok(told(&after, args.name.as_deref(), budget, done))
+    told(opened, &after, args.name.as_deref(), done).await
 }
 
 /// How a walk goes.
@@ -140,6 +138,7 @@ impl<'a> Walk<'a> {
         (Style::new(), cells)
     }
 
+    /// `budget` is in read units a second, for walks over the source.
     fn to_json(&self, budget: f64) -> Value {
         let (plan, progress) = (&self.adjustment.plan, &self.adjustment.progress);
         json!({
@@ -176,8 +175,13 @@ fn length(seconds: f64) -> String {
 
 const HEADERS: [&str; 9] = ["count", "version", "plan", "reads", "rows", "", "speed", "to go", "state"];
 
-/// `budget` is in read units a second, for walks over the source.
-fn told(walks: &[Adjustment], name: Option<&str>, budget: f64, done: Vec<String>) -> Answer {
+async fn told(
+    opened: &Opened,
+    walks: &[Adjustment],
+    name: Option<&str>,
+    done: Vec<String>,
+) -> anyhow::Result<Answer> {
+    let budget = opened.stack.store().policy_book().await?.backfill_units_a_second;
     let walks: Vec<Walk<'_>> = walks.iter().map(Walk::of).collect();
     let documents: Vec<Value> = walks.iter().map(|walk| walk.to_json(budget)).collect();
     let mut lines = Vec::new();
@@ -199,7 +203,7 @@ fn told(walks: &[Adjustment], name: Option<&str>, budget: f64, done: Vec<String>
     if !done.is_empty() {
         show::extend(&mut document, json!({"done": done}));
     }
-    Answer::ok(document, lines)
+    Ok(Answer::ok(document, lines))
 }
 
 /// Counts the rows from before a count: the table is read once, as for any version that needs it, so
@@ -235,8 +239,7 @@ async fn start(opened: &Opened, args: &NameArgs) -> anyhow::Result<Answer> {
             rows(filling.progress.visited)
         )
     };
-    let budget = opened.stack.store().policy_book().await?.backfill_units_a_second;
-    Ok(told(&[filling], Some(&args.name), budget, vec![done]))
+    told(opened, &[filling], Some(&args.name), vec![done]).await
 }
 
 #[cfg(test)]

@@ -1,31 +1,39 @@
 //! What any simulator is run by: many seeds on all processors, and the smallest plan in which a
 //! failing one still fails.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use evercount_core::counting::Cells;
 
 use super::chaos::Strikes;
 
 /// Seeds of which one is run twice, to see that it tells one story.
 const RUN_TWICE_EVERY: u64 = 100;
 
-/// What came of one seed.
-pub trait Outcome: Send {
+/// What came of one seed, and the invariant it broke, if any.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
     /// The broken invariant.
-    fn violation(&self) -> Option<&str>;
+    pub violation: Option<String>,
     /// Records handed to invocations, redeliveries included.
-    fn delivered(&self) -> u64;
+    pub delivered: u64,
     /// Transactions committed.
-    fn commits(&self) -> u64;
+    pub commits: u64,
     /// A hash of everything that happened: one seed has one.
-    fn trace(&self) -> u64;
-    /// How often each thing struck.
-    fn strikes(&self) -> &Strikes;
+    pub trace: u64,
+    /// How often each fault struck and each change was made.
+    pub strikes: Strikes,
+    /// The last things that happened, for a person.
+    pub story: Vec<String>,
+    /// What each definition's active version counts in the end, where logic changes on the way.
+    pub counts: BTreeMap<String, Cells>,
 }
 
 /// What came of many seeds.
 #[derive(Debug)]
-pub struct Swept<P, O> {
+pub struct Swept<P> {
     /// Records handed to invocations, redeliveries included.
     pub delivered: u64,
     /// Transactions committed.
@@ -33,23 +41,23 @@ pub struct Swept<P, O> {
     /// How often each thing struck.
     pub strikes: Strikes,
     /// The seed that broke an invariant, with its plan; the others were not begun after it.
-    pub failed: Option<(u64, P, O)>,
+    pub failed: Option<(u64, P, Outcome)>,
 }
 
 /// Runs so many seeds, on all processors, until one breaks an invariant.
 ///
 /// # Panics
 /// Where a seed that is run twice tells two stories.
-pub fn sweep<P: Send, O: Outcome>(
+pub fn sweep<P: Send>(
     first: u64,
     seeds: u64,
     plan: impl Fn(u64) -> P + Sync,
-    run: impl Fn(u64, &P) -> O + Sync,
-) -> Swept<P, O> {
+    run: impl Fn(u64, &P) -> Outcome + Sync,
+) -> Swept<P> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, delivered, commits) = (AtomicU64::new(first), AtomicU64::new(0), AtomicU64::new(0));
     let strikes: Mutex<Strikes> = Mutex::default();
-    let failed: Mutex<Option<(u64, P, O)>> = Mutex::new(None);
+    let failed: Mutex<Option<(u64, P, Outcome)>> = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -61,18 +69,14 @@ pub fn sweep<P: Send, O: Outcome>(
                     let plan = plan(seed);
                     let outcome = run(seed, &plan);
                     if seed.is_multiple_of(RUN_TWICE_EVERY) {
-                        assert_eq!(
-                            run(seed, &plan).trace(),
-                            outcome.trace(),
-                            "seed {seed} tells two stories"
-                        );
+                        assert_eq!(run(seed, &plan).trace, outcome.trace, "seed {seed} tells two stories");
                     }
-                    delivered.fetch_add(outcome.delivered(), Ordering::Relaxed);
-                    commits.fetch_add(outcome.commits(), Ordering::Relaxed);
+                    delivered.fetch_add(outcome.delivered, Ordering::Relaxed);
+                    commits.fetch_add(outcome.commits, Ordering::Relaxed);
                     if let Ok(mut strikes) = strikes.lock() {
-                        outcome.strikes().iter().for_each(|(what, n)| *strikes.entry(what).or_insert(0) += n);
+                        outcome.strikes.iter().for_each(|(what, n)| *strikes.entry(what).or_insert(0) += n);
                     }
-                    if outcome.violation().is_some()
+                    if outcome.violation.is_some()
                         && let Ok(mut failed) = failed.lock()
                     {
                         *failed = Some((seed, plan, outcome));
@@ -91,26 +95,26 @@ pub fn sweep<P: Send, O: Outcome>(
 
 /// A failing run, made small.
 #[derive(Clone, Debug)]
-pub struct Shrunk<P, O> {
+pub struct Shrunk<P> {
     /// The plan that still fails.
     pub plan: P,
     /// What happens under it.
-    pub outcome: O,
+    pub outcome: Outcome,
 }
 
 /// Takes the first smaller plan under which the seed still fails, as long as there is one. The
 /// random choices are the seed's, so a smaller plan is another run, not a part of the same one; what
 /// counts is that it fails.
-pub fn shrink<P, O: Outcome>(
-    failing: Shrunk<P, O>,
+pub fn shrink<P>(
+    failing: Shrunk<P>,
     candidates: impl Fn(&P) -> Vec<P>,
-    run: impl Fn(&P) -> O,
-) -> Shrunk<P, O> {
+    run: impl Fn(&P) -> Outcome,
+) -> Shrunk<P> {
     let mut best = failing;
     loop {
         let smaller = candidates(&best.plan).into_iter().find_map(|plan| {
             let outcome = run(&plan);
-            outcome.violation().is_some().then_some(Shrunk { plan, outcome })
+            outcome.violation.is_some().then_some(Shrunk { plan, outcome })
         });
         match smaller {
             Some(smaller) => best = smaller,

@@ -20,10 +20,11 @@ use evercount_pipeline::{define, recheck};
 use evercount_wire::json;
 use fastrand::Rng;
 
-use super::chaos::{Chaos, Strikes};
+use super::chaos::Chaos;
 use super::controls::{Control, Memoryless};
 use super::invariants;
 use super::plan::{Plan, SourceKind};
+use super::seeds::Outcome;
 use super::source::{EPOCH, Emitted, Source};
 use super::stream::Stream;
 
@@ -31,23 +32,6 @@ use super::stream::Stream;
 const MARGIN: i64 = 200_000;
 /// Steps in which a quiet system must reach the tip, for each record it holds.
 const LIVENESS_STEPS: usize = 400;
-
-/// What a run did, and the invariant it broke, if any.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// The broken invariant.
-    pub violation: Option<String>,
-    /// Records handed to invocations, redeliveries included.
-    pub delivered: u64,
-    /// Transactions committed.
-    pub commits: u64,
-    /// A hash of everything that happened: one seed has one.
-    pub trace: u64,
-    /// How often each fault struck.
-    pub strikes: Strikes,
-    /// The last things that happened, for a person.
-    pub story: Vec<String>,
-}
 
 type Invocation = Pin<Box<dyn Future<Output = (BatchReport, Warm)> + Send>>;
 type Task = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeyType, ReturnConsumedCapacity, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeyType, ReturnConsumedCapacity, ScalarAttributeType, TableDescription,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evercount_core::backfill::Segment;
@@ -37,19 +39,22 @@ impl DynamoSource {
         Self { client: without_retries(client), keys: Mutex::default() }
     }
 
+    async fn described(&self, table: &TableName) -> Result<TableDescription, StoreError> {
+        let described = retrying(async || {
+            let call = self.client.describe_table().table_name(table.as_str());
+            call.send().await.map_err(|error| judge(&error))
+        })
+        .await?;
+        Ok(described.table.unwrap_or_else(|| TableDescription::builder().build()))
+    }
+
     /// A table's key. It cannot change while the table exists, so it is asked for once.
     async fn key_schema(&self, table: &TableName) -> Result<Arc<KeySchema>, StoreError> {
         let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
         if let Some(schema) = known {
             return Ok(schema);
         }
-        let described = retrying(async || {
-            let call = self.client.describe_table().table_name(table.as_str());
-            call.send().await.map_err(|error| judge(&error))
-        })
-        .await?;
-        let of_table =
-            described.table.unwrap_or_else(|| aws_sdk_dynamodb::types::TableDescription::builder().build());
+        let of_table = self.described(table).await?;
         let type_of = |name: &str| {
             let mut definitions = of_table.attribute_definitions().iter();
             definitions.find(|one| one.attribute_name == name).map(|one| one.attribute_type.clone())
@@ -115,15 +120,8 @@ impl SourceTable for DynamoSource {
     }
 
     async fn facts(&self, table: &TableName) -> SourceFacts {
-        let described = retrying(async || {
-            let call = self.client.describe_table().table_name(table.as_str());
-            call.send().await.map_err(|error| judge(&error))
-        })
-        .await;
         // A plan is made without them, too, and says so.
-        let Some(of_table) = described.ok().and_then(|described| described.table) else {
-            return SourceFacts::default();
-        };
+        let Ok(of_table) = self.described(table).await else { return SourceFacts::default() };
         let hash = of_table.key_schema().iter().find(|one| one.key_type == KeyType::Hash);
         let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
         SourceFacts {

@@ -5,7 +5,7 @@ use evercount_core::adoption::{Adjustment, PlanOutcome};
 use evercount_core::logic::{LogicState, LogicVersion, PlanId};
 use evercount_core::order::Micros;
 
-use super::planning::{OVERTAKEN, facts, simulate};
+use super::planning::{OVERTAKEN, facts};
 use super::{AdaptOptions, entry, touched, version_of};
 use crate::define::next_number;
 use crate::ports::{CatalogEdit, SourceTable, Store, StoreError};
@@ -26,7 +26,8 @@ pub(super) async fn plan_anew<S: Store, T: SourceTable>(
         let Some(draft) = version_of(waiting, versions).filter(|one| one.state == LogicState::Draft) else {
             continue;
         };
-        let followed = simulate(store, source, draft, cause, options).await?;
+        let facts = facts(store, source, draft, options).await?;
+        let followed = adjustment::plan(cause, draft, &facts);
         let mut after = touched(waiting, now);
         if followed.class == Class::A0 {
             edit.adjustments.push((Some(waiting.clone()), after));
@@ -35,7 +36,6 @@ pub(super) async fn plan_anew<S: Store, T: SourceTable>(
         let why = format!("{OVERTAKEN}the table changed since, and this plan knows nothing of it");
         let sentence = followed.sentence.clone();
         let Some(parent) = next_head(edit) else { continue };
-        let facts = facts(store, source, draft, options).await?;
         let Some(plan) = adjustment::anew(&waiting.plan, followed, &parent, &facts) else {
             after.verdict = Some(format!("{why} ({sentence}); plan anew"));
             edit.adjustments.push((Some(waiting.clone()), after));

@@ -2,35 +2,12 @@
 
 use super::controls::Control;
 use super::plan::Plan;
-use super::world::{self, Outcome};
-use crate::simulation::chaos::Strikes;
-use crate::simulation::seeds::{self, Shrunk};
-
-impl seeds::Outcome for Outcome {
-    fn violation(&self) -> Option<&str> {
-        self.violation.as_deref()
-    }
-
-    fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
-    fn commits(&self) -> u64 {
-        self.commits
-    }
-
-    fn trace(&self) -> u64 {
-        self.trace
-    }
-
-    fn strikes(&self) -> &Strikes {
-        &self.strikes
-    }
-}
+use super::world;
+use crate::simulation::seeds::{self, Outcome, Shrunk};
 
 /// Switches faults off and takes writes away, one after the other, as long as the seed still fails.
 #[must_use]
-pub fn shrink(seed: u64, plan: &Plan, control: Option<Control>, outcome: Outcome) -> Shrunk<Plan, Outcome> {
+pub fn shrink(seed: u64, plan: &Plan, control: Option<Control>, outcome: Outcome) -> Shrunk<Plan> {
     let failing = Shrunk { plan: plan.clone(), outcome };
     seeds::shrink(failing, candidates, |plan| world::run(seed, plan, control))
 }

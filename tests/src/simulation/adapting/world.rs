@@ -31,8 +31,9 @@ use super::plan::{Kind, Plan};
 use super::planner;
 use super::source::{News, Source};
 use super::tasks::{Desk, Done, Errand, PAGE_ROWS, Readable, Work, at_one_cut};
-use crate::simulation::chaos::{Chaos, Strikes};
+use crate::simulation::chaos::Chaos;
 use crate::simulation::controls::Control as CountingControl;
+use crate::simulation::seeds::Outcome;
 use crate::simulation::source::{EPOCH, Emitted};
 use crate::simulation::stream::{Stored, Stream};
 use crate::simulation::world::{drive, poll, ready};
@@ -53,25 +54,6 @@ fn invocation_margin(plan: &Plan) -> i64 {
 /// How long it is until a page of each segment is made up for, microseconds.
 fn page_time(plan: &Plan) -> i64 {
     (f64::from(plan.segments * PAGE_ROWS) / plan.budget * 1e6).ceil() as i64
-}
-
-/// What a run did, and the invariant it broke, if any.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// The broken invariant.
-    pub violation: Option<String>,
-    /// Records handed to invocations, redeliveries included.
-    pub delivered: u64,
-    /// Transactions committed.
-    pub commits: u64,
-    /// A hash of everything that happened: one seed has one.
-    pub trace: u64,
-    /// How often each fault struck and each change was made.
-    pub strikes: Strikes,
-    /// The last things that happened, for a person.
-    pub story: Vec<String>,
-    /// What each definition's active version counts in the end.
-    pub counts: BTreeMap<String, checks::Counted>,
 }
 
 type Invocation = Pin<Box<dyn Future<Output = (BatchReport, Warm)> + Send>>;

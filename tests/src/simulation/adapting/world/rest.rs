@@ -100,6 +100,20 @@ impl World {
         Ok(())
     }
 
+    /// Runs an errand to its end, with a look at everything after each of its steps.
+    fn attend(&mut self, errand: Errand, what: &str) -> Result<(), String> {
+        let mut work = self.desk.start(errand);
+        loop {
+            let done = poll(&mut work);
+            self.check()?;
+            match done {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) => return Err(format!("I17: {what} fails: {error}")),
+                None => {}
+            }
+        }
+    }
+
     /// The rows from before the counts are read to the end.
     pub(super) fn fill(&mut self) -> Result<(), String> {
         let is_partial = |world: &Self, name: &DefinitionName| {
@@ -111,16 +125,7 @@ impl World {
             while is_partial(self, &name)? {
                 let pause = invocation_margin(&self.plan) * 4 + page_time(&self.plan);
                 self.clock.fetch_add(pause, Ordering::Relaxed);
-                let mut work = self.desk.start(Errand::Fill(name.clone()));
-                loop {
-                    let done = poll(&mut work);
-                    self.check()?;
-                    match done {
-                        Some(Ok(_)) => break,
-                        Some(Err(error)) => return Err(format!("I17: a filling fails: {error}")),
-                        None => {}
-                    }
-                }
+                self.attend(Errand::Fill(name.clone()), "a filling")?;
                 self.count("filled");
                 rounds = rounds.checked_sub(1).ok_or("I17: a count is never filled")?;
             }
@@ -136,16 +141,7 @@ impl World {
             for _ in 0..ROUNDS_MAX {
                 self.clock.fetch_add(pass, Ordering::Relaxed);
                 for errand in [Errand::Approve, Errand::Maintain] {
-                    let mut work = self.desk.start(errand);
-                    loop {
-                        let done = poll(&mut work);
-                        self.check()?;
-                        match done {
-                            Some(Ok(_)) => break,
-                            Some(Err(error)) => return Err(format!("I17: maintenance fails: {error}")),
-                            None => {}
-                        }
-                    }
+                    self.attend(errand, "maintenance")?;
                 }
             }
             if self.plan.kind.is_readable() && self.outcome.strikes.contains_key("lose") {
