@@ -12,6 +12,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -19,6 +20,7 @@ use std::time::Instant;
 use evercount_tests::listening::controls::Control;
 use evercount_tests::listening::plan::Plan;
 use evercount_tests::listening::world::{self, Outcome};
+use evercount_tests::simulation::seeds::{on_all_processors, told_once};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 300;
@@ -45,45 +47,30 @@ fn the_registry_ends_the_same_whatever_goes_wrong() {
     let seeds = from_env("EVERCOUNT_LISTEN_SEEDS").unwrap_or(SEEDS);
     let first = from_env("EVERCOUNT_LISTEN_FIRST").unwrap_or(0);
     let survey = from_env("EVERCOUNT_LISTEN_SURVEY").is_some();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, apart) = (AtomicU64::new(first), AtomicU64::new(0));
+    let apart = AtomicU64::new(0);
     let all: Mutex<Outcome> = Mutex::default();
     let failed: Mutex<BTreeMap<u64, Outcome>> = Mutex::default();
     let began = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let stop = !survey && failed.lock().is_ok_and(|failed| !failed.is_empty());
-                    if seed >= first + seeds || stop {
-                        return;
-                    }
-                    let plan = Plan::of(seed);
-                    let outcome = world::run(seed, &plan, None);
-                    if seed.is_multiple_of(100) {
-                        let again = world::run(seed, &plan, None);
-                        assert_eq!(again.trace, outcome.trace, "seed {seed} tells two stories");
-                    }
-                    if let Ok(mut all) = all.lock() {
-                        all.delivered += outcome.delivered;
-                        all.done += outcome.done;
-                        all.reported += outcome.reported;
-                        apart.fetch_add(u64::from(outcome.apart), Ordering::Relaxed);
-                        outcome
-                            .strikes
-                            .iter()
-                            .for_each(|(fault, n)| *all.strikes.entry(fault).or_insert(0) += n);
-                    }
-                    if let (Some(violation), Ok(mut failed)) = (&outcome.violation, failed.lock()) {
-                        if survey {
-                            println!("seed {seed}: {violation}");
-                        }
-                        failed.insert(seed, outcome);
-                    }
-                }
-            });
+    on_all_processors(first, seeds, |seed| {
+        let plan = Plan::of(seed);
+        let outcome = told_once(seed, || world::run(seed, &plan, None), |outcome| outcome.trace);
+        if let Ok(mut all) = all.lock() {
+            all.delivered += outcome.delivered;
+            all.done += outcome.done;
+            all.reported += outcome.reported;
+            apart.fetch_add(u64::from(outcome.apart), Ordering::Relaxed);
+            outcome.strikes.iter().for_each(|(fault, n)| *all.strikes.entry(fault).or_insert(0) += n);
         }
+        if let (Some(violation), Ok(mut failed)) = (&outcome.violation, failed.lock()) {
+            if survey {
+                println!("seed {seed}: {violation}");
+            }
+            failed.insert(seed, outcome);
+            if !survey {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     });
     let failed = failed.into_inner().unwrap_or_default();
     if survey {

@@ -2,8 +2,9 @@
 //! failing one still fails.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use evercount_core::counting::Cells;
 
@@ -44,7 +45,40 @@ pub struct Swept<P> {
     pub failed: Option<(u64, P, Outcome)>,
 }
 
-/// Runs so many seeds, on all processors, until one breaks an invariant.
+/// Runs so many seeds on all processors, until `run` says of one that no other has to be begun.
+pub fn on_all_processors(first: u64, seeds: u64, run: impl Fn(u64) -> ControlFlow<()> + Sync) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, is_over) = (AtomicU64::new(first), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds || is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    if run(seed).is_break() {
+                        is_over.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Runs a seed, and now and then again to see that it tells one story.
+///
+/// # Panics
+/// Where it tells two.
+pub fn told_once<O>(seed: u64, run: impl Fn() -> O, trace: impl Fn(&O) -> u64) -> O {
+    let outcome = run();
+    if seed.is_multiple_of(RUN_TWICE_EVERY) {
+        assert_eq!(trace(&run()), trace(&outcome), "seed {seed} tells two stories");
+    }
+    outcome
+}
+
+/// Runs so many seeds until one breaks an invariant.
 ///
 /// # Panics
 /// Where a seed that is run twice tells two stories.
@@ -54,36 +88,24 @@ pub fn sweep<P: Send>(
     plan: impl Fn(u64) -> P + Sync,
     run: impl Fn(u64, &P) -> Outcome + Sync,
 ) -> Swept<P> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, delivered, commits) = (AtomicU64::new(first), AtomicU64::new(0), AtomicU64::new(0));
+    let (delivered, commits) = (AtomicU64::new(0), AtomicU64::new(0));
     let strikes: Mutex<Strikes> = Mutex::default();
     let failed: Mutex<Option<(u64, P, Outcome)>> = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + seeds || failed.lock().is_ok_and(|failed| failed.is_some()) {
-                        return;
-                    }
-                    let plan = plan(seed);
-                    let outcome = run(seed, &plan);
-                    if seed.is_multiple_of(RUN_TWICE_EVERY) {
-                        assert_eq!(run(seed, &plan).trace, outcome.trace, "seed {seed} tells two stories");
-                    }
-                    delivered.fetch_add(outcome.delivered, Ordering::Relaxed);
-                    commits.fetch_add(outcome.commits, Ordering::Relaxed);
-                    if let Ok(mut strikes) = strikes.lock() {
-                        outcome.strikes.iter().for_each(|(what, n)| *strikes.entry(what).or_insert(0) += n);
-                    }
-                    if outcome.violation.is_some()
-                        && let Ok(mut failed) = failed.lock()
-                    {
-                        *failed = Some((seed, plan, outcome));
-                    }
-                }
-            });
+    on_all_processors(first, seeds, |seed| {
+        let plan = plan(seed);
+        let outcome = told_once(seed, || run(seed, &plan), |outcome| outcome.trace);
+        delivered.fetch_add(outcome.delivered, Ordering::Relaxed);
+        commits.fetch_add(outcome.commits, Ordering::Relaxed);
+        if let Ok(mut strikes) = strikes.lock() {
+            outcome.strikes.iter().for_each(|(what, n)| *strikes.entry(what).or_insert(0) += n);
         }
+        if outcome.violation.is_none() {
+            return ControlFlow::Continue(());
+        }
+        if let Ok(mut failed) = failed.lock() {
+            *failed = Some((seed, plan, outcome));
+        }
+        ControlFlow::Break(())
     });
     Swept {
         delivered: delivered.into_inner(),
