@@ -20,6 +20,7 @@ use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
+use evercount_core::memo::{Memo, TableMemo};
 use evercount_core::order::{LogRank, OrderVersion};
 use evercount_core::path::Path;
 use evercount_core::placement::Placement;
@@ -233,7 +234,8 @@ impl Scope {
         let lane = LaneId::named("lane");
         let mut placement = Placement::default();
         let mode = Mode::Ledger { loaded: &loaded };
-        let planned = chunk::plan(mode, &[delivery], &lane, &LaneState::default(), &facts, &mut placement);
+        let (state, mut memo) = (LaneState::default(), Memo::default());
+        let planned = chunk::plan(mode, &[delivery], &lane, &state, &facts, &mut placement, &mut memo);
         for write in &planned.commit.rows {
             let stands = store.rows.get(&write.key).map(|row| row.revision);
             if self.conditional && stands != write.expected_revision {
@@ -255,7 +257,8 @@ impl Scope {
         let made_by =
             self.changes.iter().find(|one| one.row == change.row && one.version == seen.version).unwrap();
         let logic = self.catalog.table(&change.row.table).unwrap();
-        match evercount_core::ledger::apply(None, made_by, logic, 0).unwrap() {
+        let mut memo = TableMemo::new(logic);
+        match evercount_core::ledger::apply(None, made_by, logic, &mut memo, 0).unwrap() {
             evercount_core::ledger::Transition::Applied(row, targets) => LedgerRow {
                 revision: seen.revision,
                 contributions: counting::stored(&logic.live, &targets.cells),

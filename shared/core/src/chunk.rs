@@ -15,6 +15,7 @@ use crate::logic::{Catalog, LogicId};
 use crate::order::{Floor, Micros};
 
 mod plan;
+mod tally;
 
 pub use plan::{Mode, moves, plan};
 

@@ -1,6 +1,7 @@
 //! Counting: what one image adds to each cell of a logic version. The only interpreter of
 //! counting logic; pure, so the same image gives the same cells on every evaluation.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -238,13 +239,12 @@ pub fn add_cells(sum: &mut Cells, part: &Cells, sign: i64) {
 
 /// The image with every value that was not sent taken from what the row held before.
 #[must_use]
-pub fn fill_unavailable(mut image: Item, remembered: &Item) -> Item {
-    for (name, value) in &mut image {
-        if *value == Value::Unavailable
-            && let Some(before) = remembered.get(name)
-        {
-            *value = before.clone();
+pub fn fill_unavailable<'a>(image: &'a Item, remembered: &Item) -> Cow<'a, Item> {
+    let mut filled = Cow::Borrowed(image);
+    for (name, _) in image.iter().filter(|(_, value)| **value == Value::Unavailable) {
+        if let Some(before) = remembered.get(name) {
+            filled.to_mut().insert(name.clone(), before.clone());
         }
     }
-    image
+    filled
 }

@@ -11,8 +11,18 @@ use crate::placement::Placement;
 /// see where differences are, and no second copy of the counts.
 pub const GROUPS_MAX: usize = 100;
 
-/// Tallies one applied change for every version that stands beside its parent.
-pub fn tally(logic: &TableLogic, targets: &Targets, placement: &mut Placement, sum: &mut Contributions) {
+/// Tallies applied changes whose after images are alike for every version that stands beside its
+/// parent.
+pub fn tally(
+    logic: &TableLogic,
+    targets: &Targets,
+    changes: i64,
+    placement: &mut Placement,
+    sum: &mut Contributions,
+) {
+    if changes == 0 {
+        return;
+    }
     for version in &logic.live {
         if !stands_beside(logic, version) {
             continue;
@@ -37,7 +47,7 @@ pub fn tally(logic: &TableLogic, targets: &Targets, placement: &mut Placement, s
             cell = Cell::Evidence { outcome, group: None };
         }
         placement.place(&version.id, &cell);
-        *sum.entry(version.id.clone()).or_default().entry(cell).or_insert(0) += 1;
+        *sum.entry(version.id.clone()).or_default().entry(cell).or_insert(0) += changes;
     }
 }
 

@@ -6,10 +6,13 @@
 //! (each change's before image is its predecessor's after image); where that fails too, the row
 //! is marked ambiguous, its counts carry `uncertain`, and a recheck asks the source.
 
+use std::borrow::Cow;
+
 use crate::change::Change;
 use crate::counting::{self, Contributions, Targets, Unavailable};
 use crate::group::{Cell, Outcome};
 use crate::logic::{LogicVersion, Relation, TableLogic};
+use crate::memo::TableMemo;
 use crate::migration::{migrate, migrate_beyond};
 use crate::order::{Basis, CLOCK_SKEW_BOUND, Micros, OrderVersion};
 use crate::value::{Item, Value, digest};
@@ -145,7 +148,7 @@ fn by_clock(row: &LedgerRow, row_at: Micros, change: &Change, change_at: Micros,
 
 /// What a change does to its row under the counting logic of its table. The row of
 /// [`Transition::Applied`] holds what the image counts for, whole ([`counting::targets`]); whoever
-/// stores it brings that to its stored form. A tombstone is given the expiry
+/// stores it brings that to its stored form. `memo` is the table's. A tombstone is given the expiry
 /// `tombstone_expires_at`.
 ///
 /// # Errors
@@ -154,13 +157,14 @@ pub fn apply(
     row: Option<&LedgerRow>,
     change: &Change,
     logic: &TableLogic,
+    memo: &mut TableMemo,
     tombstone_expires_at: Micros,
 ) -> Result<Transition, Unavailable> {
     match (arrival(row, change), row) {
         (Arrival::Duplicate, _) => Ok(Transition::Duplicate),
         (Arrival::Late, _) => Ok(Transition::Late),
         (Arrival::Ambiguous, Some(row)) => Ok(Transition::Ambiguous(doubt(row, change, logic))),
-        (Arrival::Newer | Arrival::Ambiguous, row) => newer(row, change, logic, tombstone_expires_at),
+        (Arrival::Newer | Arrival::Ambiguous, row) => newer(row, change, logic, memo, tombstone_expires_at),
     }
 }
 
@@ -168,14 +172,18 @@ fn newer(
     row: Option<&LedgerRow>,
     change: &Change,
     logic: &TableLogic,
+    memo: &mut TableMemo,
     tombstone_expires_at: Micros,
 ) -> Result<Transition, Unavailable> {
     // A tombstone remembers nothing, so values are only ever filled in from the row's last life.
     let filled = match (&change.after, row) {
-        (Some(image), Some(row)) => Some(counting::fill_unavailable(image.clone(), &row.remembered)),
-        (image, _) => image.clone(),
+        (Some(image), Some(row)) => Some(counting::fill_unavailable(image, &row.remembered)),
+        (image, _) => image.as_ref().map(Cow::Borrowed),
     };
-    let targets = counting::targets(&logic.live, filled.as_ref(), Some(&change.version))?;
+    let targets = match &filled {
+        Some(image) => memo.targets(image, Some(&change.version))?,
+        None => Targets::default(),
+    };
     let (remembered, cut) = filled.as_ref().map(|image| remember(logic, image)).unwrap_or_default();
     let row = LedgerRow {
         version: change.version.clone(),
@@ -498,7 +506,8 @@ mod tests {
     }
 
     fn row(version: OrderVersion, before: Option<&str>, after: Option<&str>) -> LedgerRow {
-        match apply(None, &change(version, before, after), &TableLogic::default(), 0) {
+        let (logic, mut memo) = (TableLogic::default(), TableMemo::default());
+        match apply(None, &change(version, before, after), &logic, &mut memo, 0) {
             Ok(Transition::Applied(row, _)) => row,
             other => panic!("a first change is applied, not {other:?}"),
         }

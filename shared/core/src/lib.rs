@@ -26,6 +26,7 @@
 //! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
 //! | [`group`], [`counting`] | what one image adds to a count |
+//! | [`memo`] | what was judged of an image before, so that its like need not be judged again |
 //! | [`ledger`] | what a change does to the row that remembers it |
 //! | [`adjustment`] | what a change asks of a count, and why that is enough |
 //! | [`verdict`] | whether a version may take over |
@@ -71,6 +72,7 @@ pub mod sketch;
 pub mod group;
 pub mod distinct;
 pub mod counting;
+pub mod memo;
 pub mod ledger;
 pub mod lane;
 pub mod evidence;

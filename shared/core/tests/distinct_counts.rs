@@ -12,6 +12,7 @@ use evercount_core::group::{Cell, GroupId, GroupKey};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
+use evercount_core::memo::Memo;
 use evercount_core::order::{LogRank, OrderVersion};
 use evercount_core::path::Path;
 use evercount_core::placement::Placement;
@@ -26,6 +27,7 @@ struct Lane {
     rows: BTreeMap<RowKey, LedgerRow>,
     cells: Cells,
     placement: Placement,
+    memo: Memo,
     ledger: bool,
     position: u64,
 }
@@ -59,6 +61,7 @@ impl Lane {
             rows: BTreeMap::new(),
             cells: Cells::new(),
             placement: Placement::default(),
+            memo: Memo::default(),
             ledger,
             position: 0,
         }
@@ -83,7 +86,8 @@ impl Lane {
         let floors = BTreeMap::new();
         let facts = Facts { catalog: &self.catalog, floors: &floors, tombstone_expires_at: 0 };
         let lane = LaneId::named("lane");
-        let chunk = chunk::plan(mode, &[delivery], &lane, &self.state, &facts, &mut self.placement);
+        let chunk =
+            chunk::plan(mode, &[delivery], &lane, &self.state, &facts, &mut self.placement, &mut self.memo);
         self.state = chunk.commit.advance.unwrap().to;
         for write in chunk.commit.rows {
             self.rows.insert(write.key, write.row.unwrap());

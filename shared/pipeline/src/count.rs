@@ -15,6 +15,7 @@ use evercount_core::chunk::{
 use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::logic::Catalog;
+use evercount_core::memo::Memo;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::placement::Placement;
 use evercount_wire::cdc::{Decoder, Envelope, Format};
@@ -74,6 +75,7 @@ pub struct Warm {
     catalog: Option<Arc<Catalog>>,
     facts: Option<(u64, TableFacts)>,
     placement: Placement,
+    memo: Memo,
 }
 
 /// What became of a batch.
@@ -291,7 +293,8 @@ impl<S: Store> Batch<'_, S> {
             floors: &floors,
             tombstone_expires_at: self.now.saturating_add(TOMBSTONE_LIFE),
         };
-        let mut chunk = chunk::plan(mode, window, self.lane, state, &facts, &mut self.warm.placement);
+        let Warm { placement, memo, .. } = &mut *self.warm;
+        let mut chunk = chunk::plan(mode, window, self.lane, state, &facts, placement, memo);
         self.keep_bytes(&mut chunk);
         self.commit(chunk, state).await
     }

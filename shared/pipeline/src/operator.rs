@@ -12,6 +12,7 @@ use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{LogicId, TableLogic};
+use evercount_core::memo::Memo;
 use evercount_core::order::Micros;
 use evercount_core::placement::Placement;
 
@@ -52,8 +53,9 @@ pub async fn apply<S: Store>(
             tombstone_expires_at: now.saturating_add(TOMBSTONE_LIFE),
         };
         let mut placement = known_placement(store, &lane, &catalog, changes).await?;
+        let mode = Mode::Ledger { loaded: &loaded };
         let mut planned =
-            chunk::plan(Mode::Ledger { loaded: &loaded }, window, &lane, &state, &facts, &mut placement);
+            chunk::plan(mode, window, &lane, &state, &facts, &mut placement, &mut Memo::default());
         if let Some(poison) = planned.commit.quarantined.first() {
             return Err(StoreError::Rejected(poison.poison.detail.clone()));
         }

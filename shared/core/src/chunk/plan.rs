@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::tally::LaneTally;
 use super::{
     ACTIONS_MAX, BYTES_MAX, CellMove, Chunk, Commit, Content, Control, Delivery, Facts, LaneAdvance, Poison,
     Quarantined, RowWrite, Tally,
 };
 use crate::change::{Change, RowIdentity, RowKey, TableEvent, Told};
-use crate::counting::{self, Cells, Contributions};
+use crate::counting::{self, Cells, Contributions, Unavailable};
 use crate::evidence;
 use crate::group::Cell;
 use crate::lane::{LaneId, LaneState};
 use crate::ledger::{self, LedgerRow, Transition};
 use crate::logic::{LogicId, TableLogic};
+use crate::memo::Memo;
 use crate::placement::Placement;
 
 /// How counts are kept exact.
@@ -32,7 +34,7 @@ pub enum Mode<'a> {
 
 /// Plans a chunk: as many of the deliveries as fit one transaction, at least one.
 ///
-/// `placement` only gives hints, so it needs no undoing when the commit fails.
+/// `placement` and `memo` only give hints, so they need no undoing when the commit fails.
 #[must_use]
 pub fn plan(
     mode: Mode<'_>,
@@ -41,11 +43,13 @@ pub fn plan(
     state: &LaneState,
     facts: &Facts<'_>,
     placement: &mut Placement,
+    memo: &mut Memo,
 ) -> Chunk {
+    memo.refresh(facts.catalog);
     let mut taken = deliveries.len();
     loop {
         let window = deliveries.get(..taken).unwrap_or(deliveries);
-        let mut chunk = plan_window(mode, window, lane, state, facts, placement);
+        let mut chunk = plan_window(mode, window, lane, state, facts, placement, memo);
         let actions = chunk.commit.actions();
         if actions <= ACTIONS_MAX && chunk.bytes <= BYTES_MAX {
             return chunk;
@@ -80,12 +84,15 @@ fn plan_window(
     state: &LaneState,
     facts: &Facts<'_>,
     placement: &mut Placement,
+    memo: &mut Memo,
 ) -> Chunk {
     let mut draft = Draft {
         lane,
         facts,
         mode,
         placement,
+        memo,
+        lane_tally: LaneTally::default(),
         rows: BTreeMap::new(),
         sum: Contributions::new(),
         evidence: Contributions::new(),
@@ -94,14 +101,16 @@ fn plan_window(
         bytes: 0,
     };
     let mut to = state.clone();
+    let mut last = state.sequence.as_ref();
     for delivery in window {
-        if to.sequence.as_ref().is_none_or(|taken| delivery.sequence > *taken) {
+        if last.is_none_or(|taken| delivery.sequence > *taken) {
             draft.take(delivery);
-            to.sequence = Some(delivery.sequence.clone());
+            last = Some(&delivery.sequence);
             to.records += 1;
             to.at = to.at.max(delivery.arrived_at);
         }
     }
+    to.sequence = last.cloned();
     if to != *state {
         draft.commit.advance = Some(LaneAdvance { from: state.clone(), to });
     }
@@ -114,6 +123,9 @@ struct Draft<'a> {
     facts: &'a Facts<'a>,
     mode: Mode<'a>,
     placement: &'a mut Placement,
+    memo: &'a mut Memo,
+    /// What lane mode counts.
+    lane_tally: LaneTally,
     /// Rows as this chunk leaves them.
     rows: BTreeMap<RowKey, LedgerRow>,
     /// Net movement of every cell.
@@ -192,32 +204,38 @@ impl Draft<'_> {
         let mut moved = Contributions::new();
         for change in changes {
             let became = if self.facts.catalog.of_table(&change.row.table).is_empty() {
-                Outcome::NotCounted
+                Ok(Outcome::NotCounted)
             } else if self.facts.is_below_floor(change) {
-                Outcome::Late
+                Ok(Outcome::Late)
             } else {
                 match self.mode {
-                    Mode::Lane => self.lane_change(change, &mut moved)?,
-                    Mode::Ledger { loaded } => self.ledger_change(change, loaded, &mut staged, &mut moved)?,
+                    Mode::Lane => self.lane_change(change),
+                    Mode::Ledger { loaded } => self.ledger_change(change, loaded, &mut staged, &mut moved),
                 }
             };
-            outcome = outcome.max(became);
+            match became {
+                Ok(became) => outcome = outcome.max(became),
+                Err(poison) => {
+                    self.lane_tally.drop_staged();
+                    return Err(poison);
+                }
+            }
         }
         self.rows.extend(staged);
+        self.lane_tally.take_staged(self.memo, self.placement);
         counting::add(&mut self.sum, &moved, 1);
         Ok(outcome)
     }
 
-    fn lane_change(&mut self, change: &Change, moved: &mut Contributions) -> Result<Outcome, Poison> {
-        let Some(logic) = self.facts.catalog.table(&change.row.table) else { return Ok(Outcome::NotCounted) };
+    fn lane_change(&mut self, change: &Change) -> Result<Outcome, Poison> {
+        let table = self.facts.catalog.ledger_name(&change.row.table);
+        let Some(logic) = self.facts.catalog.table(table) else { return Ok(Outcome::NotCounted) };
         for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
-            let targets = counting::targets(&logic.live, image.as_ref(), Some(&change.version));
-            let mut targets = targets.map_err(|_| unavailable(change))?;
-            cap(&mut targets.cells, None, logic, self.placement);
-            if sign > 0 {
-                evidence::tally(logic, &targets, self.placement, &mut self.evidence);
+            if let Some(image) = image {
+                let memo = self.memo.of(table, logic);
+                let judged = self.lane_tally.stage((table, memo), image, &change.version, sign);
+                judged.map_err(|Unavailable| unavailable(change))?;
             }
-            counting::add(moved, &counting::stored(&logic.live, &targets.cells), sign);
         }
         Ok(Outcome::Applied)
     }
@@ -251,7 +269,8 @@ impl Draft<'_> {
                 (row, Some(targets), Outcome::Applied)
             }
             RowIdentity::Key(_) => {
-                match ledger::apply(before, change, logic, self.facts.tombstone_expires_at) {
+                let memo = self.memo.of(&key.table, logic);
+                match ledger::apply(before, change, logic, memo, self.facts.tombstone_expires_at) {
                     Err(_) => return Err(unavailable(change)),
                     Ok(Transition::Duplicate) => return Ok(Outcome::Duplicate),
                     Ok(Transition::Late) => return Ok(Outcome::Late),
@@ -268,7 +287,7 @@ impl Draft<'_> {
         }
         if let Some(mut targets) = targets {
             cap(&mut targets.cells, Some(previous), logic, self.placement);
-            evidence::tally(logic, &targets, self.placement, &mut self.evidence);
+            evidence::tally(logic, &targets, 1, self.placement, &mut self.evidence);
             row.contributions = counting::stored(&logic.live, &targets.cells);
         }
         for version in logic.live.iter().chain(&logic.draining) {
@@ -297,6 +316,7 @@ impl Draft<'_> {
                 });
             }
         }
+        self.lane_tally.finish(self.memo, self.placement, &mut self.sum, &mut self.evidence);
         // Evidence that nets to nothing cannot be: tallies only grow.
         counting::add(&mut self.sum, &self.evidence, 1);
         self.commit.moves = moves(self.sum, self.placement);
@@ -325,7 +345,7 @@ pub fn moves(sum: Contributions, placement: &mut Placement) -> Vec<CellMove> {
 
 /// Moves groups beyond their definitions' caps into the overflow cell, unless the row is counted in
 /// that group already, or the version it is derived from counts it there.
-fn cap(
+pub(super) fn cap(
     targets: &mut Contributions,
     previous: Option<&Contributions>,
     logic: &TableLogic,

@@ -1,0 +1,327 @@
+//! The memo: rows that no definition can tell apart are judged once.
+//!
+//! [`counting::targets`] is the only interpreter of counting logic, and what it makes of an image
+//! depends on nothing but the values at the paths that definitions read. Of a value that is only
+//! compared with constants it depends on even less: where it lies among those constants. So each
+//! path's value is brought to its *class* once a row ([`slot`]), and what the interpreter said of a
+//! combination of classes is said again of the next row that has it.
+//!
+//! Definitions whose condition is a conjunction of parts that read one path each are kept by
+//! column: the class of a value holds one bit for each of them, and their truth for a row is the
+//! bitwise AND over the columns, so a hundred conditions cost a hundred bits. Those of them with
+//! the same grouping share the group. Every other definition, and every row that is more than
+//! counted or not (an attribute is missing, a value was not sent), goes by its whole combination.
+//!
+//! Basis of the bits: O'Neil, Quass, *Improved query performance with variant indexes*, SIGMOD
+//! 1997, doi 10.1145/253260.253268.
+
+mod cube;
+mod slot;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::change::TableName;
+use crate::counting::{self, Cells, Targets, Unavailable};
+use crate::group::Cell;
+use crate::logic::{Catalog, LogicVersion, TableLogic};
+use crate::order::OrderVersion;
+use crate::value::Item;
+use cube::{Cube, Plain};
+use slot::Slots;
+
+/// Most combinations, values and groups that a table's memo keeps from one chunk to the next: with
+/// about half a kilobyte each they stay within 8 MiB. One chunk may add as many as it has images.
+pub const KEPT_MAX: usize = 16_384;
+
+/// Hashes short keys in one go. The fixed seed makes a flood of colliding keys possible for who
+/// chooses them; [`KEPT_MAX`] bounds what it costs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ShortHasher(u64);
+
+impl Hasher for ShortHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A map by short keys.
+pub(crate) type ShortMap<K, V> = HashMap<K, V, BuildHasherDefault<ShortHasher>>;
+
+/// What was judged, for every table of a catalog.
+#[derive(Debug, Default)]
+pub struct Memo {
+    revision: Option<u64>,
+    tables: BTreeMap<TableName, TableMemo>,
+}
+
+impl Memo {
+    /// Forgets what was judged by another catalog, and what has grown beyond [`KEPT_MAX`]; done
+    /// between chunks, because numbers of combinations are used within one.
+    pub fn refresh(&mut self, catalog: &Catalog) {
+        if self.revision != Some(catalog.revision) {
+            self.tables.clear();
+            self.revision = Some(catalog.revision);
+        }
+        self.tables.retain(|_, table| table.kept() <= KEPT_MAX);
+    }
+
+    /// The memo of a table, by the name its ledger rows are kept under.
+    pub fn of(&mut self, table: &TableName, logic: &TableLogic) -> &mut TableMemo {
+        self.tables.entry(table.clone()).or_insert_with(|| TableMemo::new(logic))
+    }
+
+    /// The memo of a table, where it has one.
+    #[must_use]
+    pub fn get(&self, table: &TableName) -> Option<&TableMemo> {
+        self.tables.get(table)
+    }
+}
+
+/// One thing that an image counts for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hit {
+    /// A definition that is kept by column counts it in a group.
+    Plain {
+        /// Which definition.
+        plain: usize,
+        /// Which of its groups.
+        group: usize,
+        /// Where its distinct value falls; [`NO_REGISTER`] where it has none.
+        register: u32,
+    },
+    /// What a whole combination counts for, by its number.
+    Whole(usize),
+}
+
+/// No distinct value.
+pub const NO_REGISTER: u32 = u32::MAX;
+
+/// What was judged of one table.
+#[derive(Debug, Default)]
+pub struct TableMemo {
+    slots: Slots,
+    plain: Vec<Plain>,
+    cubes: Vec<Cube>,
+    families: Vec<Family>,
+    /// The families that always go by the whole combination.
+    whole_only: Vec<usize>,
+    wholes: Vec<Whole>,
+    /// Of the row at hand.
+    classes: Vec<u32>,
+    truths: Vec<u64>,
+    odds: Vec<u64>,
+}
+
+/// All live versions of one definition, and the combinations they have met.
+#[derive(Debug)]
+struct Family {
+    logic: Arc<TableLogic>,
+    slots: Vec<usize>,
+    untils: Vec<OrderVersion>,
+    known: ShortMap<Box<[u32]>, usize>,
+}
+
+/// What one combination counts for.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The definition's versions.
+    pub logic: Arc<TableLogic>,
+    /// What it counts for.
+    pub judged: Result<Targets, Unavailable>,
+}
+
+/// A definition's place among those of its grouping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    /// Which grouping.
+    pub(crate) cube: usize,
+    /// Which of its definitions.
+    pub(crate) number: usize,
+    /// How many there are.
+    pub(crate) of: usize,
+}
+
+/// The logic of one definition.
+fn family(logic: &TableLogic, versions: &[&Arc<LogicVersion>]) -> TableLogic {
+    let of = |one: &&Arc<LogicVersion>| versions.iter().any(|live| live.id.definition == one.id.definition);
+    TableLogic {
+        live: versions.iter().map(|version| Arc::clone(version)).collect(),
+        draining: logic.draining.iter().filter(of).cloned().collect(),
+        adopted: None,
+    }
+}
+
+impl TableMemo {
+    /// A memo that knows nothing yet.
+    #[must_use]
+    pub fn new(logic: &TableLogic) -> Self {
+        let mut memo = Self::default();
+        let mut definitions: BTreeMap<_, Vec<&Arc<LogicVersion>>> = BTreeMap::new();
+        for version in &logic.live {
+            definitions.entry(&version.id.definition).or_default().push(version);
+        }
+        for versions in definitions.values() {
+            memo.add(family(logic, versions));
+        }
+        memo.slots.seal(&memo.plain);
+        let words = memo.plain.len().div_ceil(64);
+        (memo.truths, memo.odds) = (vec![0; words], vec![0; words]);
+        memo
+    }
+
+    fn add(&mut self, logic: TableLogic) {
+        let number = self.families.len();
+        match Plain::of(&logic, number, &mut self.slots) {
+            Some(plain) => {
+                let cube = self.cubes.iter().position(|cube| cube.takes(&plain)).unwrap_or(self.cubes.len());
+                if cube == self.cubes.len() {
+                    self.cubes.push(Cube::of(&plain));
+                }
+                if let Some(members) = self.cubes.get_mut(cube).map(|cube| cube.join(self.plain.len())) {
+                    self.plain.push(plain.placed(cube, members - 1));
+                }
+            }
+            None => self.whole_only.push(number),
+        }
+        let slots = slot::read_by(&logic, &mut self.slots);
+        let steps = logic.live.iter().flat_map(|version| &version.migration);
+        let untils = steps.filter_map(|step| step.until.clone()).collect();
+        self.families.push(Family { logic: Arc::new(logic), slots, untils, known: ShortMap::default() });
+    }
+
+    /// How much is kept.
+    fn kept(&self) -> usize {
+        self.wholes.len() + self.slots.kept() + self.cubes.iter().map(Cube::groups).sum::<usize>()
+    }
+
+    /// What an image counts for; `hits` is emptied first.
+    ///
+    /// # Errors
+    /// [`Unavailable`] as for [`counting::targets`].
+    pub fn judge(
+        &mut self,
+        image: &Item,
+        at: Option<&OrderVersion>,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Unavailable> {
+        hits.clear();
+        self.slots.classify(image, &mut self.classes);
+        self.truths.fill(u64::MAX);
+        self.odds.fill(0);
+        self.slots.judge(image, &self.classes, &self.plain, &mut self.truths, &mut self.odds);
+        for cube in &mut self.cubes {
+            cube.hits(image, &self.classes, (&self.truths, &self.odds), hits)?;
+        }
+        for word in 0..self.odds.len() {
+            let mut bits = self.odds.get(word).copied().unwrap_or_default();
+            while bits != 0 {
+                let plain = self.plain.get(word * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+                if let Some(family) = plain.map(|plain| plain.family) {
+                    self.hit_whole(family, image, at, hits)?;
+                }
+            }
+        }
+        for one in 0..self.whole_only.len() {
+            if let Some(family) = self.whole_only.get(one).copied() {
+                self.hit_whole(family, image, at, hits)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hit_whole(
+        &mut self,
+        family: usize,
+        image: &Item,
+        at: Option<&OrderVersion>,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Unavailable> {
+        let whole = self.whole(family, image, at);
+        if self.wholes.get(whole).is_none_or(|whole| whole.judged.is_err()) {
+            return Err(Unavailable);
+        }
+        hits.push(Hit::Whole(whole));
+        Ok(())
+    }
+
+    fn whole(&mut self, family: usize, image: &Item, at: Option<&OrderVersion>) -> usize {
+        let number = self.wholes.len();
+        let Some(family) = self.families.get_mut(family) else { return number };
+        let classes = family.slots.iter().filter_map(|slot| self.classes.get(*slot).copied());
+        let before = |until: &OrderVersion| u32::from(at.is_none_or(|at| at < until));
+        let key: Vec<u32> = classes.chain(family.untils.iter().map(before)).collect();
+        if let Some(known) = family.known.get(key.as_slice()) {
+            return *known;
+        }
+        let judged = counting::targets(&family.logic.live, Some(image), at);
+        self.wholes.push(Whole { logic: Arc::clone(&family.logic), judged });
+        family.known.insert(key.into(), number);
+        number
+    }
+
+    /// What a combination counts for.
+    #[must_use]
+    pub fn whole_of(&self, number: usize) -> Option<&Whole> {
+        self.wholes.get(number)
+    }
+
+    /// The version and the cell of a hit by column.
+    #[must_use]
+    pub fn plain_of(&self, plain: usize, group: usize) -> Option<(&Arc<LogicVersion>, &Cell)> {
+        let plain = self.plain.get(plain)?;
+        Some((&plain.version, self.cubes.get(plain.cube)?.cell(group)?))
+    }
+
+    /// Which of its cube's definitions one is, and of how many.
+    pub(crate) fn member_of(&self, plain: usize) -> Option<Member> {
+        let plain = self.plain.get(plain)?;
+        Some(Member { cube: plain.cube, number: plain.member, of: self.cubes.get(plain.cube)?.members() })
+    }
+
+    /// What an image counts for under every live version of the table: what
+    /// [`counting::targets`] says of it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] as for [`counting::targets`].
+    pub fn targets(&mut self, image: &Item, at: Option<&OrderVersion>) -> Result<Targets, Unavailable> {
+        let mut hits = Vec::new();
+        self.judge(image, at, &mut hits)?;
+        let mut targets = Targets::default();
+        for hit in hits {
+            match hit {
+                Hit::Plain { plain, group, register } => {
+                    if let Some((version, cell)) = self.plain_of(plain, group) {
+                        let mut cells = Cells::from([(cell.clone(), 1)]);
+                        if let Some(register) = slot::register_of(register, cell) {
+                            cells.insert(register, 1);
+                        }
+                        targets.cells.insert(version.id.clone(), cells);
+                    }
+                }
+                Hit::Whole(number) => {
+                    if let Some(Ok(whole)) = self.whole_of(number).map(|whole| &whole.judged) {
+                        let cells = whole.cells.iter().map(|(id, cells)| (id.clone(), cells.clone()));
+                        targets.cells.extend(cells);
+                        targets.failed.extend(whole.failed.iter().cloned());
+                        targets.earlier.extend(whole.earlier.iter().cloned());
+                    }
+                }
+            }
+        }
+        Ok(targets)
+    }
+}
+
+pub use slot::register_of;
+
+#[cfg(test)]
+mod tests;

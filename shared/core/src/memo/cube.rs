@@ -1,0 +1,186 @@
+//! Owns the definitions that are kept by column, and the groups that those of one grouping share.
+
+use std::sync::Arc;
+
+use super::slot::{Kind, Slots, UNAVAILABLE, register_class};
+use super::{Hit, NO_REGISTER, ShortMap};
+use crate::counting::Unavailable;
+use crate::group::{Cell, Grouped, group_of};
+use crate::logic::{Base, LogicVersion, TableLogic};
+use crate::path::Path;
+use crate::predicate::Predicate;
+use crate::value::Item;
+
+/// A definition of one live version, counted from nothing, whose condition is a conjunction of parts
+/// that read one path each.
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub(super) version: Arc<LogicVersion>,
+    /// Its family, which judges what is more than counted or not.
+    pub(super) family: usize,
+    /// Its place among the definitions of its grouping.
+    pub(super) cube: usize,
+    pub(super) member: usize,
+    /// The parts of the condition, each with the slot that tells whether it holds.
+    parts: Vec<(usize, Predicate)>,
+    group: Vec<usize>,
+    register: Option<usize>,
+}
+
+impl Plain {
+    /// The definition by column, where it can be kept so.
+    pub(super) fn of(logic: &TableLogic, family: usize, slots: &mut Slots) -> Option<Self> {
+        let ([version], true) = (logic.live.as_slice(), logic.draining.is_empty()) else { return None };
+        let definition = &version.definition;
+        let is_plain =
+            version.base == Base::Own && version.migration.is_empty() && definition.headroom.is_empty();
+        if !is_plain {
+            return None;
+        }
+        let mut conjuncts = Vec::new();
+        definition.filter.iter().for_each(|filter| flatten(filter, &mut conjuncts));
+        let parts = conjuncts.into_iter().map(|part| Some((slots.slot_of_part(part)?, part.clone())));
+        let parts = parts.collect::<Option<Vec<_>>>()?;
+        Some(Self {
+            version: Arc::clone(version),
+            family,
+            cube: 0,
+            member: 0,
+            parts,
+            group: definition.group_by.iter().map(|path| slots.slot(path, Kind::Value)).collect(),
+            register: definition.distinct.as_ref().map(|path| slots.slot(path, Kind::Register)),
+        })
+    }
+
+    /// The definition with its place among those of its grouping.
+    pub(super) fn placed(self, cube: usize, member: usize) -> Self {
+        Self { cube, member, ..self }
+    }
+
+    /// Whether a part's truth is told by a slot.
+    pub(super) fn tests(&self, slot: usize) -> bool {
+        self.parts.iter().any(|(of, _)| *of == slot)
+    }
+
+    /// The parts whose truth a slot tells.
+    pub(super) fn parts(&self, slot: usize) -> impl Iterator<Item = &Predicate> {
+        self.parts.iter().filter(move |(of, _)| *of == slot).map(|(_, part)| part)
+    }
+}
+
+fn flatten<'p>(predicate: &'p Predicate, parts: &mut Vec<&'p Predicate>) {
+    match predicate {
+        Predicate::And(all) => all.iter().for_each(|part| flatten(part, parts)),
+        part => parts.push(part),
+    }
+}
+
+/// Definitions with one grouping and one distinct attribute.
+#[derive(Debug)]
+pub(super) struct Cube {
+    group_by: Vec<Path>,
+    group: Vec<usize>,
+    register: Option<usize>,
+    /// One bit for each definition by column: whether it belongs here.
+    mask: Vec<u64>,
+    members: usize,
+    known: ShortMap<Box<[u32]>, usize>,
+    cells: Vec<Cell>,
+    key: Vec<u32>,
+}
+
+impl Cube {
+    /// A cube for definitions like this one.
+    pub(super) fn of(plain: &Plain) -> Self {
+        Self {
+            group_by: plain.version.definition.group_by.clone(),
+            group: plain.group.clone(),
+            register: plain.register,
+            mask: Vec::new(),
+            members: 0,
+            known: ShortMap::default(),
+            cells: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
+    /// Whether a definition belongs here.
+    pub(super) fn takes(&self, plain: &Plain) -> bool {
+        self.group == plain.group && self.register == plain.register
+    }
+
+    /// Adds a definition by its number; returns how many there are.
+    pub(super) fn join(&mut self, plain: usize) -> usize {
+        if self.mask.len() <= plain / 64 {
+            self.mask.resize(plain / 64 + 1, 0);
+        }
+        if let Some(word) = self.mask.get_mut(plain / 64) {
+            *word |= 1 << (plain % 64);
+        }
+        self.members += 1;
+        self.members
+    }
+
+    /// How many definitions there are.
+    pub(super) fn members(&self) -> usize {
+        self.members
+    }
+
+    /// The cell of a group.
+    pub(super) fn cell(&self, group: usize) -> Option<&Cell> {
+        self.cells.get(group)
+    }
+
+    /// How many groups there are.
+    pub(super) fn groups(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// What the members count an image for.
+    pub(super) fn hits(
+        &mut self,
+        image: &Item,
+        classes: &[u32],
+        (truths, odds): (&[u64], &[u64]),
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Unavailable> {
+        let mut place = None;
+        for word in 0..self.mask.len() {
+            let of = |words: &[u64]| words.get(word).copied().unwrap_or_default();
+            let mut bits = of(&self.mask) & of(truths) & !of(odds);
+            while bits != 0 {
+                let plain = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let (group, register) = match place {
+                    Some(place) => place,
+                    None => *place.insert(self.place(image, classes)?),
+                };
+                hits.push(Hit::Plain { plain, group, register });
+            }
+        }
+        Ok(())
+    }
+
+    /// The group of an image, and where its distinct value falls.
+    fn place(&mut self, image: &Item, classes: &[u32]) -> Result<(usize, u32), Unavailable> {
+        let class = |slot: &usize| classes.get(*slot).copied();
+        self.key.clear();
+        self.key.extend(self.group.iter().filter_map(class));
+        let register = self.register.as_ref().and_then(class);
+        if self.key.contains(&UNAVAILABLE) || register == Some(UNAVAILABLE) {
+            return Err(Unavailable);
+        }
+        let register = register.map_or(NO_REGISTER, register_class);
+        if let Some(group) = self.known.get(self.key.as_slice()) {
+            return Ok((*group, register));
+        }
+        let cell = match group_of(&self.group_by, image) {
+            Grouped::Key(key) => Cell::Group(key),
+            Grouped::Overlong => Cell::Overflow,
+            Grouped::Unavailable => return Err(Unavailable),
+        };
+        self.cells.push(cell);
+        self.known.insert(self.key.as_slice().into(), self.cells.len() - 1);
+        Ok((self.cells.len() - 1, register))
+    }
+}
