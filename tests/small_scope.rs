@@ -93,6 +93,7 @@ fn scope(conditional: bool, guarded: bool) -> Scope {
         after: after.map(image),
         version: OrderVersion::binlog(0, 1, position, 0, LogRank::Change),
         at: 0,
+        whole: None,
     };
     let definition = CountDefinition {
         name: DefinitionName::parse("by_status").unwrap(),

@@ -10,4 +10,11 @@ pub mod contract;
 )]
 pub mod histories;
 pub mod listening;
+pub mod runtime_api;
 pub mod simulation;
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what is made up here cannot be out of bounds"
+)]
+pub mod workload;

@@ -1,16 +1,14 @@
 //! The impact analyzer: a batch of schema change events in, adjustment plans and candidate logic
 //! versions out. Wiring only; [`evercount_aws::analyzer`] is what it does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use evercount_aws::alerts::AwsAlerts;
 use evercount_aws::analyzer::Analyzer;
 use evercount_aws::clients;
 use evercount_aws::config::AdjustingConfig;
 use evercount_aws::dynamo::{DynamoSource, DynamoStore};
 use evercount_aws::metrics::Metrics;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use serde_json::value::RawValue;
+use evercount_runtime::{Invocation, now};
+use lambda_runtime::{Error, tracing};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -23,15 +21,8 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(&clients.dynamodb, config.tables);
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let analyzer = Analyzer::new(store, source, alerts, config.options, now).with_metrics(metrics);
-    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        let deadline = i64::try_from(event.context.deadline.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        analyzer.handle_payload(event.payload.get(), deadline).await.map_err(Error::from)
-    }))
+    evercount_runtime::run(async |invocation: Invocation| {
+        analyzer.handle_payload(&invocation.body, invocation.deadline).await.map_err(Error::from)
+    })
     .await
-}
-
-/// Microseconds since the epoch.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

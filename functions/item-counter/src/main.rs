@@ -1,15 +1,18 @@
 //! The item counter: a batch of one shard's CDC records in, counts committed, the first record
 //! that is not in the counts out. Wiring only; [`evercount_aws::counter`] is what it does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use evercount_aws::clients;
 use evercount_aws::config::Config;
 use evercount_aws::counter::Counter;
 use evercount_aws::dynamo::DynamoStore;
 use evercount_aws::metrics::Metrics;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use serde_json::value::RawValue;
+use evercount_runtime::{Invocation, now};
+use lambda_runtime::{Error, tracing};
+use mimalloc::MiMalloc;
+
+/// A batch makes and drops some ten values for each of its records, thousands of which live at once.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,15 +22,8 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(&clients::from_env().await.dynamodb, config.tables);
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let counter = Counter::new(store, config.options, now).with_metrics(metrics);
-    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        let deadline = i64::try_from(event.context.deadline.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        counter.handle_payload(event.payload.get(), deadline).await.map_err(Error::from)
-    }))
+    evercount_runtime::run(async |invocation: Invocation| {
+        counter.handle_payload(&invocation.body, invocation.deadline).await.map_err(Error::from)
+    })
     .await
-}
-
-/// Microseconds since the epoch.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,16 +1,14 @@
 //! The schema listener: a batch of one shard's CDC records in, observed schemas registered,
 //! schema change events out. Wiring only; [`evercount_aws::listener`] is what it does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use evercount_aws::clients;
 use evercount_aws::config::ListenerConfig;
 use evercount_aws::dynamo::DynamoStore;
 use evercount_aws::listener::SchemaListener;
 use evercount_aws::metrics::Metrics;
 use evercount_aws::schema_events::AwsSchemaEvents;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use serde_json::value::RawValue;
+use evercount_runtime::{Invocation, now};
+use lambda_runtime::{Error, tracing};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -25,15 +23,8 @@ async fn main() -> Result<(), Error> {
     }
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let listener = SchemaListener::new(store, events, config.options, now).with_metrics(metrics);
-    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        let deadline = i64::try_from(event.context.deadline.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        listener.handle_payload(event.payload.get(), deadline).await.map_err(Error::from)
-    }))
+    evercount_runtime::run(async |invocation: Invocation| {
+        listener.handle_payload(&invocation.body, invocation.deadline).await.map_err(Error::from)
+    })
     .await
-}
-
-/// Microseconds since the epoch.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,16 +1,14 @@
 //! The shadow validator: on a schedule, verdicts on new versions, and what follows from them.
 //! Wiring only; [`evercount_aws::validator`] is what it does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use evercount_aws::alerts::AwsAlerts;
 use evercount_aws::clients;
 use evercount_aws::config::AdjustingConfig;
 use evercount_aws::dynamo::{DynamoSource, DynamoStore};
 use evercount_aws::metrics::Metrics;
 use evercount_aws::validator::Validator;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use serde_json::value::RawValue;
+use evercount_runtime::{Invocation, now};
+use lambda_runtime::{Error, tracing};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -24,15 +22,8 @@ async fn main() -> Result<(), Error> {
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let validator = Validator::new(store, source, alerts, config.options, now).with_metrics(metrics);
     // Whatever invoked it: a schedule, a rule, a person.
-    run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        let deadline = i64::try_from(event.context.deadline.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        validator.handle(deadline).await.map(drop).map_err(Error::from)
-    }))
+    evercount_runtime::run(async |invocation: Invocation| {
+        validator.handle(invocation.deadline).await.map(drop).map_err(Error::from)
+    })
     .await
-}
-
-/// Microseconds since the epoch.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

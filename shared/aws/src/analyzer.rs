@@ -23,8 +23,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::counter::stop_at;
-use crate::kinesis::{EventError, ShardBatch, lane_and_records, read_event, response};
+use crate::kinesis::{lane_and_records, response};
 use crate::metrics::Metrics;
+use evercount_pipeline::kinesis::{EventError, ShardBatch, read_event};
 
 /// What became of a batch of schema change events.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -115,7 +116,7 @@ impl<S: Store + RegistryStore + Send, T: SourceTable, A: Alerts> Analyzer<S, T, 
     /// As [`Analyzer::handle`].
     pub async fn handle_payload(
         &self,
-        payload: &str,
+        payload: &[u8],
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
         Ok(self.analyze(read_event(payload)?, deadline).await)
@@ -340,7 +341,7 @@ mod tests {
     }
 
     async fn failures(analyzer: &TestAnalyzer, records: &[&str], time: Micros) -> Vec<String> {
-        let answer = analyzer.handle_payload(&payload(records), clock() + time).await.unwrap();
+        let answer = analyzer.handle_payload(payload(records).as_bytes(), clock() + time).await.unwrap();
         answer.batch_item_failures.into_iter().filter_map(|one| one.item_identifier).collect()
     }
 

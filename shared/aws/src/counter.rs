@@ -12,9 +12,10 @@ use evercount_core::order::Micros;
 use evercount_pipeline::count::{self, BatchReport, CountOptions, Stop, StreamRecord, Warm};
 use evercount_pipeline::ports::Store;
 
-use crate::kinesis::{EventError, ShardBatch, lane_and_records, read_event, response};
+use crate::kinesis::{lane_and_records, response};
 use crate::metrics::Metrics;
 use crate::shelf::Shelf;
+use evercount_pipeline::kinesis::{EventError, ShardBatch, read_event};
 
 /// The share of the remaining time that is kept in hand, as a divisor: a fifth. A chunk begun
 /// within the rest has that long to end and to be reported.
@@ -96,7 +97,7 @@ impl<S: Store + Send> Counter<S> {
     /// As [`Counter::handle`].
     pub async fn handle_payload(
         &self,
-        payload: &str,
+        payload: &[u8],
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
         Ok(self.count(read_event(payload)?, deadline).await)
@@ -241,7 +242,7 @@ mod tests {
             sum.fetch_add(report.tally.applied, Ordering::Relaxed);
         });
         let counter = counter.with_report(hook);
-        let answer = counter.handle_payload(&payload(1, 5), clock() + 1_000_000_000).await.unwrap();
+        let answer = counter.handle_payload(payload(1, 5).as_bytes(), clock() + 1_000_000_000).await.unwrap();
         assert!(answer.batch_item_failures.is_empty());
         let event: KinesisEvent = serde_json::from_str(&payload(1, 5)).unwrap();
         assert!(counter.handle(event, clock() + 1_000_000_000).await.unwrap().batch_item_failures.is_empty());
@@ -252,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn without_time_the_first_record_is_handed_back() {
         let (counter, id) = counting().await;
-        let answer = counter.handle_payload(&payload(1, 5), clock() + 2_000_000).await.unwrap();
+        let answer = counter.handle_payload(payload(1, 5).as_bytes(), clock() + 2_000_000).await.unwrap();
         let failures: Vec<_> =
             answer.batch_item_failures.iter().map(|one| one.item_identifier.as_deref()).collect();
         assert_eq!(failures, [Some("1")]);

@@ -14,9 +14,10 @@ use evercount_pipeline::ports::{RegistryStore, TableStore};
 use evercount_pipeline::publish::SchemaEvents;
 
 use crate::counter::stop_at;
-use crate::kinesis::{EventError, ShardBatch, lane_and_records, read_event, response};
+use crate::kinesis::{lane_and_records, response};
 use crate::metrics::Metrics;
 use crate::shelf::Shelf;
+use evercount_pipeline::kinesis::{EventError, ShardBatch, read_event};
 
 /// Told of every batch.
 pub type ListenHook = Arc<dyn Fn(&LaneId, &ListenReport) + Send + Sync>;
@@ -82,7 +83,7 @@ impl<S: RegistryStore + TableStore + Send, E: SchemaEvents> SchemaListener<S, E>
     /// As [`SchemaListener::handle`].
     pub async fn handle_payload(
         &self,
-        payload: &str,
+        payload: &[u8],
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
         Ok(self.listen(read_event(payload)?, deadline).await)

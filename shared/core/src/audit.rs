@@ -83,7 +83,7 @@ pub fn read_version(epoch: u16, read_at: Micros, margin: Micros) -> OrderVersion
 #[must_use]
 pub fn observation(row: RowKey, image: Option<Item>, version: OrderVersion) -> Change {
     let at = version.clock_micros().unwrap_or(0);
-    Change { row, before: image.clone(), after: image, version, at }
+    Change { row, before: image.clone(), after: image, version, at, whole: None }
 }
 
 /// Compares what the ledger holds of a row with the source's image of it, read at `version`.

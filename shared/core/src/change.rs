@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::order::{Floor, Micros, OrderVersion};
 use crate::schema::Schema;
-use crate::value::Item;
+use crate::value::{self, Item};
 
 /// A table as its source names it: `orders` in DynamoDB, `schema.table` in DMS and PostgreSQL,
 /// `database.table` in MySQL.
@@ -75,6 +75,28 @@ pub struct Change {
     pub version: OrderVersion,
     /// When the source made it, microseconds since the epoch.
     pub at: Micros,
+    /// The digests of the whole images, where columns were left out of the images above.
+    pub whole: Option<Digests>,
+}
+
+/// Digests of a change's whole images ([`value::digest`]); 0 stands for no image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Digests {
+    /// Of the row before the change.
+    pub before: u64,
+    /// Of the row after it.
+    pub after: u64,
+}
+
+impl Change {
+    /// The digests of its whole images.
+    #[must_use]
+    pub fn digests(&self) -> Digests {
+        self.whole.unwrap_or_else(|| Digests {
+            before: value::digest(self.before.as_ref()),
+            after: value::digest(self.after.as_ref()),
+        })
+    }
 }
 
 /// What a control record says happened to a table as a whole.

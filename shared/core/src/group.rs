@@ -1,9 +1,9 @@
 //! Groups and cells: where an item is counted.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::path::Path;
-use crate::value::{self, Item, Value};
+use crate::value::{Item, Value, canonical};
 
 /// Longest group key, in bytes of its values, that is counted under its own name; longer ones
 /// are counted in the overflow cell. Attribute names this long still fit a 1 KB write unit
@@ -25,12 +25,12 @@ impl GroupId {
     /// The id of a group: the same in every process and in every build.
     #[must_use]
     pub fn of(key: &GroupKey) -> Self {
-        let mut hasher = Xxh3::new();
+        let mut bytes = Vec::with_capacity(128);
         for (path, value) in &key.0 {
-            value::hash_value(&Value::String(path.to_string()), &mut hasher);
-            value::hash_value(value, &mut hasher);
+            canonical::text(&path.to_string(), &mut bytes);
+            canonical::value(value, &mut bytes);
         }
-        Self(hasher.digest())
+        Self(xxh3_64(&bytes))
     }
 }
 

@@ -8,14 +8,14 @@
 
 use std::borrow::Cow;
 
-use crate::change::Change;
+use crate::change::{Change, Digests};
 use crate::counting::{self, Contributions, Targets, Unavailable};
 use crate::group::{Cell, Outcome};
 use crate::logic::{LogicVersion, Relation, TableLogic};
 use crate::memo::TableMemo;
 use crate::migration::{migrate, migrate_beyond};
 use crate::order::{Basis, CLOCK_SKEW_BOUND, Micros, OrderVersion};
-use crate::value::{Item, Value, digest};
+use crate::value::{Item, Value};
 
 /// Longest value that a ledger row remembers of a referenced column, in bytes. Rows stay small
 /// enough that ninety of them fit a 4 MB transaction; a longer value still counts, but cannot be
@@ -98,12 +98,12 @@ pub enum Transition {
 #[must_use]
 pub fn arrival(row: Option<&LedgerRow>, change: &Change) -> Arrival {
     let Some(row) = row else { return Arrival::Newer };
-    let after = digest(change.after.as_ref());
+    let digests = change.digests();
     match (row.version.clock_micros(), change.version.clock_micros()) {
-        (Some(row_at), Some(change_at)) => by_clock(row, row_at, change, change_at, after),
+        (Some(row_at), Some(change_at)) => by_clock(row, row_at, change_at, digests),
         // The digest only breaks ties between different images at one log position, always the
         // same way; a tombstone (0) loses to an image.
-        _ => match (&change.version, after).cmp(&(&row.version, row.after_digest)) {
+        _ => match (&change.version, digests.after).cmp(&(&row.version, row.after_digest)) {
             std::cmp::Ordering::Greater => Arrival::Newer,
             std::cmp::Ordering::Equal => Arrival::Duplicate,
             std::cmp::Ordering::Less => Arrival::Late,
@@ -111,8 +111,8 @@ pub fn arrival(row: Option<&LedgerRow>, change: &Change) -> Arrival {
     }
 }
 
-fn by_clock(row: &LedgerRow, row_at: Micros, change: &Change, change_at: Micros, after: u64) -> Arrival {
-    let before = digest(change.before.as_ref());
+fn by_clock(row: &LedgerRow, row_at: Micros, change_at: Micros, digests: Digests) -> Arrival {
+    let Digests { before, after } = digests;
     if change_at == row_at && after == row.after_digest && before == row.before_digest {
         return Arrival::Duplicate;
     }
@@ -184,6 +184,7 @@ fn newer(
         Some(image) => memo.targets(image, Some(&change.version))?,
         None => Targets::default(),
     };
+    let digests = change.digests();
     let (remembered, cut) = filled.as_ref().map(|image| remember(logic, image)).unwrap_or_default();
     let row = LedgerRow {
         version: change.version.clone(),
@@ -192,8 +193,8 @@ fn newer(
         contributions: Contributions::new(),
         remembered,
         cut,
-        before_digest: digest(change.before.as_ref()),
-        after_digest: digest(change.after.as_ref()),
+        before_digest: digests.before,
+        after_digest: digests.after,
         ambiguous: None,
         expires_at: change.after.is_none().then_some(tombstone_expires_at),
         revision: next_revision(row.map(|row| row.revision), &change.version),
@@ -437,6 +438,7 @@ pub fn delta_row(change: &Change, logic: &TableLogic) -> Result<(LedgerRow, Targ
     for version in &logic.live {
         targets.cells.entry(version.id.clone()).or_default().insert(Cell::ByDelta, 1);
     }
+    let digests = change.digests();
     let row = LedgerRow {
         version: change.version.clone(),
         at: change.at,
@@ -445,8 +447,8 @@ pub fn delta_row(change: &Change, logic: &TableLogic) -> Result<(LedgerRow, Targ
         remembered: Item::new(),
         // There is no image to judge anew: the row is a difference of two.
         cut: true,
-        before_digest: digest(change.before.as_ref()),
-        after_digest: digest(change.after.as_ref()),
+        before_digest: digests.before,
+        after_digest: digests.after,
         ambiguous: None,
         expires_at: None,
         revision: next_revision(None, &change.version),
@@ -502,6 +504,7 @@ mod tests {
             after: after.map(image),
             at: version.clock_micros().unwrap_or(0),
             version,
+            whole: None,
         }
     }
 

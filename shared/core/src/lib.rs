@@ -27,6 +27,7 @@
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
 //! | [`group`], [`counting`] | what one image adds to a count |
 //! | [`memo`] | what was judged of an image before, so that its like need not be judged again |
+//! | [`projection`] | which columns of an image counting needs |
 //! | [`ledger`] | what a change does to the row that remembers it |
 //! | [`adjustment`] | what a change asks of a count, and why that is enough |
 //! | [`verdict`] | whether a version may take over |
@@ -73,6 +74,7 @@ pub mod group;
 pub mod distinct;
 pub mod counting;
 pub mod memo;
+pub mod projection;
 pub mod ledger;
 pub mod lane;
 pub mod evidence;

@@ -425,6 +425,13 @@ impl Catalog {
         self.by_table.values().flat_map(|logic| &logic.live)
     }
 
+    /// Every name under which records of counted tables come, with the table's counting logic.
+    pub fn names(&self) -> impl Iterator<Item = (&TableName, &TableLogic)> {
+        let later =
+            self.aliases.iter().filter_map(|(later, oldest)| Some((later, self.by_table.get(oldest)?)));
+        self.by_table.iter().chain(later)
+    }
+
     /// The tables that are counted, by the names their ledger rows are kept under.
     pub fn tables(&self) -> impl Iterator<Item = &TableName> {
         self.by_table.keys()

@@ -11,9 +11,9 @@
 //! Everything here is a function of the hash alone: the same values give the same registers in
 //! every process and on every machine, which is what lets sketches be merged and recounted.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::value::{self, Value};
+use crate::value::{Value, canonical};
 
 /// The key of the hash under which distinct counts of live items are kept. Fixed, because an
 /// audit or another lane must find the very register that the first writer did. Whoever knows it
@@ -74,9 +74,9 @@ impl Precision {
 /// alike whatever their spelling; a number and its text do not.
 #[must_use]
 pub fn hash(value: &Value, key: u64) -> u64 {
-    let mut hasher = Xxh3::with_seed(key);
-    value::hash_value(value, &mut hasher);
-    hasher.digest()
+    let mut bytes = Vec::with_capacity(64);
+    canonical::value(value, &mut bytes);
+    xxh3_64_with_seed(&bytes, key)
 }
 
 /// The register and the rank of a hash.

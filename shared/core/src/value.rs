@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xxhash_rust::xxh3::Xxh3;
-
 use crate::decimal::Decimal;
 
 /// One attribute value: the DynamoDB data types, which hold every other source's as well.
@@ -61,62 +59,99 @@ impl Value {
 
 /// A stable 64-bit digest of an image; 0 stands for "no item".
 ///
-/// The bytes hashed are length-prefixed and type-tagged, so that no two different images share
-/// them; the digest itself is xxh3 and guards against accidents, not against adversaries.
+/// It is the xxh3 of the image's canonical bytes, and guards against accidents, not against
+/// adversaries.
 #[must_use]
 pub fn digest(image: Option<&Item>) -> u64 {
     let Some(item) = image else { return 0 };
-    let mut hasher = Xxh3::new();
-    hash_item(item, &mut hasher);
-    hasher.digest().max(1)
+    let mut bytes = Vec::with_capacity(512);
+    canonical::item(item, &mut bytes);
+    canonical::digest(&bytes)
 }
 
-fn hash_bytes(tag: u8, bytes: &[u8], hasher: &mut Xxh3) {
-    hasher.update(&[tag]);
-    hasher.update(&(bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
-}
+/// Canonical bytes: type-tagged and length-prefixed, so that no two different images share them, and
+/// with numbers in their one canonical text, so that equal values have equal bytes however they
+/// were spelled.
+pub mod canonical {
+    use xxhash_rust::xxh3::xxh3_64;
 
-fn hash_item(item: &Item, hasher: &mut Xxh3) {
-    hash_length(b'M', item.len(), hasher);
-    for (name, value) in item {
-        hash_bytes(b'k', name.as_bytes(), hasher);
-        hash_value(value, hasher);
+    use super::{Item, Value};
+
+    fn bytes(tag: u8, content: &[u8], out: &mut Vec<u8>) {
+        length(tag, content.len(), out);
+        out.extend_from_slice(content);
     }
-}
 
-fn hash_length(tag: u8, length: usize, hasher: &mut Xxh3) {
-    hasher.update(&[tag]);
-    hasher.update(&(length as u64).to_le_bytes());
-}
+    fn length(tag: u8, length: usize, out: &mut Vec<u8>) {
+        let mut head = [tag; 9];
+        if let Some(rest) = head.last_chunk_mut::<8>() {
+            *rest = (length as u64).to_le_bytes();
+        }
+        out.extend_from_slice(&head);
+    }
 
-/// Feeds a value's canonical bytes (type-tagged, length-prefixed, numbers in their one canonical
-/// text) to a hasher, so that equal values hash alike however they were spelled.
-pub(crate) fn hash_value(value: &Value, hasher: &mut Xxh3) {
-    match value {
-        Value::Null => hasher.update(b"0"),
-        Value::Bool(flag) => hasher.update(if *flag { b"t" } else { b"f" }),
-        Value::Number(number) => hash_bytes(b'N', number.to_string().as_bytes(), hasher),
-        Value::String(text) => hash_bytes(b'S', text.as_bytes(), hasher),
-        Value::Binary(bytes) => hash_bytes(b'B', bytes, hasher),
-        Value::List(values) => {
-            hash_length(b'L', values.len(), hasher);
-            values.iter().for_each(|value| hash_value(value, hasher));
+    /// The bytes of a text.
+    pub fn text(text: &str, out: &mut Vec<u8>) {
+        bytes(b'S', text.as_bytes(), out);
+    }
+
+    /// The bytes of a number that stands in its canonical text.
+    pub fn number(text: &str, out: &mut Vec<u8>) {
+        bytes(b'N', text.as_bytes(), out);
+    }
+
+    /// What goes before the attributes of an item, which follow in the order of their names.
+    pub fn map(attributes: usize, out: &mut Vec<u8>) {
+        length(b'M', attributes, out);
+    }
+
+    /// What goes before the value of an attribute.
+    pub fn name(name: &str, out: &mut Vec<u8>) {
+        bytes(b'k', name.as_bytes(), out);
+    }
+
+    /// The bytes of an item.
+    pub fn item(item: &Item, out: &mut Vec<u8>) {
+        map(item.len(), out);
+        for (attribute, one) in item {
+            name(attribute, out);
+            value(one, out);
         }
-        Value::Map(item) => hash_item(item, hasher),
-        Value::StringSet(set) => {
-            hash_length(b's', set.len(), hasher);
-            set.iter().for_each(|text| hash_bytes(b'S', text.as_bytes(), hasher));
+    }
+
+    /// The bytes of a value.
+    pub fn value(value: &Value, out: &mut Vec<u8>) {
+        match value {
+            Value::Null => out.push(b'0'),
+            Value::Bool(flag) => out.push(if *flag { b't' } else { b'f' }),
+            Value::Number(decimal) => number(&decimal.to_string(), out),
+            Value::String(content) => text(content, out),
+            Value::Binary(content) => bytes(b'B', content, out),
+            Value::List(values) => {
+                length(b'L', values.len(), out);
+                values.iter().for_each(|one| self::value(one, out));
+            }
+            Value::Map(map) => item(map, out),
+            Value::StringSet(set) => {
+                length(b's', set.len(), out);
+                set.iter().for_each(|content| text(content, out));
+            }
+            Value::NumberSet(set) => {
+                length(b'n', set.len(), out);
+                set.iter().for_each(|decimal| number(&decimal.to_string(), out));
+            }
+            Value::BinarySet(set) => {
+                length(b'b', set.len(), out);
+                set.iter().for_each(|content| bytes(b'B', content, out));
+            }
+            Value::Unavailable => out.push(b'?'),
         }
-        Value::NumberSet(set) => {
-            hash_length(b'n', set.len(), hasher);
-            set.iter().for_each(|number| hash_bytes(b'N', number.to_string().as_bytes(), hasher));
-        }
-        Value::BinarySet(set) => {
-            hash_length(b'b', set.len(), hasher);
-            set.iter().for_each(|bytes| hash_bytes(b'B', bytes, hasher));
-        }
-        Value::Unavailable => hasher.update(b"?"),
+    }
+
+    /// The digest of an image by its bytes: never 0.
+    #[must_use]
+    pub fn digest(bytes: &[u8]) -> u64 {
+        xxh3_64(bytes).max(1)
     }
 }
 

@@ -75,6 +75,7 @@ impl Lane {
             after: after.cloned(),
             version: OrderVersion::binlog(0, 1, self.position, 0, LogRank::Change),
             at: 0,
+            whole: None,
         };
         let delivery = Delivery {
             sequence: SequenceNumber::parse(&self.position.to_string()).unwrap(),

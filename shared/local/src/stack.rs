@@ -10,7 +10,6 @@ use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_aws::analyzer::{AnalyzeHook, Analyzer};
 use evercount_aws::counter::{Counter, ReportHook};
 use evercount_aws::dynamo::{DynamoSource, DynamoStore, TableNames};
-use evercount_aws::kinesis::EventError;
 use evercount_aws::listener::{ListenHook, SchemaListener};
 use evercount_aws::schema_events::AwsSchemaEvents;
 use evercount_aws::setup;
@@ -20,6 +19,7 @@ use evercount_pipeline::adapt::AdaptOptions;
 use evercount_pipeline::alert::Alerts;
 use evercount_pipeline::count::CountOptions;
 use evercount_pipeline::event_source::MappingConfig;
+use evercount_pipeline::kinesis::EventError;
 use evercount_pipeline::listen::ListenOptions;
 use evercount_pipeline::ports::StoreError;
 

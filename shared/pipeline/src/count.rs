@@ -18,7 +18,8 @@ use evercount_core::logic::Catalog;
 use evercount_core::memo::Memo;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::placement::Placement;
-use evercount_wire::cdc::{Decoder, Envelope, Format};
+use evercount_core::projection::Projection;
+use evercount_wire::cdc::{Decoder, Envelope, Format, Scanner};
 
 use crate::empty_table;
 use crate::ports::{Cost, Store, StoreError, TableFacts};
@@ -76,6 +77,8 @@ pub struct Warm {
     facts: Option<(u64, TableFacts)>,
     placement: Placement,
     memo: Memo,
+    /// Made for a catalog of this revision.
+    scanner: Option<(u64, Scanner)>,
 }
 
 /// What became of a batch.
@@ -191,7 +194,7 @@ impl<S: Store> Batch<'_, S> {
         self.warm.facts.as_ref().map(|(_, facts)| facts.floors.clone()).unwrap_or_default()
     }
 
-    fn decode(&self, state: &LaneState) -> Vec<Delivery> {
+    fn decode(&mut self, state: &LaneState) -> Vec<Delivery> {
         let mut decoder = Decoder::new(self.options.format, self.options.epoch);
         let mut known: BTreeMap<TableName, Micros> = BTreeMap::new();
         if let Some((_, facts)) = &self.warm.facts {
@@ -200,13 +203,15 @@ impl<S: Store> Batch<'_, S> {
                 known.insert(table.clone(), *at);
             }
         }
+        let mut scanner = self.scanner();
         let is_new =
             |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
-        self.records
+        let deliveries = self
+            .records
             .iter()
             .filter(is_new)
             .map(|record| {
-                let content = decode_record(&decoder, record);
+                let content = decode_record(&decoder, Some(&mut scanner), record);
                 if let Content::Tables(events, _) = &content {
                     for event in events {
                         let is_newer = known.get(&event.table).is_none_or(|at| event.at >= *at);
@@ -219,7 +224,28 @@ impl<S: Store> Batch<'_, S> {
                 let bytes = record.data.as_ref().map_or_else(String::len, Vec::len);
                 Delivery { sequence: record.sequence.clone(), arrived_at: record.arrived_at, bytes, content }
             })
-            .collect()
+            .collect();
+        self.warm.scanner = self.warm.catalog.as_ref().map(|catalog| (catalog.revision, scanner));
+        deliveries
+    }
+
+    /// What reads records by the million, told which columns the counts of the catalog need.
+    fn scanner(&mut self) -> Scanner {
+        let catalog = self.warm.catalog.clone().unwrap_or_default();
+        if let Some((revision, scanner)) = self.warm.scanner.take()
+            && revision == catalog.revision
+        {
+            return scanner;
+        }
+        let mut scanner = Scanner::default();
+        for (table, logic) in catalog.names() {
+            let projection = match self.options.mode {
+                CountMode::Ledger => Projection::for_ledger(logic),
+                CountMode::Lane => Projection::for_lanes(logic),
+            };
+            scanner.project(table.clone(), projection);
+        }
+        scanner
     }
 
     /// Commits one chunk from the front of the deliveries; returns how many it took.
@@ -470,7 +496,9 @@ impl<S: Store> Batch<'_, S> {
 }
 
 /// Decodes one record as a counter does. A decoder that panics is a bug, but not a reason to block a shard.
-pub fn decode_record(decoder: &Decoder, record: &StreamRecord) -> Content {
+///
+/// A scanner leaves out of the images what it was told not to keep.
+pub fn decode_record(decoder: &Decoder, scanner: Option<&mut Scanner>, record: &StreamRecord) -> Content {
     let poison = |reason: String, detail: String, table| {
         Content::Poison(Poison {
             reason,
@@ -493,7 +521,11 @@ pub fn decode_record(decoder: &Decoder, record: &StreamRecord) -> Content {
     };
     let envelope =
         Envelope { data, partition_key: Some(&record.partition_key), arrival: Some(record.arrived_at) };
-    match catch_unwind(AssertUnwindSafe(|| decoder.decode(&envelope))) {
+    let decode = || match scanner {
+        Some(scanner) => decoder.decode_kept(scanner, &envelope),
+        None => decoder.decode(&envelope),
+    };
+    match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(Record::Changes(changes))) => Content::Changes(changes),
         Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.clone()),
         Ok(Ok(Record::Passed(passed))) => Content::Passed(passed),

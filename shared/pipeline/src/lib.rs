@@ -40,6 +40,7 @@ pub mod event_source;
 pub mod memory;
 pub mod operator;
 pub mod judge;
+pub mod kinesis;
 pub mod listen;
 pub mod maintain;
 pub mod ports;

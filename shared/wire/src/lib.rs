@@ -5,6 +5,8 @@ pub mod json_schema;
 pub mod sql_type;
 pub mod ddl;
 pub mod cdc;
+pub mod kinesis_event;
+mod scan;
 pub mod event;
 pub mod predicate;
 mod toml_file;

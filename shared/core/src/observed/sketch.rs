@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::value::{self, Value};
+use crate::value::{Value, canonical};
 
 /// Hashes kept of one field. A field with fewer distinct values is known whole; of one with more,
 /// shares are known to within about 0.18 (one standard deviation is at most 1/(2√32) = 0.09).
@@ -31,7 +31,11 @@ pub fn value_hash(value: &Value) -> Option<u32> {
     match value {
         Value::String(text) => long(b'S', text.as_bytes()),
         Value::Binary(bytes) => long(b'B', bytes),
-        Value::Bool(_) | Value::Number(_) => value::hash_value(value, &mut hasher),
+        Value::Bool(_) | Value::Number(_) => {
+            let mut bytes = Vec::with_capacity(32);
+            canonical::value(value, &mut bytes);
+            hasher.update(&bytes);
+        }
         _ => return None,
     }
     // The upper half: where a hash falls among others is decided there.

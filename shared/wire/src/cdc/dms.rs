@@ -139,6 +139,7 @@ impl<'a> DataRecord<'a> {
             after,
             version: self.version.clone(),
             at: self.at,
+            whole: None,
         };
         Ok(match old_row {
             // An update that changes the key removes one row and writes another.

@@ -85,7 +85,7 @@ impl Draft<'_> {
         }
         let identity = key_identity(json::canonical_key(&keys))?;
         let version = OrderVersion::clock(epoch, at);
-        Ok(Change { row: RowKey { table, identity }, before: self.old, after, version, at })
+        Ok(Change { row: RowKey { table, identity }, before: self.old, after, version, at, whole: None })
     }
 
     fn at(&self) -> Result<Micros, Undecodable> {

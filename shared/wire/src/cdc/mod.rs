@@ -30,6 +30,7 @@ use crate::event;
 use crate::json::{self, Fault, JsonError};
 use fields::Fields;
 
+pub use crate::scan::record::Scanner;
 pub use producer::producers;
 
 /// Largest record, in bytes, after base64. Kinesis takes 1 MiB unless a stream's owner raises it
@@ -249,6 +250,21 @@ impl Decoder {
         self.shapes.get(table)
     }
 
+    /// As [`Self::decode`], and what comes by the million goes past `scanner` first, which leaves out
+    /// of the images what it was told not to keep.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_kept(&self, scanner: &mut Scanner, envelope: &Envelope<'_>) -> Result<Record, Undecodable> {
+        let is_scanned =
+            matches!(self.format, None | Some(Format::DynamoDb)) && envelope.data.len() <= RECORD_BYTES_MAX;
+        let scanned = std::str::from_utf8(envelope.data).ok().filter(|_| is_scanned);
+        match scanned.and_then(|text| scanner.scan(text, self.epoch)) {
+            Some(change) => Ok(Record::Changes(vec![change])),
+            None => self.decode(envelope),
+        }
+    }
+
     /// Decodes one record.
     ///
     /// # Errors
@@ -333,7 +349,7 @@ pub fn from_base64(text: &str) -> Result<Vec<u8>, Undecodable> {
 }
 
 /// The identity of a row with a key.
-fn key_identity(canonical: String) -> Result<RowIdentity, Undecodable> {
+pub(crate) fn key_identity(canonical: String) -> Result<RowIdentity, Undecodable> {
     if canonical.len() > KEY_BYTES_MAX {
         let detail = format!("a key of {} bytes, more than {KEY_BYTES_MAX}", canonical.len());
         return Err(Undecodable::new(Reason::TooLarge, detail));

@@ -13,7 +13,7 @@ const LATEST: Micros = 4_133_980_800_000_000;
 
 /// The unit of an epoch time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     /// Seconds, with or without a fraction.
     Seconds,
     /// Milliseconds.
@@ -35,11 +35,14 @@ impl Unit {
 /// The microseconds of an epoch time written as a JSON number; digits below a microsecond are
 /// dropped. `None` where it is no number, or lies outside the years 2012 to 2100: the three
 /// units' ranges do not overlap, so a time in the wrong unit never passes.
-pub(super) fn change_time(text: &str, unit: Unit) -> Option<Micros> {
+pub(crate) fn change_time(text: &str, unit: Unit) -> Option<Micros> {
+    let digits = unit.digits_to_micros();
+    if let Ok(whole) = text.parse::<Micros>() {
+        return whole.checked_mul(10_i64.pow(digits as u32)).and_then(plausible);
+    }
     let number: Decimal = text.parse().ok()?;
     let plain = number.to_string();
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
-    let digits = unit.digits_to_micros();
     let micros: Micros = format!("{whole}{fraction:0<digits$.digits$}").parse().ok()?;
     plausible(micros)
 }

@@ -1,11 +1,11 @@
 //! Owns what a watch remembers of single rows: the values of a few rows seen lately, so that a
 //! row that comes back with a new column shows whether it holds a lost column's value.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::observed::value_hash;
 use crate::schema::{FieldPath, Schema};
-use crate::value::{self, Item, Value};
+use crate::value::{Item, Value, canonical};
 
 /// Values remembered by one watch, of all rows.
 pub const RECENT_VALUES_MAX: usize = 2_048;
@@ -24,11 +24,11 @@ pub struct RecentRow {
 
 /// The hash of a row's key; `None` where the key is not known or not in the row.
 pub(super) fn key_of(schema: &Schema, row: &Item) -> Option<u64> {
-    let mut hasher = Xxh3::new();
+    let mut bytes = Vec::with_capacity(64);
     for column in &schema.key {
-        value::hash_value(column_of(row, column)?, &mut hasher);
+        canonical::value(column_of(row, column)?, &mut bytes);
     }
-    (!schema.key.is_empty()).then(|| hasher.digest())
+    (!schema.key.is_empty()).then(|| xxh3_64(&bytes))
 }
 
 /// Takes a row among the recent ones, oldest first; the oldest make room. `columns` are the

@@ -232,7 +232,7 @@ fn changed(
         }
     };
     let row = RowKey { table: table.clone(), identity };
-    Ok(Record::Changes(vec![Change { row, before, after, version: position.version, at }]))
+    Ok(Record::Changes(vec![Change { row, before, after, version: position.version, at, whole: None }]))
 }
 
 /// The canonical text of the row's key: from the message's key, else from the row's learned key

@@ -1,0 +1,92 @@
+//! Owns which records of an invocation's event are of which lane.
+
+use std::borrow::Cow;
+
+use evercount_core::lane::{LaneId, SequenceNumber};
+use evercount_wire::kinesis_event;
+
+use crate::count::StreamRecord;
+
+/// Why an event cannot be counted. Nothing can be told apart in it, so nothing is lost by having it
+/// delivered again.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EventError {
+    /// It is no Kinesis event.
+    #[error(transparent)]
+    Event(#[from] kinesis_event::EventError),
+    /// A record does not say which shard it is from.
+    #[error("a record has the event id `{0}`, which names no shard")]
+    Shard(String),
+    /// A record does not say which stream it is from.
+    #[error("a record has the event source `{0}`, which is no stream")]
+    Stream(String),
+    /// A record has no sequence number.
+    #[error("a record has the sequence number `{0}`, which is none")]
+    Sequence(String),
+}
+
+/// The records of one shard, in the order they came.
+pub type ShardBatch = (LaneId, Vec<StreamRecord>);
+
+/// Reads an invocation's payload. Lambda's events hold one shard's records; anything else that makes
+/// events need not know that.
+///
+/// # Errors
+/// [`EventError`].
+pub fn read_event(payload: &[u8]) -> Result<Vec<ShardBatch>, EventError> {
+    let records = kinesis_event::read(payload)?;
+    let mut batches: Vec<ShardBatch> = Vec::new();
+    // The next record is of the same shard nearly always.
+    let mut last: Option<(Cow<'_, str>, Cow<'_, str>, LaneId)> = None;
+    for record in records {
+        let is_same = |(source, id, _): &(Cow<'_, str>, Cow<'_, str>, LaneId)| {
+            *source == record.source && shard(id) == shard(&record.id)
+        };
+        let lane = match last.take().filter(is_same) {
+            Some((_, _, lane)) => lane,
+            None => lane(&record.source, &record.id)?,
+        };
+        last = Some((record.source, record.id, lane.clone()));
+        let stream_record = StreamRecord {
+            sequence: sequence(&record.sequence)?,
+            partition_key: record.partition_key.to_string(),
+            arrived_at: record.arrived_at,
+            data: record.data,
+        };
+        push(&mut batches, lane, stream_record);
+    }
+    Ok(batches)
+}
+
+fn shard(id: &str) -> &str {
+    id.split_once(':').map_or(id, |(shard, _)| shard)
+}
+
+/// Adds a record to its lane's batch.
+pub fn push(batches: &mut Vec<ShardBatch>, lane: LaneId, record: StreamRecord) {
+    match batches.iter_mut().find(|(known, _)| *known == lane) {
+        Some((_, records)) => records.push(record),
+        None => batches.push((lane, vec![record])),
+    }
+}
+
+/// The lane of a record: `arn:aws:kinesis:eu-central-1:123456789012:stream/orders-cdc` (a fan-out
+/// consumer's goes on with `/consumer/…`) and `shardId-000000000006:49590338…`.
+///
+/// # Errors
+/// [`EventError`] where it names no stream or no shard.
+pub fn lane(source: &str, event_id: &str) -> Result<LaneId, EventError> {
+    let stream = source.split_once(":stream/").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let stream =
+        stream.filter(|name| !name.is_empty()).ok_or_else(|| EventError::Stream(source.to_owned()))?;
+    let shard = event_id.split_once(':').map(|(shard, _)| shard).filter(|shard| !shard.is_empty());
+    Ok(LaneId::of_shard(stream, shard.ok_or_else(|| EventError::Shard(event_id.to_owned()))?))
+}
+
+/// The sequence number that a text is.
+///
+/// # Errors
+/// [`EventError`] where it is none.
+pub fn sequence(text: &str) -> Result<SequenceNumber, EventError> {
+    SequenceNumber::parse(text).ok_or_else(|| EventError::Sequence(text.to_owned()))
+}

@@ -1,0 +1,346 @@
+//! Owns the fast reading of what comes by the million: the event of an invocation, and the records
+//! of Kinesis Data Streams for DynamoDB.
+//!
+//! A scanner reads JSON that looks the way AWS writes it, without a tree, and copies only what is
+//! kept. Whatever is unusual (an escape, a number with an exponent, a name met twice, deep nesting,
+//! anything that is wrong) makes it give up, and the careful reader of the same format starts over:
+//! [`crate::kinesis_event`], [`crate::cdc`]. So a scanner never decides that something is wrong, and
+//! what it does accept must be what the careful reader makes of it; the tests hold one against the
+//! other on valid, mutated and hostile bytes.
+//!
+//! Strings are looked through eight bytes at a time with integer arithmetic that every processor
+//! has; see Mycroft's test for a zero byte in a word, and Lemire, Langdale, *Parsing gigabytes of
+//! JSON per second*, doi 10.1007/s00778-019-00578-5, for why that is where the time goes.
+
+pub(crate) mod event;
+pub(crate) mod record;
+mod value;
+
+/// Deepest nesting that is scanned; deeper is unusual.
+const DEPTH_MAX: usize = 16;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Where a word has a byte that ends a plain stretch of a string: a quote, a backslash, or a control
+/// character. The lowest marked byte is the first.
+#[inline]
+fn ends(word: u64) -> u64 {
+    // With its second bit turned over a quote stands next to the control characters, and nothing
+    // else does.
+    let turned = word ^ (ONES * 0x02);
+    let quotes_and_controls = turned.wrapping_sub(ONES * 0x21) & !turned;
+    let backslash = word ^ (ONES * 0x5c);
+    let backslashes = backslash.wrapping_sub(ONES) & !backslash;
+    (quotes_and_controls | backslashes) & HIGHS
+}
+
+/// From so many bytes on, what a processor has for long stretches pays.
+const LONG: usize = 32;
+
+/// A place in a text. Every method gives `None` where the text is not what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// The byte at hand, white space before it left out.
+    #[inline]
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        let byte = self.byte()?;
+        if byte > b' ' { Some(byte) } else { self.past_space() }
+    }
+
+    #[cold]
+    fn past_space(&mut self) -> Option<u8> {
+        while let byte @ (b' ' | b'\n' | b'\r' | b'\t') = self.byte()? {
+            debug_assert!(byte <= b' ');
+            self.at += 1;
+        }
+        self.byte()
+    }
+
+    /// Takes a byte, white space before it left out.
+    #[inline]
+    pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
+        if self.peek()? != byte {
+            return None;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    /// Takes a byte where it is the one at hand, and tells whether it was.
+    #[inline]
+    pub(crate) fn takes(&mut self, byte: u8) -> Option<bool> {
+        let is = self.peek()? == byte;
+        self.at += usize::from(is);
+        Some(is)
+    }
+
+    /// Takes a word such as `true`.
+    fn word(&mut self, word: &str) -> Option<()> {
+        self.peek()?;
+        let rest = self.text.as_bytes().get(self.at..)?;
+        if !rest.starts_with(word.as_bytes()) {
+            return None;
+        }
+        self.at += word.len();
+        Some(())
+    }
+
+    /// Takes a string without escapes; what stands between its quotes.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Option<&'a str> {
+        self.take(b'"')?;
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        while let Some(chunk) = bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+            if self.at - start >= LONG {
+                return self.rest_of_string(start);
+            }
+            let marks = ends(u64::from_le_bytes(*chunk));
+            if marks != 0 {
+                self.at += (marks.trailing_zeros() / 8) as usize;
+                return self.end_of_string(start);
+            }
+            self.at += 8;
+        }
+        while self.byte().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            self.at += 1;
+        }
+        self.end_of_string(start)
+    }
+
+    fn rest_of_string(&mut self, start: usize) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let length = memchr::memchr2(b'"', b'\\', rest)?;
+        // Without an early end, so that many bytes are looked at in one go.
+        if rest.get(..length)?.iter().fold(false, |found, byte| found | (*byte < b' ')) {
+            return None;
+        }
+        self.at += length;
+        self.end_of_string(start)
+    }
+
+    #[inline]
+    fn end_of_string(&mut self, start: usize) -> Option<&'a str> {
+        let end = self.at;
+        if self.byte()? != b'"' {
+            return None;
+        }
+        self.at += 1;
+        self.text.get(start..end)
+    }
+
+    /// Takes a long string that holds nothing but ASCII, base64 for one: its end is found by the
+    /// quote alone, and whoever decodes it refuses what does not belong in it.
+    pub(crate) fn long_string(&mut self) -> Option<&'a str> {
+        self.take(b'"')?;
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let length = memchr::memchr(b'"', rest)?;
+        let start = self.at;
+        self.at += length + 1;
+        self.text.get(start..start + length)
+    }
+
+    /// Takes exactly these bytes, where they are the ones at hand, and tells whether they were.
+    #[inline]
+    pub(crate) fn takes_exactly(&mut self, bytes: &[u8]) -> bool {
+        let are = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(bytes));
+        self.at += if are { bytes.len() } else { 0 };
+        are
+    }
+
+    /// Takes the head of a described value, `{"S":`, where it stands without white space and has a
+    /// descriptor of one letter; the letter.
+    #[inline]
+    pub(crate) fn takes_descriptor(&mut self) -> Option<u8> {
+        let head = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk::<5>)?;
+        let [b'{', b'"', letter, b'"', b':'] = head else { return None };
+        self.at += 5;
+        Some(*letter)
+    }
+
+    /// Takes a name and the colon behind it.
+    #[inline]
+    pub(crate) fn name(&mut self) -> Option<&'a str> {
+        let name = self.string()?;
+        self.take(b':')?;
+        Some(name)
+    }
+
+    /// Takes what stands between two values of an object or array, or its end; whether there is
+    /// another value.
+    #[inline]
+    pub(crate) fn more(&mut self, end: u8) -> Option<bool> {
+        match self.peek()? {
+            b',' => {
+                self.at += 1;
+                Some(true)
+            }
+            byte if byte == end => {
+                self.at += 1;
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes a number; its text.
+    pub(crate) fn number(&mut self) -> Option<&'a str> {
+        self.peek()?;
+        let start = self.at;
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        let whole = self.digits();
+        let leading_zero = whole > 1 && self.text.as_bytes().get(self.at - whole) == Some(&b'0');
+        if whole == 0 || leading_zero {
+            return None;
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            if self.digits() == 0 {
+                return None;
+            }
+        }
+        // What goes on is an exponent, or no number.
+        match self.byte() {
+            Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t') | None => self.text.get(start..self.at),
+            Some(_) => None,
+        }
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    /// Takes a boolean.
+    pub(crate) fn boolean(&mut self) -> Option<bool> {
+        match self.peek()? {
+            b't' => self.word("true").map(|()| true),
+            b'f' => self.word("false").map(|()| false),
+            _ => None,
+        }
+    }
+
+    /// Takes any value that is plain all through, and leaves it unread.
+    pub(crate) fn skip(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.string().map(drop),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            b'{' => {
+                self.at += 1;
+                if self.takes(b'}')? {
+                    return Some(());
+                }
+                let within = depth.checked_sub(1)?;
+                loop {
+                    self.name()?;
+                    self.skip(within)?;
+                    if !self.more(b'}')? {
+                        return Some(());
+                    }
+                }
+            }
+            b'[' => {
+                self.at += 1;
+                if self.takes(b']')? {
+                    return Some(());
+                }
+                let within = depth.checked_sub(1)?;
+                loop {
+                    self.skip(within)?;
+                    if !self.more(b']')? {
+                        return Some(());
+                    }
+                }
+            }
+            _ => self.number().map(drop),
+        }
+    }
+
+    /// Where the cursor is, and what it has passed since.
+    pub(crate) fn since(&self, earlier: &Self) -> Option<&'a str> {
+        self.text.get(earlier.at..self.at)
+    }
+
+    /// Takes the end of the text.
+    pub(crate) fn end(&mut self) -> Option<()> {
+        if self.at < self.text.len() {
+            self.past_space();
+        }
+        (self.at == self.text.len()).then_some(())
+    }
+}
+
+/// Keeps what an object has under a name that matters; `None` where it has it twice.
+fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
+    place.replace(value).is_none().then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_string_ends_at_its_quote_wherever_that_is() {
+        for length in 0..40 {
+            let text = format!("\"{}\"rest", "x".repeat(length));
+            let mut cursor = Cursor::new(&text);
+            assert_eq!(cursor.string().map(str::len), Some(length));
+            assert_eq!(cursor.byte(), Some(b'r'));
+            for odd in ["\\", "\u{1}", "\n", "\u{1f}"] {
+                let text = format!("\"{}{odd}{}\"", "x".repeat(length), "y".repeat(20));
+                assert_eq!(Cursor::new(&text).string(), None, "{odd:?} at {length}");
+            }
+            for fine in [" ", "\u{7f}", "\u{e9}", "\u{20ac}", "!", "#", "["] {
+                let text = format!("\"{}{fine}{}\"", "x".repeat(length), "y".repeat(20));
+                assert_eq!(Cursor::new(&text).string(), text.get(1..text.len() - 1), "{fine:?} at {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_taken_as_json_has_them() {
+        for text in ["0", "-0", "10", "0.5", "-12.250", "1700000000000000"] {
+            assert_eq!(Cursor::new(text).number(), Some(text));
+        }
+        for text in ["", "-", "01", "1.", ".5", "1e5", "+1", "1x", "0x1", "NaN"] {
+            assert_eq!(Cursor::new(text).number(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_is_json() {
+        for text in ["{}", "[]", " {\"a\" : [1, {\"b\":null}] , \"c\":\"\"}", "true", "-1.5", "\"\u{e9}\""] {
+            let mut cursor = Cursor::new(text);
+            assert_eq!(cursor.skip(DEPTH_MAX).and_then(|()| cursor.end()), Some(()), "{text}");
+        }
+        for text in
+            ["{", "[1,]", "{\"a\"}", "{\"a\":}", "{,}", "tru", "nul", "\"", "[1 2]", "{\"a\":1}}", "'a'"]
+        {
+            let mut cursor = Cursor::new(text);
+            assert_eq!(cursor.skip(DEPTH_MAX).and_then(|()| cursor.end()), None, "{text}");
+        }
+        let deep = "[".repeat(DEPTH_MAX + 2) + &"]".repeat(DEPTH_MAX + 2);
+        assert_eq!(Cursor::new(&deep).skip(DEPTH_MAX), None);
+    }
+}

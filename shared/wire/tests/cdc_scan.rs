@@ -1,0 +1,105 @@
+//! Findings about the scanner: it reads what DynamoDB writes, and as the decoder reads it.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use evercount_core::value::{Item, Value};
+use evercount_wire::cdc::{Decoder, Envelope, Format};
+use evercount_wire::json::dynamodb_json;
+use proptest::prelude::*;
+
+mod kept;
+mod strategies;
+
+fn check(text: &str) -> bool {
+    let envelope = Envelope::of(text.as_bytes());
+    let scanned = [Some(Format::DynamoDb), None].map(|format| {
+        let decoder = Decoder::new(format, 0);
+        kept::check(&decoder, &envelope, decoder.decode(&envelope))
+    });
+    assert_eq!(scanned[0], scanned[1], "{text}");
+    scanned[0]
+}
+
+#[test]
+fn records_as_dynamodb_writes_them_are_scanned() {
+    for text in [
+        include_str!("fixtures/cdc/dynamodb/every-type.json"),
+        include_str!("fixtures/cdc/dynamodb/insert-microsecond.json"),
+        include_str!("fixtures/cdc/dynamodb/modify-millisecond.json"),
+        include_str!("fixtures/cdc/dynamodb/modify-no-precision.json"),
+        include_str!("fixtures/cdc/dynamodb/remove.json"),
+        include_str!("fixtures/cdc/dynamodb/remove-ttl.json"),
+    ] {
+        assert!(check(text), "{text}");
+        // With white space wherever it may be.
+        assert!(check(&text.replace("\":", "\" : ").replace(",\"", " ,\r\n\t\"")), "{text}");
+    }
+    assert!(!check(include_str!("fixtures/cdc/dynamodb/streams-shaped.json")));
+}
+
+fn columns() -> impl Strategy<Value = Item> {
+    let name = prop_oneof![
+        4 => prop::sample::select(kept::READ.to_vec()).prop_map(str::to_owned),
+        3 => prop::sample::select(kept::KNOWN.to_vec()).prop_map(str::to_owned),
+        3 => strategies::name(),
+        1 => "[a-z]{8,12}",
+    ];
+    let number = prop_oneof![
+        "-?[0-9]{1,40}(\\.[0-9]{1,5})?",
+        Just("-0".to_owned()),
+        Just("00.10".to_owned()),
+        Just("1E5".to_owned()),
+    ];
+    let value = prop_oneof![
+        4 => strategies::value(),
+        // A number keeps its spelling in the record, and not in the value; see below.
+        2 => number.prop_map(|text| Value::String(format!("number {text}"))),
+        2 => "[a-z ]{0,30}".prop_map(Value::String),
+    ];
+    prop::collection::btree_map(name, value, 0..20)
+}
+
+/// An item in DynamoDB JSON, in which some texts are numbers as they are spelled.
+fn image(item: &Item, order: bool) -> String {
+    let mut fields: Vec<String> = item
+        .iter()
+        .map(|(name, value)| {
+            let alone = dynamodb_json(&Item::from([(name.clone(), value.clone())]));
+            let field = alone.trim_start_matches('{').strip_suffix('}').unwrap().to_owned();
+            match value {
+                Value::String(text) if text.starts_with("number ") => {
+                    field.replace("{\"S\":\"number ", "{\"N\":\"")
+                }
+                _ => field,
+            }
+        })
+        .collect();
+    if order {
+        fields.reverse();
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_an_item_holds_the_scanner_and_the_decoder_agree(
+        new in columns(),
+        old in prop::option::of(columns()),
+        table in prop::sample::select(vec![kept::TABLE, "others", ""]),
+        twice in prop::option::weighted(0.1, strategies::name()),
+        order: bool,
+    ) {
+        let mut new = image(&new, order);
+        if let Some(name) = twice {
+            let field = format!("{}:{{\"NULL\":true}}", serde_json::to_string(&name).unwrap());
+            new = new.replacen('{', &format!("{{{field},{field},"), 1);
+        }
+        let old = old.map(|old| format!(",\"OldImage\":{}", image(&old, !order))).unwrap_or_default();
+        check(&format!(
+            "{{\"awsRegion\":\"eu-central-1\",\"eventName\":\"MODIFY\",\"userIdentity\":null,\"tableName\":\"{table}\",\
+             \"dynamodb\":{{\"ApproximateCreationDateTime\":1720740233012,\"Keys\":{{\"id\":{{\"S\":\"P-1\"}}}},\
+             \"NewImage\":{new}{old},\"SizeBytes\":99}},\"eventSource\":\"aws:dynamodb\"}}"
+        ));
+    }
+}

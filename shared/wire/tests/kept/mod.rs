@@ -1,0 +1,87 @@
+//! Holds what a scanner keeps of a record against what the decoder makes of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use evercount_core::change::{Change, Record, TableName};
+use evercount_core::definition::{CountDefinition, DefinitionName, Headroom};
+use evercount_core::logic::{AdoptedShape, Coverage, LogicState, LogicVersion, TableLogic};
+use evercount_core::path::Path;
+use evercount_core::projection::Projection;
+use evercount_core::value::Item;
+use evercount_wire::cdc::{Decoder, Envelope, Scanner, Undecodable};
+
+/// The columns that are read, and those that are known besides.
+pub const READ: [&str; 3] = ["depot", "m", "sk"];
+pub const KNOWN: [&str; 5] = ["id", "weight", "ss", "bs", "l"];
+pub const TABLE: &str = "parcels";
+
+fn logic() -> TableLogic {
+    let definition = CountDefinition {
+        name: DefinitionName::parse("by").unwrap(),
+        table: TableName::new(TABLE),
+        group_by: READ.map(Path::column).to_vec(),
+        filter: None,
+        distinct: None,
+        groups_max: 100,
+        headroom: Headroom::default(),
+    };
+    let version = LogicVersion::new(1, definition, LogicState::Active, Coverage::Whole, 0);
+    let columns: BTreeSet<String> = READ.iter().chain(&KNOWN).map(|name| (*name).to_owned()).collect();
+    let adopted = AdoptedShape { version: 1, columns, declared: false };
+    TableLogic { live: vec![Arc::new(version)], draining: Vec::new(), adopted: Some(adopted) }
+}
+
+/// Projections to hold against whole images.
+pub fn projections() -> Vec<Projection> {
+    let logic = logic();
+    vec![Projection::for_ledger(&logic), Projection::for_lanes(&logic), Projection::everything()]
+}
+
+fn part(item: Option<&Item>, projection: &Projection) -> Option<Item> {
+    let kept = |item: &Item| {
+        item.iter()
+            .filter(|(name, _)| projection.keeps(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    };
+    item.map(kept)
+}
+
+/// What is left of a change.
+fn expected(change: &Change, projection: &Projection) -> Change {
+    Change {
+        before: part(change.before.as_ref(), projection),
+        after: part(change.after.as_ref(), projection),
+        whole: projection.digests().then(|| change.digests()),
+        ..change.clone()
+    }
+}
+
+/// Checks a record; says whether the scanner read it itself.
+pub fn check(decoder: &Decoder, envelope: &Envelope<'_>, decoded: Result<Record, Undecodable>) -> bool {
+    let mut scanned = false;
+    for projection in projections() {
+        let mut scanner = Scanner::default();
+        scanner.project(TableName::new(TABLE), projection.clone());
+        let kept = decoder.decode_kept(&mut scanner, envelope);
+        // Twice: the second time it knows the names.
+        assert_eq!(decoder.decode_kept(&mut scanner, envelope), kept);
+        match (&decoded, &kept) {
+            (Ok(Record::Changes(whole)), Ok(Record::Changes(parts))) => {
+                for (whole, part) in whole.iter().zip(parts) {
+                    let is_projected = whole.row.table.as_str() == TABLE;
+                    let projection = if is_projected { &projection } else { &Projection::nothing() };
+                    scanned |= part.whole.is_some();
+                    assert!(
+                        *part == *whole || *part == expected(whole, projection),
+                        "{whole:?} became {part:?}"
+                    );
+                }
+                assert_eq!(whole.len(), parts.len());
+            }
+            _ => assert_eq!(decoded, kept, "{}", String::from_utf8_lossy(envelope.data)),
+        }
+    }
+    scanned
+}

@@ -1,0 +1,78 @@
+//! The function under measurement: what the item counter does with an event, in lane mode, on the
+//! in-memory store, so that all of its time goes into bytes and deltas.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evercount_core::group::{Cell, GroupKey};
+use evercount_core::logic::{Coverage, LogicId};
+use evercount_core::value::Value;
+use evercount_pipeline::count::{self, CountMode, CountOptions, Warm};
+use evercount_pipeline::memory::Memory;
+use evercount_pipeline::ports::CountStore;
+use evercount_pipeline::{define, kinesis};
+use evercount_runtime::Invocation;
+use evercount_tests::workload::DEFINITIONS;
+use evercount_wire::cdc::Format;
+use evercount_wire::definition;
+use lambda_runtime::Error;
+use mimalloc::MiMalloc;
+use tokio::sync::Mutex;
+
+/// A batch makes and drops some ten values for each of its records, thousands of which live at once.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let store = Memory::default();
+    let mut logics = Vec::new();
+    for definition in definition::from_toml(DEFINITIONS, "counts.toml").map_err(|_| "no definitions")? {
+        logics.push(LogicId { definition: definition.name.clone(), number: 1 });
+        define::create(&store, definition, Coverage::Whole, 0).await.map_err(|error| error.to_string())?;
+    }
+    let mode = match std::env::args().nth(1).as_deref() {
+        Some("ledger") => CountMode::Ledger,
+        _ => CountMode::Lane,
+    };
+    let options = CountOptions { mode, format: Some(Format::DynamoDb), epoch: 0 };
+    let state = Arc::new((store, logics, Mutex::new(Warm::default())));
+    evercount_runtime::run(|invocation: Invocation| {
+        let state = Arc::clone(&state);
+        async move {
+            let (store, logics, warm) = &*state;
+            let mut warm = warm.lock().await;
+            for (lane, records) in kinesis::read_event(&invocation.body)? {
+                let report = count::run(store, &mut warm, &lane, &records, options, 0, || true).await;
+                if report.tally.quarantined > 0 || report.first_unapplied.is_some() {
+                    return Err(Error::from(format!("{report:?}")));
+                }
+            }
+            told(store, logics).await
+        }
+    })
+    .await
+}
+
+/// What was counted, as every variant tells it: a line for each group.
+async fn told(store: &Memory, logics: &[LogicId]) -> Result<String, Error> {
+    let mut lines = BTreeMap::new();
+    for logic in logics {
+        for (cell, n) in store.cells(logic).await? {
+            if let Cell::Group(key) = cell
+                && n != 0
+            {
+                lines.insert(line(logic.definition.as_str(), &key), n);
+            }
+        }
+    }
+    Ok(lines.iter().map(|(group, n)| format!("{group}: {n}\n")).collect())
+}
+
+fn line(name: &str, GroupKey(parts): &GroupKey) -> String {
+    let texts = parts.iter().map(|(_, value)| match value {
+        Value::String(text) => text.clone(),
+        other => format!("{other:?}"),
+    });
+    std::iter::once(name.to_owned()).chain(texts).collect::<Vec<_>>().join(" ")
+}
