@@ -11,11 +11,25 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::group::{Cell, GroupKey};
 use crate::logic::LogicId;
+use crate::path::Path;
 use crate::value::Value;
 
-/// Bytes of cells after which a counter item takes no new ones. A write costs one unit for each
-/// started 1,024 bytes; keys and bookkeeping take the rest.
-pub const BUCKET_BYTES_MAX: usize = 800;
+/// Bytes that one write unit pays for. An update is billed by the whole item it leaves, or found,
+/// whichever is larger, rounded up to this.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
+pub const WRITE_UNIT_BYTES: usize = 1_024;
+/// Bytes of a counter item that are kept for its sort key: the names of stream and shard, and the
+/// item's number within the lane. Streams with names of up to 37 bytes fit; a longer one may push a
+/// full item over a unit, which costs one more for each write of it.
+pub const SORT_KEY_BYTES: usize = 64;
+/// The names of the two key attributes, and what a logic id has besides its definition's name.
+const KEY_NAMES_BYTES: usize = 4 + 6;
+/// Bytes that a number may grow to: ten digits and a sign. An item that is full by the digits of
+/// today would cost two units tomorrow.
+const NUMBER_BYTES: usize = 7;
+/// The same of a register's items. They are a thousandth of their group's, and there are thousands
+/// of such cells.
+const REGISTER_NUMBER_BYTES: usize = 4;
 
 /// Where one lane keeps the cells of every logic version it has touched.
 #[derive(Clone, Debug, Default)]
@@ -50,21 +64,42 @@ fn hint(cell: &Cell) -> u64 {
     hasher.finish()
 }
 
-/// Roughly how many bytes a cell takes in its counter item.
+/// How many bytes the cells of a counter item may take so that the item stays within one write unit.
+fn room(logic: &LogicId) -> usize {
+    let keys = KEY_NAMES_BYTES + SORT_KEY_BYTES + logic.definition.as_str().len();
+    WRITE_UNIT_BYTES.saturating_sub(keys)
+}
+
+/// How many bytes a cell takes in its counter item, name and number. What is stored under which name
+/// is the wire format's to say; this follows it closely enough to fill a write unit, and a list or
+/// map as a group is rare enough to be guessed.
 fn weight(cell: &Cell) -> usize {
+    let quoted = |text: &str| {
+        let escaped = |byte: u8| match byte {
+            b'"' | b'\\' => 2,
+            0..0x20 => 6,
+            _ => 1,
+        };
+        2 + text.bytes().map(escaped).sum::<usize>()
+    };
     let value = |value: &Value| match value {
-        Value::String(text) => text.len() + 2,
-        Value::Binary(bytes) => bytes.len() * 4 / 3 + 10,
+        Value::String(text) => quoted(text),
+        Value::Binary(bytes) => bytes.len().div_ceil(3) * 4 + 8,
         Value::Null | Value::Bool(_) => 5,
         Value::Number(number) => number.significant_digits() + 2,
         _ => 64,
     };
     match cell {
         Cell::Group(GroupKey(parts)) => {
-            parts.iter().map(|(path, part)| path.column_name().len() + 8 + value(part)).sum::<usize>() + 6
+            // A colon within each part, and braces or a comma around it.
+            let part = |(path, of): &(Path, Value)| quoted(&path.to_string()) + value(of) + 2;
+            parts.iter().map(part).sum::<usize>() + 1 + NUMBER_BYTES
         }
-        Cell::Overflow | Cell::Missing(_) | Cell::Uncertain | Cell::ByDelta | Cell::Untold => 14,
-        Cell::Register { .. } | Cell::Evidence { .. } => 24,
+        Cell::Overflow | Cell::Missing(_) | Cell::Uncertain | Cell::ByDelta | Cell::Untold => {
+            14 + NUMBER_BYTES
+        }
+        Cell::Register { .. } => 22 + REGISTER_NUMBER_BYTES,
+        Cell::Evidence { .. } => 32 + NUMBER_BYTES,
     }
 }
 
@@ -115,7 +150,7 @@ impl Placement {
             return *bucket;
         }
         let bytes = weight(cell);
-        if buckets.last_bytes > 0 && buckets.last_bytes + bytes > BUCKET_BYTES_MAX {
+        if buckets.last_bytes > 0 && buckets.last_bytes + bytes > room(logic) {
             buckets.last += 1;
             buckets.last_bytes = 0;
         }
