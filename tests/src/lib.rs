@@ -11,6 +11,8 @@ pub mod contract;
 pub mod histories;
 pub mod listening;
 pub mod runtime_api;
+#[expect(clippy::unwrap_used, reason = "a measurement that cannot be made panics")]
+pub mod scale;
 pub mod simulation;
 #[expect(
     clippy::unwrap_used,

@@ -292,6 +292,10 @@ impl CountStore for Chaos {
         let mut commit = commit.clone();
         if let Some(control) = self.control {
             control.spoil_commit(&mut commit, &self.memory);
+            if control == Control::VersionsOutside {
+                // Rows and transaction are calls of their own, and anything may come between.
+                self.step().await?;
+            }
         }
         if let Some(spoil) = self.spoil {
             spoil(&mut commit, &self.memory);

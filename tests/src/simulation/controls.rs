@@ -11,7 +11,10 @@ use evercount_core::logic::Catalog;
 use evercount_core::order::{LogRank, OrderVersion};
 use evercount_pipeline::count::{self, BatchReport, StreamRecord};
 use evercount_pipeline::memory::Memory;
-use evercount_pipeline::ports::CatalogStore;
+use evercount_pipeline::ports::{CatalogStore, CountStore};
+
+use crate::listening::world::drive;
+use crate::scale::metered::is_version_only;
 
 /// A wrong design.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +43,9 @@ pub enum Control {
     NoFence,
     /// Registers of distinct counts only ever grow, as an ordinary sketch's do.
     OnlyGrowing,
+    /// Ledger rows that move no count are written one by one before the transaction, which would
+    /// halve their price. Not among [`Self::ALL`]: where only rows change, it counts right.
+    VersionsOutside,
 }
 
 impl Control {
@@ -83,6 +89,9 @@ impl Control {
                 }
             });
         }
+        if self == Self::VersionsOutside {
+            write_versions_alone(commit, memory);
+        }
         if self == Self::OnlyGrowing {
             for one in &mut commit.moves {
                 one.cells.retain(|cell, n| *n > 0 || !matches!(cell, Cell::Register { .. }));
@@ -103,6 +112,21 @@ impl Control {
     #[must_use]
     pub fn is_memoryless(self) -> bool {
         matches!(self, Self::Naive | Self::EventWindow | Self::RequestToken)
+    }
+}
+
+/// Writes the rows of a commit that move no count, each conditional on its revision alone. One that
+/// somebody else wrote meanwhile stays in the commit, which then conflicts as a whole.
+fn write_versions_alone(commit: &mut Commit, memory: &Memory) {
+    let (alone, together): (Vec<_>, Vec<_>) = memory.inspect(|state| {
+        std::mem::take(&mut commit.rows).into_iter().partition(|write| is_version_only(state, write))
+    });
+    commit.rows = together;
+    for write in alone {
+        let one = Commit { rows: vec![write], ..Commit::empty(commit.lane.clone()) };
+        if drive(memory.commit(&one)).is_err() {
+            commit.rows.extend(one.rows);
+        }
     }
 }
 
