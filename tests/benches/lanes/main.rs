@@ -7,8 +7,8 @@
 use evercount_tests::scale::lanes::{BATCHES_A_SECOND, Design, simulate, table};
 use serde_json::{Value, json};
 
-/// Simulated seconds of each.
-const SECONDS: u64 = 10;
+/// Simulated seconds of each: enough for every one of a thousand lanes to commit.
+const SECONDS: u64 = 4;
 
 fn main() -> Result<(), String> {
     let mut outcomes = Vec::new();

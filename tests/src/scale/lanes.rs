@@ -185,7 +185,7 @@ pub fn simulate(design: Design, lanes: u64, seconds: u64) -> Result<Outcome, Str
         })
         .collect();
     let batches = run(&clock, &mut tasks)?;
-    let took = clock.now() as f64 / SECOND as f64;
+    let took = store.traffic().last_commit as f64 / SECOND as f64;
     let mut truth = Cells::new();
     for feed in &feeds {
         let feed = feed.lock().unwrap_or_else(PoisonError::into_inner);

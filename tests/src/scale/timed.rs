@@ -113,6 +113,8 @@ pub struct Traffic {
     pub hottest_partition: f64,
     /// All write units.
     pub write_units: f64,
+    /// When the last commit was done, microseconds since the start.
+    pub last_commit: u64,
 }
 
 #[derive(Debug)]
@@ -280,7 +282,10 @@ impl CountStore for Timed {
                     flow.held.remove(item);
                     flow.heat(now, item, if done.is_ok() { *units } else { *refused });
                 }
-                flow.traffic.commits += u64::from(done.is_ok());
+                if done.is_ok() {
+                    flow.traffic.commits += 1;
+                    flow.traffic.last_commit = now;
+                }
             });
             return done;
         }

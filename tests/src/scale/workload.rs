@@ -22,6 +22,21 @@ use fastrand::Rng;
 pub const BATCH_RECORDS: usize = 2_876;
 /// The table.
 pub const TABLE: &str = "orders";
+/// Its attributes.
+pub const COLUMNS: [&str; 12] = [
+    "id",
+    "status",
+    "plan",
+    "city",
+    "amount",
+    "revision",
+    "customer",
+    "channel",
+    "carrier",
+    "paid",
+    "placed_at",
+    "note",
+];
 /// Different cities.
 pub const CITIES: u32 = 99;
 
