@@ -18,6 +18,9 @@ pub const MAGNITUDE_MAX: i64 = 1_000;
 /// Numbers whose plain notation needs at most this many digits are written without an exponent.
 const PLAIN_DIGITS_MAX: i64 = 40;
 
+/// Most digits of a number that is read in one pass.
+const SHORT: usize = 24;
+
 /// An exact decimal number.
 ///
 /// Two numbers are equal exactly when they denote the same value: `1`, `1.0` and `1e0` are one
@@ -150,6 +153,35 @@ impl Decimal {
         Self::from_digits(self.negative, &digits, -i64::from(scale)).ok()
     }
 
+    /// A number of few digits in plain notation, read in one pass: what nearly every number is.
+    fn short(text: &str) -> Option<Self> {
+        let mut buffer = [0; SHORT];
+        let (mut length, mut fraction, mut significant) = (0, None, 0);
+        let unsigned = text.strip_prefix('-');
+        for byte in unsigned.unwrap_or(text).bytes() {
+            if byte == b'.' {
+                if length == 0 || fraction.replace(0_i32).is_some() {
+                    return None;
+                }
+                continue;
+            }
+            // A leading zero is left to the careful way, unless it is the only digit before the point.
+            if !byte.is_ascii_digit() || (length == 0 && byte == b'0') {
+                return None;
+            }
+            *buffer.get_mut(length)? = byte;
+            length += 1;
+            significant = if byte == b'0' { significant } else { length };
+            fraction = fraction.map(|digits| digits + 1);
+        }
+        if length == 0 || fraction == Some(0) {
+            return None;
+        }
+        let digits = std::str::from_utf8(buffer.get(..significant)?).ok()?;
+        let exponent = i32::try_from(length - significant).ok()? - fraction.unwrap_or(0);
+        Some(Self { negative: unsigned.is_some(), digits: digits.into(), exponent })
+    }
+
     fn cmp_magnitude(&self, other: &Self) -> Ordering {
         match (self.is_zero(), other.is_zero()) {
             (true, true) => Ordering::Equal,
@@ -173,6 +205,9 @@ impl FromStr for Decimal {
     type Err = DecimalError;
 
     fn from_str(text: &str) -> Result<Self, DecimalError> {
+        if let Some(number) = Self::short(text) {
+            return Ok(number);
+        }
         let (negative, rest) = match text.as_bytes().first() {
             Some(b'-') => (true, text.get(1..).unwrap_or_default()),
             Some(b'+') => (false, text.get(1..).unwrap_or_default()),
@@ -290,6 +325,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_short_number_is_read_as_any_other(text in "-?[0-9]{0,3}0{0,3}[0-9]{0,22}(\\.[0-9]{0,6}0{0,2})?") {
+            if let Some(short) = Decimal::short(&text) {
+                // An exponent of nothing goes the careful way.
+                prop_assert_eq!(Ok(short), format!("{text}e0").parse());
+            }
+        }
+
         #[test]
         fn order_and_text_agree_with_integers(a: i64, b: i64) {
             let (x, y) = (Decimal::from(a), Decimal::from(b));

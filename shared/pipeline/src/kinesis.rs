@@ -40,7 +40,7 @@ pub fn read_event(payload: &[u8]) -> Result<Vec<ShardBatch>, EventError> {
     let mut last: Option<(Cow<'_, str>, Cow<'_, str>, LaneId)> = None;
     for record in records {
         let is_same = |(source, id, _): &(Cow<'_, str>, Cow<'_, str>, LaneId)| {
-            *source == record.source && shard(id) == shard(&record.id)
+            *source == record.source && is_same_shard(id, &record.id)
         };
         let lane = match last.take().filter(is_same) {
             Some((_, _, lane)) => lane,
@@ -58,8 +58,10 @@ pub fn read_event(payload: &[u8]) -> Result<Vec<ShardBatch>, EventError> {
     Ok(batches)
 }
 
-fn shard(id: &str) -> &str {
-    id.split_once(':').map_or(id, |(shard, _)| shard)
+/// Whether two event ids, `shardId-000000000006:49590338…`, are of one shard.
+fn is_same_shard(one: &str, other: &str) -> bool {
+    let shard = one.find(':').map_or(one.len(), |colon| colon + 1);
+    one.get(..shard).is_some_and(|shard| other.starts_with(shard))
 }
 
 /// Adds a record to its lane's batch.

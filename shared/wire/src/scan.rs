@@ -103,23 +103,23 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn string(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
+        self.content()
+    }
+
+    /// Takes the rest of a string whose first quote is taken; what stands before its last.
+    #[inline]
+    pub(crate) fn content(&mut self) -> Option<&'a str> {
         let start = self.at;
-        let bytes = self.text.as_bytes();
-        while let Some(chunk) = bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
-            if self.at - start >= LONG {
-                return self.rest_of_string(start);
-            }
-            let marks = ends(u64::from_le_bytes(*chunk));
+        let (words, _) = self.text.as_bytes().get(start..)?.as_chunks::<8>();
+        for (number, word) in words.iter().enumerate().take(LONG / 8) {
+            let marks = ends(u64::from_le_bytes(*word));
             if marks != 0 {
-                self.at += (marks.trailing_zeros() / 8) as usize;
+                self.at = start + number * 8 + (marks.trailing_zeros() / 8) as usize;
                 return self.end_of_string(start);
             }
-            self.at += 8;
         }
-        while self.byte().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-            self.at += 1;
-        }
-        self.end_of_string(start)
+        self.at = start + words.len().min(LONG / 8) * 8;
+        self.rest_of_string(start)
     }
 
     fn rest_of_string(&mut self, start: usize) -> Option<&'a str> {
@@ -143,10 +143,9 @@ impl<'a> Cursor<'a> {
         self.text.get(start..end)
     }
 
-    /// Takes a long string that holds nothing but ASCII, base64 for one: its end is found by the
-    /// quote alone, and whoever decodes it refuses what does not belong in it.
-    pub(crate) fn long_string(&mut self) -> Option<&'a str> {
-        self.take(b'"')?;
+    /// As [`Self::content`], of a string that holds nothing but ASCII, base64 for one: its end is found
+    /// by the quote alone, and whoever decodes it refuses what does not belong in it.
+    pub(crate) fn long_content(&mut self) -> Option<&'a str> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let length = memchr::memchr(b'"', rest)?;
         let start = self.at;
@@ -275,6 +274,16 @@ impl<'a> Cursor<'a> {
             }
             _ => self.number().map(drop),
         }
+    }
+
+    /// Goes back by so many bytes.
+    pub(crate) fn back(&mut self, bytes: usize) {
+        self.at = self.at.saturating_sub(bytes);
+    }
+
+    /// How many bytes it has passed.
+    pub(crate) fn passed(&self) -> usize {
+        self.at
     }
 
     /// Where the cursor is, and what it has passed since.

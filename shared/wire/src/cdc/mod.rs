@@ -258,7 +258,7 @@ impl Decoder {
     pub fn decode_kept(&self, scanner: &mut Scanner, envelope: &Envelope<'_>) -> Result<Record, Undecodable> {
         let is_scanned =
             matches!(self.format, None | Some(Format::DynamoDb)) && envelope.data.len() <= RECORD_BYTES_MAX;
-        let scanned = std::str::from_utf8(envelope.data).ok().filter(|_| is_scanned);
+        let scanned = simdutf8::basic::from_utf8(envelope.data).ok().filter(|_| is_scanned);
         match scanned.and_then(|text| scanner.scan(text, self.epoch)) {
             Some(change) => Ok(Record::Changes(vec![change])),
             None => self.decode(envelope),

@@ -128,7 +128,8 @@ impl Scanner {
         let Table { projection, names, .. } = tables.get_mut(table)?;
         let mut met = names.row();
         let mut kept = Item::new();
-        let mut fields: Vec<Field<'_>> = Vec::with_capacity(16);
+        let mut fields: Vec<Field<'_>> = Vec::new();
+        let mut met_fields = 0;
         bytes.clear();
         cursor.take(b'{')?;
         let mut more = !cursor.takes(b'}')?;
@@ -148,10 +149,13 @@ impl Scanner {
             } else {
                 described(cursor, &mut Nothing)?;
             }
-            fields.push(Field { name, start, end: bytes.len() });
+            met_fields += 1;
+            if projection.digests() {
+                fields.push(Field { name, start, end: bytes.len() });
+            }
             more = cursor.more(b'}')?;
         }
-        if fields.len() > FIELDS_MAX || (met.is_doubtful() && names_twice(&fields)) {
+        if met_fields > FIELDS_MAX || (met.is_doubtful() && (fields.is_empty() || names_twice(&fields))) {
             return None;
         }
         let digest = if projection.digests() { digest(&mut fields, bytes, whole)? } else { 0 };
