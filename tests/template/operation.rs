@@ -102,7 +102,7 @@ fn scheduled(template: &Template) -> Offences {
 
 fn event_patterns(template: &Template) -> Offences {
     let sent = [source("shared/aws/src/schema_events.rs"), source("shared/aws/src/alerts.rs")].concat();
-    let bus = source("shared/aws/src/schema_events/bus.rs");
+    let bus = source("shared/aws/src/bus.rs");
     let mut found = Vec::new();
     for (name, rule) in template.of_type("AWS::Events::Rule") {
         let pattern = &rule["Properties"]["EventPattern"];

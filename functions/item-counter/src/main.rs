@@ -3,20 +3,23 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use evercount_aws::clients;
-use evercount_aws::config::Config;
+use evercount_aws::clients::{Access, Clients};
+use evercount_aws::config::{Config, both};
 use evercount_aws::counter::Counter;
 use evercount_aws::dynamo::DynamoStore;
+use evercount_aws::logs;
 use evercount_aws::metrics::Metrics;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let config = Config::from_lookup(|name| std::env::var(name).ok())
+    let lookup = |name: &str| std::env::var(name).ok();
+    logs::init(lookup)?;
+    let (config, clients) = both(Config::from_lookup(lookup), Access::from_lookup(lookup))
+        .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
-    let store = DynamoStore::new(&clients::from_env().await.dynamodb, config.tables);
+    let store = DynamoStore::new(&clients.dynamodb(), config.tables);
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let counter = Counter::new(store, config.options, now).with_metrics(metrics);
     run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {

@@ -23,7 +23,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
-pub(crate) use failure::{Failure, judge, retrying};
+#[cfg(feature = "alerts")]
+pub(crate) use failure::Failure;
+pub(crate) use failure::{judge, retrying};
 pub use registry::DynamoServices;
 pub use source::DynamoSource;
 pub use value::{ConversionError, from_attribute, from_attributes, to_attribute, to_attributes};
