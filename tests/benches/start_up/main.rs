@@ -79,7 +79,17 @@ fn main() -> io::Result<()> {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["function", "first poll", "CPU", "peak memory", "size", "CPU / no SDK", "time ×", "CPU ×", "memory ×"]);
+    table.set_header([
+        "function",
+        "first poll",
+        "CPU",
+        "peak memory",
+        "size",
+        "CPU / no SDK",
+        "time ×",
+        "CPU ×",
+        "memory ×",
+    ]);
     for row in rows {
         let figure = |name: &str, per: f64, unit: &str| {
             let n = row.get(name).and_then(Value::as_f64);

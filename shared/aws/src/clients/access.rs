@@ -76,8 +76,8 @@ impl Access {
             token: value("AWS_SESSION_TOKEN"),
         };
         let region = value("AWS_REGION").or_else(|| value("AWS_DEFAULT_REGION"));
-        let region =
-            region.unwrap_or_else(|| required("AWS_REGION", "a region, such as `eu-central-1`: Lambda sets it"));
+        let region = region
+            .unwrap_or_else(|| required("AWS_REGION", "a region, such as `eu-central-1`: Lambda sets it"));
         let mut flag = |variable| {
             let value = value(variable).unwrap_or_else(|| "false".to_owned());
             value.to_ascii_lowercase().parse().unwrap_or_else(|_| {
