@@ -8,6 +8,7 @@
 mod access;
 mod roots;
 
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
 };
@@ -17,6 +18,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext};
 use aws_types::SdkConfig;
 
 use crate::config::ConfigErrors;
+use crate::dynamo::timeouts;
 
 pub use access::Access;
 pub use roots::{Roots, VARIABLE as ROOTS_VARIABLE};
@@ -43,6 +45,9 @@ impl Clients {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(https(roots))
             .service_config(endpoints)
+            // As the stores want them, so that these need not make clients of their own.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
             .use_fips(fips)
             .use_dual_stack(dual_stack);
         config.set_endpoint_url(endpoint);
