@@ -29,7 +29,7 @@ impl SqlDialect for StandardDialect {
 
 /// The lexical rules of MySQL: what the tokenizer asks of `MySqlDialect`, and nothing else of it. Where
 /// that is a dialect itself, its ways to go on from a token bring the parser of all of SQL with them,
-/// which was a fifth of a function's binary, and which nothing here calls.
+/// which was a seventh of a function's binary, and which nothing here calls.
 #[derive(Debug)]
 struct MySqlWords(MySqlDialect);
 
