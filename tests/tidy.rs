@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Longest source file, in lines.
 const FILE_LINES_MAX: usize = 600;
@@ -83,6 +85,37 @@ fn only_adapters_name_the_sdk() {
     for pure in ["core", "wire", "pipeline"] {
         let manifest = fs::read_to_string(root().join(format!("shared/{pure}/Cargo.toml"))).unwrap();
         assert!(!manifest.contains("aws"), "shared/{pure} must not depend on AWS crates");
+    }
+}
+
+/// What each function speaks to, by the SDK's names.
+const CLIENTS: [(&str, &[&str]); 4] = [
+    ("impact-analyzer", &["dynamodb", "eventbridge", "sns"]),
+    ("item-counter", &["dynamodb"]),
+    ("schema-listener", &["dynamodb", "eventbridge", "kinesis"]),
+    ("shadow-validator", &["dynamodb", "eventbridge", "sns"]),
+];
+
+#[test]
+fn a_function_links_the_clients_it_uses_and_one_tls_stack() {
+    for (function, clients) in CLIENTS {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"])
+            .args(["--package", function, "--format", "{p}"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        let packages: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+        let linked: Vec<&str> =
+            packages.iter().filter_map(|package| package.strip_prefix("aws-sdk-")).collect();
+        assert_eq!(linked, clients, "{function}");
+        assert!(packages.contains("ring"), "{function}: {packages:?}");
+        // Credentials of people, second cryptography libraries, an engine for regular expressions.
+        for banned in ["aws-config", "aws-lc-rs", "aws-lc-sys", "openssl-sys", "regex-automata"] {
+            assert!(!packages.contains(banned), "{function} links {banned}");
+        }
     }
 }
 

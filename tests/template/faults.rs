@@ -119,6 +119,7 @@ fn faults(template: &Template) -> Vec<Fault> {
         at(&format!("{COUNTER}/Environment/Variables/EVERCOUNT_MODUS"), ("variables are those that the code reads", Some(json!("ledger")), "EVERCOUNT_MODUS")),
         at(&format!("{COUNTER}/Environment/Variables/EVERCOUNT_MODE"), ("variables are those that the code reads", None, "EVERCOUNT_MODE")),
         at("../Globals/Function/Environment/Variables/EVERCOUNT_COUNTS_TABLE", ("variables are those that the code reads", Some(json!({"Ref": "LedgerTable"})), "CountsTable")),
+        at("../Globals/Function/Environment/Variables/EVERCOUNT_TLS_ROOTS", ("variables are those that the code reads", None, "TlsRoots")),
         at("/ShadowValidatorFunction/Properties/Events", ("the validator is invoked on a schedule", None, "ShadowValidatorFunction")),
         at("/SchemaUpdatedRule/Properties/EventPattern/detail-type", ("rules match what the code sends", Some(json!(["schema changed"])), "SchemaUpdatedRule")),
         at("/EventsRule/Properties/EventPattern", ("rules match what the code sends", Some(json!({"account": ["1"]})), "EventsRule")),

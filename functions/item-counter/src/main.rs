@@ -1,13 +1,14 @@
 //! The item counter: a batch of one shard's CDC records in, counts committed, the first record
 //! that is not in the counts out. Wiring only; [`evercount_aws::counter`] is what it does.
 
-use evercount_aws::clients;
-use evercount_aws::config::Config;
+use evercount_aws::clients::{Access, Clients};
+use evercount_aws::config::{Config, both};
 use evercount_aws::counter::Counter;
 use evercount_aws::dynamo::DynamoStore;
+use evercount_aws::logs;
 use evercount_aws::metrics::Metrics;
 use evercount_runtime::{Invocation, now};
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 use mimalloc::MiMalloc;
 
 /// A batch makes and drops some ten values for each of its records, thousands of which live at once.
@@ -16,10 +17,12 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let config = Config::from_lookup(|name| std::env::var(name).ok())
+    let lookup = |name: &str| std::env::var(name).ok();
+    logs::init(lookup)?;
+    let (config, clients) = both(Config::from_lookup(lookup), Access::from_lookup(lookup))
+        .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
-    let store = DynamoStore::new(&clients::from_env().await.dynamodb, config.tables);
+    let store = DynamoStore::new(&clients.dynamodb(), config.tables);
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let counter = Counter::new(store, config.options, now).with_metrics(metrics);
     evercount_runtime::run(async |invocation: Invocation| {

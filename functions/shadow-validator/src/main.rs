@@ -2,23 +2,26 @@
 //! Wiring only; [`evercount_aws::validator`] is what it does.
 
 use evercount_aws::alerts::AwsAlerts;
-use evercount_aws::clients;
-use evercount_aws::config::AdjustingConfig;
+use evercount_aws::clients::{Access, Clients};
+use evercount_aws::config::{AdjustingConfig, both};
 use evercount_aws::dynamo::{DynamoSource, DynamoStore};
+use evercount_aws::logs;
 use evercount_aws::metrics::Metrics;
 use evercount_aws::validator::Validator;
 use evercount_runtime::{Invocation, now};
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let config = AdjustingConfig::from_lookup("shadow-validator", |name| std::env::var(name).ok())
+    let lookup = |name: &str| std::env::var(name).ok();
+    logs::init(lookup)?;
+    let config = AdjustingConfig::from_lookup("shadow-validator", lookup);
+    let (config, clients) = both(config, Access::from_lookup(lookup))
+        .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
-    let clients = clients::from_env().await;
     let alerts = AwsAlerts::configured(&clients, &config);
-    let source = DynamoSource::new(&clients.dynamodb);
-    let store = DynamoStore::new(&clients.dynamodb, config.tables);
+    let source = DynamoSource::new(&clients.dynamodb());
+    let store = DynamoStore::new(&clients.dynamodb(), config.tables);
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let validator = Validator::new(store, source, alerts, config.options, now).with_metrics(metrics);
     // Whatever invoked it: a schedule, a rule, a person.

@@ -13,11 +13,11 @@ use evercount_pipeline::alert::{Alert, Alerts};
 use evercount_pipeline::ports::StoreError;
 use evercount_wire::adjustment::to_json;
 
+use crate::bus::Bus;
+use crate::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination as _, Entry, put_all};
 use crate::clients::Clients;
 use crate::config::AdjustingConfig;
 use crate::dynamo::{Failure, judge, retrying};
-use crate::schema_events::bus::Bus;
-use crate::schema_events::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination as _, Entry, put_all};
 
 /// The `detail-type` of a rejected adjustment on a bus.
 pub const REJECTED: &str = "Adjustment rejected";

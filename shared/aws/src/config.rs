@@ -101,6 +101,23 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+/// Two parts of an environment that were read, or everything that is wrong with either.
+///
+/// # Errors
+/// [`ConfigErrors`] of both.
+pub fn both<A, B>(
+    one: Result<A, ConfigErrors>,
+    other: Result<B, ConfigErrors>,
+) -> Result<(A, B), ConfigErrors> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (one, other) => {
+            let of = |errors: Option<ConfigErrors>| errors.map_or_else(Vec::new, |errors| errors.0);
+            Err(ConfigErrors([of(one.err()), of(other.err())].concat()))
+        }
+    }
+}
+
 /// Reads variables one by one, collecting what is wrong with them.
 struct Reader<F> {
     lookup: F,
@@ -362,6 +379,15 @@ mod tests {
             ]
         );
         assert!(errors.to_string().contains("EVERCOUNT_MODE is `exact`: expected `ledger` or `lane`; "));
+    }
+
+    #[test]
+    fn what_is_wrong_with_two_parts_is_told_at_once() {
+        let (ok, wrong) = (|| read(&[]), || read(&[("EVERCOUNT_MODE", "exact")]));
+        assert!(both(ok(), ok()).is_ok());
+        for (one, other, errors) in [(ok(), wrong(), 1), (wrong(), ok(), 1), (wrong(), wrong(), 2)] {
+            assert_eq!(both(one, other).unwrap_err().0.len(), errors);
+        }
     }
 
     #[test]

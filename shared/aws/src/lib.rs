@@ -3,6 +3,7 @@
 //! | module | decision |
 //! |---|---|
 //! | [`clients`] | how SDK clients are made |
+//! | [`logs`] | what a function logs, and how |
 //! | [`config`] | what the environment may say, and what is wrong with it |
 //! | [`setup`] | the three tables, created |
 //! | [`destination`] | a table connected to a stream |
@@ -16,8 +17,13 @@
 //! | [`alerts`] | where alerts go |
 //! | [`metrics`] | what a batch tells CloudWatch |
 
+#[cfg(feature = "alerts")]
 pub mod alerts;
 pub mod analyzer;
+#[cfg(feature = "eventbridge")]
+mod bus;
+#[cfg(feature = "eventbridge")]
+mod calls;
 pub mod clients;
 pub mod config;
 pub mod counter;
@@ -25,8 +31,11 @@ pub mod destination;
 pub mod dynamo;
 pub mod kinesis;
 pub mod listener;
+#[cfg(feature = "logs")]
+pub mod logs;
 pub mod meter;
 pub mod metrics;
+#[cfg(feature = "schema-events")]
 pub mod schema_events;
 pub mod setup;
 mod shelf;

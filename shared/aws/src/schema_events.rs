@@ -5,8 +5,6 @@
 //! Both get the same JSON. What does not fit is sent with its changes cut and a mark that names
 //! the schema version to look up; an event is never left out because it is large.
 
-pub(crate) mod bus;
-pub(crate) mod calls;
 mod stream;
 
 use evercount_core::schema_change::SchemaChangeEvent;
@@ -15,10 +13,10 @@ use evercount_pipeline::publish::SchemaEvents;
 use evercount_wire::schema_event::to_json;
 use serde_json::json;
 
-pub use bus::SOURCE;
+pub use crate::bus::SOURCE;
 
-use bus::Bus;
-use calls::{Destination, Entry, put_all};
+use crate::bus::Bus;
+use crate::calls::{Destination, Entry, put_all};
 use stream::Stream;
 
 /// The `detail-type` of the events on a bus.

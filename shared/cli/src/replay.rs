@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use changes::Changes;
+use evercount_aws::clients::Clients;
 use evercount_aws::counter::Counter;
 use evercount_aws::dynamo::{DynamoStore, TableNames};
 use evercount_aws::meter::meter;
@@ -109,8 +110,8 @@ async fn open(unique: &str) -> anyhow::Result<Stack> {
     };
     let named = |table: &str| format!("evercount-replay-{unique}-{table}");
     let tables = TableNames { metadata: named("metadata"), ledger: named("ledger"), counts: named("counts") };
-    let clients = evercount_aws::clients::from_env().await;
-    Stack::on(clients.dynamodb, clients.kinesis, tables)
+    let clients = Clients::of_a_person().await;
+    Stack::on(clients.dynamodb(), clients.kinesis(), tables)
         .await
         .with_context(|| format!("could not use endpoint {url}"))
 }

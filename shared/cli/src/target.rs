@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use evercount_aws::clients::Clients;
 use evercount_aws::config::Config;
 use evercount_core::order::{CLOCK_SKEW_BOUND, Micros};
 use evercount_local::{EmbeddedOptions, Stack};
@@ -188,12 +189,12 @@ pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
             Stack::on(dynamodb, kinesis, tables).await
         }
         Target::Endpoint(_) => {
-            let clients = evercount_aws::clients::from_env().await;
-            Stack::on(clients.dynamodb, clients.kinesis, tables).await
+            let clients = Clients::of_a_person().await;
+            Stack::on(clients.dynamodb(), clients.kinesis(), tables).await
         }
         Target::Aws => {
-            let clients = evercount_aws::clients::from_env().await;
-            Ok(Stack::deployed(clients.dynamodb, clients.kinesis, tables))
+            let clients = Clients::of_a_person().await;
+            Ok(Stack::deployed(clients.dynamodb(), clients.kinesis(), tables))
         }
     };
     let stack = stack.with_context(|| format!("could not open the target: {target}"))?;

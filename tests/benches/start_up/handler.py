@@ -6,7 +6,6 @@ import os
 import boto3
 
 dynamodb = boto3.client("dynamodb")
-kinesis = boto3.client("kinesis")
 
 runtime = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 while True:

@@ -23,7 +23,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
-pub(crate) use failure::{Failure, judge, retrying};
+#[cfg(feature = "alerts")]
+pub(crate) use failure::Failure;
+pub(crate) use failure::{judge, retrying};
 pub use registry::DynamoServices;
 pub use source::DynamoSource;
 pub use value::{ConversionError, from_attribute, from_attributes, to_attribute, to_attributes};
@@ -78,13 +80,21 @@ impl DynamoStore {
     }
 }
 
-/// The same client, retrying nothing and waiting for no answer forever.
-pub(crate) fn without_retries(client: &Client) -> Client {
-    let timeouts = TimeoutConfig::builder()
+/// How long a call is waited for.
+pub(crate) fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
-    let config =
-        client.config().to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
-    Client::from_conf(config)
+        .build()
+}
+
+/// The same client, retrying nothing and waiting for no answer forever. One that is so already is not
+/// made anew, because making one is most of a function's start.
+pub(crate) fn without_retries(client: &Client) -> Client {
+    let (none, timeouts) = (RetryConfig::disabled(), timeouts());
+    let config = client.config();
+    if config.retry_config() == Some(&none) && config.timeout_config() == Some(&timeouts) {
+        return client.clone();
+    }
+    Client::from_conf(config.to_builder().retry_config(none).timeout_config(timeouts).build())
 }

@@ -8,7 +8,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use evercount_pipeline::ports::StoreError;
 
-use super::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination, Entry, Outcome};
+use crate::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination, Entry, Outcome};
 use crate::dynamo::judge;
 
 /// Longest partition key, in characters

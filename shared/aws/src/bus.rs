@@ -7,7 +7,7 @@ use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use evercount_pipeline::ports::StoreError;
 
-use super::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination, Entry, Outcome};
+use crate::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination, Entry, Outcome};
 use crate::dynamo::judge;
 
 /// The `source` of the events, for the patterns of rules.
