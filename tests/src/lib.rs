@@ -14,9 +14,5 @@ pub mod runtime_api;
 #[expect(clippy::unwrap_used, reason = "a measurement that cannot be made panics")]
 pub mod scale;
 pub mod simulation;
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what is made up here cannot be out of bounds"
-)]
+#[expect(clippy::indexing_slicing, reason = "what is made up here cannot be out of bounds")]
 pub mod workload;

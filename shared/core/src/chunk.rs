@@ -18,6 +18,7 @@ mod plan;
 mod tally;
 
 pub use plan::{Mode, moves, plan};
+pub use tally::LaneTally;
 
 /// Most actions of one `TransactWriteItems`.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>

@@ -35,6 +35,8 @@ const REGISTER_NUMBER_BYTES: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub struct Placement {
     by_logic: HashMap<LogicId, Buckets, BuildHasherDefault<Xxh3Default>>,
+    /// How many deliveries the last chunk took, where it could not take all there were.
+    took: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -104,6 +106,19 @@ fn weight(cell: &Cell) -> usize {
 }
 
 impl Placement {
+    /// How many deliveries to try in one chunk: twice as many as the last one had room for. Where
+    /// many counts are touched a chunk takes few, and to begin with all of them each time would
+    /// cost the square of their number.
+    #[must_use]
+    pub fn worth_trying(&self, deliveries: usize) -> usize {
+        self.took.map_or(deliveries, |took| deliveries.min(took.saturating_mul(2).max(1)))
+    }
+
+    /// Notes how many of the deliveries a chunk took.
+    pub fn took(&mut self, taken: usize, deliveries: usize) {
+        self.took = (taken < deliveries).then_some(taken);
+    }
+
     /// Records where a stored cell is.
     pub fn learn(&mut self, logic: &LogicId, cell: &Cell, bucket: u32) {
         let buckets = self.by_logic.entry(logic.clone()).or_default();

@@ -3,22 +3,27 @@
 //!
 //! `cargo bench -p evercount-tests --no-default-features --bench definitions [-- --json]`
 //!
-//! Rows are decoded before; a row is an insert in lane mode, planned as the counter plans it. Both
+//! Rows are decoded before; a row is an insert in lane mode, tallied as the counter tallies it. Both
 //! ways must count the same before any figure is taken. The benchmark runs itself under callgrind with
 //! two numbers of rows; the difference leaves out start-up and set-up. It prints why, and measures
 //! nothing, where there is no valgrind.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a benchmark may panic and prints its figures")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark may panic and prints its figures"
+)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
 
 use comfy_table::{Table, presets};
 use evercount_core::change::{Change, Record, TableName};
-use evercount_core::chunk::{self, Content, Delivery, Facts, Mode};
+use evercount_core::chunk::LaneTally;
+use evercount_core::counting::Contributions;
 use evercount_core::decimal::Decimal;
 use evercount_core::group::Cell;
-use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::memo::Memo;
 use evercount_core::placement::Placement;
@@ -41,7 +46,7 @@ const STATUSES: [&str; 5] = ["NEW", "ACTIVE", "PAUSED", "CLOSED", "RETURNED"];
 /// The condition of one of a hundred definitions: a status, or an amount above a bound, or both.
 fn condition(number: usize) -> (Option<&'static str>, Option<i64>) {
     let status = STATUSES.get(number % STATUSES.len()).copied().filter(|_| number % 3 != 1);
-    let bound = (number % 3 != 0).then_some(number as i64 * 5);
+    let bound = (!number.is_multiple_of(3)).then_some(number as i64 * 5);
     (status, bound)
 }
 
@@ -99,36 +104,25 @@ fn run(variant: &str, definitions: usize, chunks: usize) -> BTreeMap<String, i64
 }
 
 fn by_memo(catalog: &Catalog, rows: &[Change], chunks: usize) -> BTreeMap<String, i64> {
-    let (lane, mut state) = (LaneId::named("bench"), LaneState::default());
+    let table = TableName::new("orders");
+    let logic = catalog.table(&table).unwrap();
     let (mut placement, mut memo) = (Placement::default(), Memo::default());
-    let floors: BTreeMap<TableName, _> = BTreeMap::new();
-    let facts = Facts { catalog, floors: &floors, tombstone_expires_at: 0 };
-    let mut deliveries: Vec<Delivery> = rows
-        .iter()
-        .map(|row| Delivery {
-            sequence: SequenceNumber::parse("1").unwrap(),
-            arrived_at: 0,
-            bytes: 0,
-            content: Content::Changes(vec![row.clone()]),
-        })
-        .collect();
     let mut counts = BTreeMap::new();
-    for number in 0..chunks {
-        for (at, delivery) in deliveries.iter_mut().enumerate() {
-            delivery.sequence = SequenceNumber::parse(&(number * CHUNK + at + 1).to_string()).unwrap();
+    for _ in 0..chunks {
+        let mut tally = LaneTally::default();
+        for row in rows {
+            let image = row.after.as_ref().unwrap();
+            tally.stage((&table, memo.of(&table, logic)), image, &row.version, 1).unwrap();
+            tally.take_staged(&memo, &mut placement);
         }
-        let mut rest = deliveries.as_slice();
-        while !rest.is_empty() {
-            let chunk = chunk::plan(Mode::Lane, rest, &lane, &state, &facts, &mut placement, &mut memo);
-            rest = rest.get(chunk.consumed..).unwrap();
-            state = chunk.commit.advance.unwrap().to;
-            for one in chunk.commit.moves {
-                for (cell, n) in one.cells {
-                    if let Cell::Group(key) = cell {
-                        let parts = key.0.iter().map(|(_, value)| text_of(value));
-                        let name = std::iter::once(one.logic.definition.as_str()).chain(parts);
-                        *counts.entry(name.collect::<Vec<_>>().join(" ")).or_insert(0) += n;
-                    }
+        let (mut sum, mut evidence) = (Contributions::new(), Contributions::new());
+        tally.finish(&memo, &mut placement, &mut sum, &mut evidence);
+        for (logic, cells) in sum {
+            for (cell, n) in cells {
+                if let Cell::Group(key) = cell {
+                    let parts = key.0.iter().map(|(_, value)| text_of(value));
+                    let name = std::iter::once(logic.definition.as_str()).chain(parts);
+                    *counts.entry(name.collect::<Vec<_>>().join(" ")).or_insert(0) += n;
                 }
             }
         }

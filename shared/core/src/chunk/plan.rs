@@ -46,15 +46,17 @@ pub fn plan(
     memo: &mut Memo,
 ) -> Chunk {
     memo.refresh(facts.catalog);
-    let mut taken = deliveries.len();
+    let mut taken = placement.worth_trying(deliveries.len());
     loop {
         let window = deliveries.get(..taken).unwrap_or(deliveries);
         let mut chunk = plan_window(mode, window, lane, state, facts, placement, memo);
         let actions = chunk.commit.actions();
         if actions <= ACTIONS_MAX && chunk.bytes <= BYTES_MAX {
+            placement.took(taken, deliveries.len());
             return chunk;
         }
         if taken <= 1 {
+            placement.took(taken, deliveries.len());
             merge_buckets(&mut chunk.commit.moves);
             return chunk;
         }

@@ -18,7 +18,7 @@ use super::plan::cap;
 
 /// The counts of one chunk.
 #[derive(Debug, Default)]
-pub(super) struct LaneTally {
+pub struct LaneTally {
     tables: Vec<(TableName, TableTally)>,
     /// What the record at hand would count, until it is known that all of it can be judged.
     staged: Vec<(usize, i64, Hit)>,
@@ -64,7 +64,7 @@ impl LaneTally {
     ///
     /// # Errors
     /// [`Unavailable`] where it cannot be judged; nothing of the record is counted then.
-    pub(super) fn stage(
+    pub fn stage(
         &mut self,
         (table, memo): (&TableName, &mut TableMemo),
         image: &Item,
@@ -84,12 +84,12 @@ impl LaneTally {
     }
 
     /// Forgets what was staged.
-    pub(super) fn drop_staged(&mut self) {
+    pub fn drop_staged(&mut self) {
         self.staged.clear();
     }
 
     /// Counts what was staged.
-    pub(super) fn take_staged(&mut self, memo: &Memo, placement: &mut Placement) {
+    pub fn take_staged(&mut self, memo: &Memo, placement: &mut Placement) {
         for (number, sign, hit) in self.staged.drain(..) {
             let Some((table, tally)) = self.tables.get_mut(number) else { continue };
             let Some(memo) = memo.get(table) else { continue };
@@ -103,7 +103,7 @@ impl LaneTally {
     }
 
     /// By how much every cell moves, and the evidence of it.
-    pub(super) fn finish(
+    pub fn finish(
         self,
         memo: &Memo,
         placement: &mut Placement,

@@ -1,6 +1,6 @@
 //! The scanner reads an event as the careful reader does, or leaves it to that.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 use proptest::prelude::*;
 
 use super::*;

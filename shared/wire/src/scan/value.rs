@@ -39,8 +39,9 @@ fn is_canonical(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let bytes = digits.as_bytes();
     let fraction = bytes.contains(&b'.');
-    let spare_zero = bytes.first() == Some(&b'0') && bytes.get(1).is_some_and(|next| *next != b'.');
-    !spare_zero && !(fraction && bytes.last() == Some(&b'0')) && text != "-0"
+    let leads_with_one = bytes.first() == Some(&b'0') && bytes.get(1).is_some_and(|next| *next != b'.');
+    let ends_with_one = fraction && bytes.last() == Some(&b'0');
+    !(leads_with_one || ends_with_one || text == "-0")
 }
 
 /// Takes nothing but the assurance that a value is one.
