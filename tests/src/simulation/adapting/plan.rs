@@ -49,6 +49,8 @@ pub struct Following {
     pub zombie: u32,
     /// Somebody asks for another definition.
     pub redefine: u32,
+    /// Whoever renamed a column asks for it by its new name before the counts are told.
+    pub ahead: u32,
     /// Somebody takes a promotion back.
     pub roll_back: u32,
     /// A reader reads.
@@ -154,6 +156,7 @@ impl Plan {
             read: on(&mut rng, 20..60),
             maintain: rng.u32(20..200),
             fill: 0,
+            ahead: 0,
         };
         let mut plan = Self {
             kind,
@@ -186,6 +189,7 @@ impl Plan {
             plan.old_rows = rng.u32(1..=plan.keys);
             plan.following.fill = rng.u32(0..20);
         }
+        plan.following.ahead = on(&mut rng, 200..1_000);
         plan
     }
 }
