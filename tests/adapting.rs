@@ -2,7 +2,8 @@
 //! following a change until it is caught.
 //!
 //! `EVERCOUNT_ADAPT_SEED=n cargo test -p evercount-tests --test adapting -- one_seed --nocapture`
-//! replays one seed and tells its story. `EVERCOUNT_ADAPT_SEEDS=n` sets how many seeds are run.
+//! replays one seed and tells its story. `EVERCOUNT_ADAPT_SEEDS=n` sets how many seeds are run, and
+//! `EVERCOUNT_ADAPT_WRITES=n` how many changes the source makes in most of them.
 
 #![expect(
     clippy::panic,
@@ -21,13 +22,19 @@ use evercount_tests::simulation::seeds::{Outcome, sweep};
 
 /// Seeds of an ordinary test run; CI runs 4,000.
 const SEEDS: u64 = 1_500;
-/// Changes the source makes in one seed.
+/// Changes the source makes in most seeds; see [`Plan::of`].
 const WRITES: u32 = 150;
 /// Seeds within which a wrong design must be caught.
 const CONTROL_SEEDS: u64 = 200;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
+}
+
+/// The plan of a seed, as long as the environment asks for.
+fn plan_of(seed: u64) -> Plan {
+    let writes = from_env("EVERCOUNT_ADAPT_WRITES").and_then(|writes| u32::try_from(writes).ok());
+    Plan::of(seed, writes.unwrap_or(WRITES))
 }
 
 fn fail(seed: u64, plan: &Plan, outcome: Outcome) -> ! {
@@ -47,7 +54,7 @@ fn fail(seed: u64, plan: &Plan, outcome: Outcome) -> ! {
 fn no_seed_breaks_an_invariant() {
     let seeds = from_env("EVERCOUNT_ADAPT_SEEDS").unwrap_or(SEEDS);
     let first = from_env("EVERCOUNT_ADAPT_FIRST").unwrap_or(0);
-    let swept = sweep(first, seeds, |seed| Plan::of(seed, WRITES), |seed, plan| world::run(seed, plan, None));
+    let swept = sweep(first, seeds, plan_of, |seed, plan| world::run(seed, plan, None));
     if let Some((seed, plan, outcome)) = swept.failed {
         fail(seed, &plan, outcome);
     }
@@ -91,7 +98,7 @@ fn one_seed() {
         println!("skipped: EVERCOUNT_ADAPT_SEED names no seed");
         return;
     };
-    let plan = Plan::of(seed, WRITES);
+    let plan = plan_of(seed);
     println!("{plan:#?}");
     let outcome = world::run(seed, &plan, None);
     println!("{} delivered, {} commits, {:?}", outcome.delivered, outcome.commits, outcome.strikes);
@@ -107,7 +114,7 @@ fn survey() {
     let first = from_env("EVERCOUNT_ADAPT_FIRST").unwrap_or(0);
     let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for seed in first..first + seeds {
-        if let Some(violation) = world::run(seed, &Plan::of(seed, WRITES), None).violation {
+        if let Some(violation) = world::run(seed, &plan_of(seed), None).violation {
             let kind = violation.chars().filter(|c| !c.is_ascii_digit()).take(40).collect();
             kinds.entry(kind).or_default().push(seed);
         }
@@ -121,7 +128,7 @@ fn survey() {
 #[ignore = "for a person"]
 fn story() {
     let seed = from_env("EVERCOUNT_ADAPT_SEED").unwrap_or(0);
-    let plan = Plan::of(seed, WRITES);
+    let plan = plan_of(seed);
     let outcome = world::run(seed, &plan, None);
     println!("{plan:#?}");
     for line in &outcome.story {

@@ -262,6 +262,13 @@ pub(crate) async fn no_longer_waits<S: Store>(
 }
 
 /// Adds to an edit that a version and those planned on it are rejected.
+///
+/// The version is as the caller found it when it decided so. In another state it is another matter:
+/// where a version planned on an active one has taken over since, to bring back the one before would
+/// leave two of them active, and no condition of the edit would tell.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where it is in another state by now; else whatever the store answers.
 async fn give_up<S: Store>(
     store: &S,
     edit: &mut CatalogEdit,
@@ -274,6 +281,9 @@ async fn give_up<S: Store>(
     for one in versions.iter().filter(|one| one.id.definition == version.id.definition) {
         let descends = one.parent.is_some_and(|parent| rejected.contains(&parent));
         if one.id == version.id {
+            if one.state != version.state {
+                return Err(StoreError::Conflict);
+            }
             edit.change.push((one.clone(), one.entering(LogicState::Rejected, now)));
         } else if descends && matches!(one.state, LogicState::Draft | LogicState::Shadow) {
             rejected.push(one.id.number);
@@ -293,7 +303,8 @@ async fn give_up<S: Store>(
 /// had never been. Returns the version that is active now.
 ///
 /// # Errors
-/// [`StoreError::Rejected`] where none stands by; else whatever the store answers.
+/// [`StoreError::Rejected`] where none stands by; [`StoreError::Conflict`] where another version took
+/// over meanwhile, so that it is that one that could be taken back; else whatever the store answers.
 pub async fn roll_back<S: Store>(
     store: &S,
     definition: &DefinitionName,

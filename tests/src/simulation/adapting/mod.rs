@@ -13,5 +13,7 @@ pub mod record;
 pub mod shape;
 pub mod shrink;
 pub mod source;
+#[cfg(test)]
+mod taken_back;
 pub mod tasks;
 pub mod world;

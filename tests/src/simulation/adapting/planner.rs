@@ -94,6 +94,8 @@ struct Follow<'a> {
     before: LogicVersion,
     class: Class,
     relation: Relation,
+    /// Whether rows have to be looked at again: their counts do not tell what they are now.
+    rereads: bool,
     facts: &'a Facts,
 }
 
@@ -109,6 +111,7 @@ impl<'a> Follow<'a> {
             before: head.clone(),
             class: Class::A0,
             relation: Relation::Mapped,
+            rereads: false,
         }
     }
 
@@ -124,7 +127,12 @@ impl<'a> Follow<'a> {
     fn change(&mut self, kind: &ChangeKind) {
         let name = |column: &FieldPath| column.as_str().to_owned();
         match kind {
-            ChangeKind::RenameColumn { column, to, .. } if self.reads(&name(column)) => {
+            ChangeKind::RenameColumn { column, to, .. }
+                if self.reads(&name(column)) || self.reads(&name(to)) =>
+            {
+                // Somebody who knew of the change before the counts did asked for the new name: rows
+                // that have the old one were counted as without.
+                self.rereads |= self.reads(&name(to));
                 let (from, to) = (Path::column(name(column)), Path::column(name(to)));
                 rename(&mut self.definition, &from, &to);
                 self.step(Action::Rename { from, to });
@@ -193,21 +201,50 @@ impl<'a> Follow<'a> {
         if self.class == Class::A0 {
             return Made { class: Class::A0, update: None, relation: Relation::Unrelated };
         }
-        let atoms = atoms_of(&self.before.definition);
-        let transform = Transform {
-            actions: self.actions,
-            keep: None,
-            group_by: cell_dimensions(&self.definition),
-            atoms: (0..atoms).map(Some).collect(),
+        let (class, start, relation) = if self.rereads {
+            let Some((class, start)) = self.reread() else {
+                return Made { class: Class::A6, update: None, relation: Relation::Unrelated };
+            };
+            (class, start, Relation::Unrelated)
+        } else {
+            let atoms = atoms_of(&self.before.definition);
+            let transform = Transform {
+                actions: self.actions,
+                keep: None,
+                group_by: cell_dimensions(&self.definition),
+                atoms: (0..atoms).map(Some).collect(),
+            };
+            (self.class, Start::Image(transform), self.relation)
         };
         let update = LogicUpdate {
             definition: self.definition,
             migration: self.migration,
-            start: Start::Image(transform),
+            start,
             earlier_tables: self.before.earlier_tables.clone(),
             suspended: self.suspended,
         };
-        Made { class: self.class, update: Some(update), relation: self.relation }
+        Made { class, update: Some(update), relation }
+    }
+
+    /// Where rows are looked at again: in the ledger, if it remembers what is read under the names
+    /// from before this event, or else in the source.
+    fn reread(&self) -> Option<(Class, Start)> {
+        let had = |path: &Path| {
+            self.actions.iter().rev().fold(path.clone(), |path, action| match action {
+                Action::Rename { from, to } if *to == path => from.clone(),
+                _ => path,
+            })
+        };
+        let is_remembered = |path: &Path| {
+            let had = had(path);
+            self.facts.remembered.iter().any(|one| one == had.column_name())
+        };
+        match self.facts {
+            Facts { has_ledger: false, .. } => None,
+            _ if self.definition.paths().all(is_remembered) => Some((Class::A4, Start::Ledger)),
+            Facts { source_is_readable: true, .. } => Some((Class::A5, Start::Source)),
+            _ => None,
+        }
     }
 }
 
@@ -308,4 +345,79 @@ fn rename(definition: &mut CountDefinition, from: &Path, to: &Path) {
     };
     let mut atom = atom;
     definition.filter = definition.filter.as_ref().map(|filter| filter.map_atoms(&mut atom));
+}
+
+#[cfg(test)]
+mod tests {
+    use evercount_core::adjustment::{self, version_of};
+    use evercount_core::change::TableName;
+    use evercount_core::counting::{self, Cells};
+    use evercount_core::definition::{DefinitionName, Headroom};
+    use evercount_core::group::{Cell, GroupKey};
+    use evercount_core::logic::{Coverage, LogicState};
+    use evercount_core::value::Item;
+
+    use super::super::shape::{Column, Reshaping, Shape};
+    use super::*;
+
+    fn reads(group_by: &[&str], headroom: &[&str]) -> LogicVersion {
+        let columns = |names: &[&str]| names.iter().map(|name| Path::column(*name)).collect();
+        let definition = CountDefinition {
+            name: DefinitionName::parse("by_status").unwrap_or_else(|| unreachable!("it is a name")),
+            table: TableName::new("orders"),
+            group_by: columns(group_by),
+            filter: None,
+            distinct: None,
+            groups_max: 100,
+            headroom: Headroom { attributes: columns(headroom), truth: false },
+        };
+        LogicVersion::new(1, definition, LogicState::Active, Coverage::Whole, 0)
+    }
+
+    /// What an item counts for once a planner's plan for a change is followed.
+    fn followed(
+        planner: fn(&Cause, &LogicVersion, &Facts) -> AdjustmentPlan,
+        head: &LogicVersion,
+        (change, facts): (&Reshaping, &Facts),
+        item: &Item,
+    ) -> Cells {
+        let cause =
+            Cause::Schema { event: "e1".to_owned(), changes: vec![change.told()], position: None, at: 0 };
+        let plan = planner(&cause, head, facts);
+        let next = plan.update.as_ref().map(|update| version_of(&plan, update, head, 2, 0));
+        let counted = counting::contribution(next.as_ref().unwrap_or(head), Some(item), None);
+        counted.unwrap_or_default()
+    }
+
+    #[test]
+    fn a_rename_is_followed_by_counts_of_the_old_name_and_by_those_that_had_the_new_one_before() {
+        let change = Reshaping::Rename { from: "city".to_owned(), to: "city4".to_owned() };
+        let old = Shape {
+            version: 3,
+            status: Column { name: "status".to_owned(), text: true },
+            city: Column { name: "city".to_owned(), text: true },
+            ..Shape::default()
+        };
+        let wanted =
+            super::super::shape::Wanted { status: 1, city: 2, level: 0, tier: 0, amount: 0, note: 0 };
+        let (earlier, later) = (old.item(wanted, None), old.after(&change).item(wanted, None));
+        let text = |name: &str, value: &str| (Path::column(name), Value::String(value.to_owned()));
+        let in_group = |key: Vec<(Path, Value)>| Cells::from([(Cell::Group(GroupKey(key)), 1)]);
+        let both = || in_group(vec![text("status", "A"), text("city4", "Paris")]);
+        let facts = Facts { has_ledger: true, source_is_readable: true, ..Facts::default() };
+        for (head, expected) in [
+            (reads(&["status"], &[]), in_group(vec![text("status", "A")])),
+            (reads(&["status", "city"], &[]), both()),
+            (reads(&["status"], &["city"]), both()),
+            (reads(&["status", "city4"], &[]), both()),
+            (reads(&["status", "city4"], &["city"]), both()),
+        ] {
+            for item in [&earlier, &later] {
+                let by_hand = followed(right, &head, (&change, &facts), item);
+                assert_eq!(by_hand, expected, "{:?} of {item:?}", head.definition);
+                let analyzed = followed(adjustment::plan, &head, (&change, &facts), item);
+                assert_eq!(analyzed, expected, "the analyzer on {:?} of {item:?}", head.definition);
+            }
+        }
+    }
 }

@@ -50,7 +50,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     if plan.segments > 1 {
         candidates.push(with(&|plan| plan.segments = 1));
     }
-    let switches: [fn(&mut Plan) -> &mut u32; 26] = [
+    let switches: [fn(&mut Plan) -> &mut u32; 27] = [
         |plan| &mut plan.faults.duplicate,
         |plan| &mut plan.faults.reorder,
         |plan| &mut plan.faults.replay,
@@ -73,6 +73,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         |plan| &mut plan.following.crash,
         |plan| &mut plan.following.zombie,
         |plan| &mut plan.following.redefine,
+        |plan| &mut plan.following.ahead,
         |plan| &mut plan.following.roll_back,
         |plan| &mut plan.following.read,
         |plan| &mut plan.following.fill,

@@ -363,6 +363,7 @@ impl World {
         if self.control == Some(Control::SwitchByDeploy) {
             controls::switch(&self.desk.store.memory, &news);
         } else if self.plan.follows {
+            self.ask_ahead(&news.change);
             let lag = self.rng.u32(0..=self.plan.following.lag);
             self.news.push_back((lag, news));
         }

@@ -2,6 +2,7 @@
 //! back.
 
 use super::*;
+use crate::simulation::adapting::shape::Reshaping;
 
 impl World {
     /// Somebody takes up something.
@@ -88,9 +89,7 @@ impl World {
             }
             ("by_status", 4) if asked.group_by.len() < 2 => {
                 // Whether or not it had another name while nobody grouped by it.
-                let city = Path::column(self.source.with(|source| source.shape.city.name.clone()));
-                asked.headroom.attributes.retain(|path| *path != city);
-                asked.group_by.push(city);
+                self.group_by_city(&mut asked);
                 self.count("refine_by_another");
             }
             ("by_status" | "by_city", _) if asked.group_by.len() > 1 => {
@@ -109,6 +108,33 @@ impl World {
             _ => return None,
         }
         Some(asked)
+    }
+
+    fn group_by_city(&self, asked: &mut CountDefinition) {
+        let city = Path::column(self.source.with(|source| source.shape.city.name.clone()));
+        asked.headroom.attributes.retain(|path| *path != city);
+        asked.group_by.push(city);
+    }
+
+    /// Whoever renames a column knows its new name before the counts do, and may ask for it.
+    pub(super) fn ask_ahead(&mut self, change: &Reshaping) {
+        let is_city = |to: &str| self.source.with(|source| source.shape.city.name == to);
+        let Some(name) = self.names.iter().find(|name| name.as_str() == "by_status").cloned() else { return };
+        let head = self.desk.store.memory.inspect(|state| {
+            let versions: Vec<LogicVersion> = state.versions.values().cloned().collect();
+            evercount_pipeline::adapt::head(&versions, &name)
+        });
+        if let Reshaping::Rename { to, .. } = change
+            && is_city(to)
+            && let Some(head) = head.filter(|head| head.definition.group_by.len() < 2)
+            && self.chance("asked_ahead", self.plan.following.ahead)
+        {
+            let mut asked = head.definition;
+            self.group_by_city(&mut asked);
+            let now = self.now();
+            self.tell(23, || format!("somebody asks ahead of the counts for {asked:?}"));
+            self.begin(Errand::Redefine(Box::new(asked), now));
+        }
     }
 
     pub(super) fn begin(&mut self, errand: Errand) {

@@ -1,6 +1,9 @@
 //! What must hold after every step, and how everything is brought to rest and held against a
 //! recount.
 
+use evercount_core::adjustment::Cause;
+use evercount_core::schema_change::ChangeKind;
+
 use super::*;
 
 impl World {
@@ -160,13 +163,17 @@ impl World {
 
     /// Every plan has come to an end; a right one is not rejected but with one it was planned on.
     pub(super) fn all_is_decided(&mut self) -> Result<(), String> {
-        let adjustments: Vec<_> =
-            self.desk.store.memory.inspect(|state| state.adjustments.values().cloned().collect());
+        let (adjustments, versions): (Vec<_>, Vec<_>) = self.desk.store.memory.inspect(|state| {
+            (state.adjustments.values().cloned().collect(), state.versions.values().cloned().collect())
+        });
         for one in adjustments {
             let id = format!("{} of {} from {}", one.plan.id, one.plan.definition, one.plan.from);
             self.count(one.outcome.name());
             if is_planned_anew(&one) {
                 self.count("planned_anew");
+            }
+            if catches_up(&one, &versions) {
+                self.count("caught_up");
             }
             match one.outcome {
                 // In lane mode only changes are evidence, and the source has ceased to make any.
@@ -285,8 +292,7 @@ impl World {
             of_name.all(|one| {
                 matches!(one.outcome, PlanOutcome::Promoted | PlanOutcome::NotAffected)
                     || is_planned_anew(one)
-                    || (one.to.is_none()
-                        && matches!(one.plan.cause, evercount_core::adjustment::Cause::Redefinition { .. }))
+                    || (one.to.is_none() && matches!(one.plan.cause, Cause::Redefinition { .. }))
             })
         })
     }
@@ -306,6 +312,20 @@ impl World {
 /// Whether another plan stands for it, because the table changed while it waited.
 fn is_planned_anew(adjustment: &Adjustment) -> bool {
     adjustment.verdict.as_ref().is_some_and(|why| why.contains("planned anew as"))
+}
+
+/// Whether it is for a rename whose new name was asked for before the count was told of it.
+fn catches_up(adjustment: &Adjustment, versions: &[LogicVersion]) -> bool {
+    let plan = &adjustment.plan;
+    let Cause::Schema { changes, .. } = &plan.cause else { return false };
+    let planned_on =
+        versions.iter().find(|one| one.id.definition == plan.definition && one.id.number == plan.from);
+    planned_on.is_some_and(|one| {
+        let reads = |column: &str| one.definition.paths().any(|path| path.column_name() == column);
+        changes
+            .iter()
+            .any(|change| matches!(&change.kind, ChangeKind::RenameColumn { to, .. } if reads(to.as_str())))
+    })
 }
 
 fn standing<'a>(lanes: impl Iterator<Item = (&'a LaneId, evercount_core::lane::LaneState)>) -> u64 {
