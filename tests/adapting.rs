@@ -25,7 +25,7 @@ const SEEDS: u64 = 1_500;
 /// Changes the source makes in most seeds; see [`Plan::of`].
 const WRITES: u32 = 150;
 /// Seeds within which a wrong design must be caught.
-const CONTROL_SEEDS: u64 = 200;
+const CONTROL_SEEDS: u64 = 400;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

@@ -335,8 +335,8 @@ async fn a_promotion_taken_back_leaves_counts_as_if_it_had_never_been() {
     cast.put("o0", &[("status", s("PAID")), ("channel", s("shop"))]).await;
     cast.settle().await;
     cast.assert_exact("orders").await;
-    let name = DefinitionName::parse("orders").unwrap();
-    validate::roll_back(&store, &name, "somebody looked", now()).await.unwrap();
+    let promoted = cast.active("orders").await.id;
+    validate::roll_back(&store, &promoted, "somebody looked", now()).await.unwrap();
     assert_eq!(cast.active("orders").await.id.number, 1);
     cast.assert_exact("orders").await;
     cast.validate().await;

@@ -236,7 +236,7 @@ async fn roll_back(opened: &Opened, args: &RollbackArgs) -> anyhow::Result<Answe
         ),
     )?;
     let before = read::run(store, &active).await?;
-    let rolled = validate::roll_back(store, &active.id.definition, "a person took it back", now()).await;
+    let rolled = validate::roll_back(store, &active.id, "a person took it back", now()).await;
     let (back, reverted) = rolled.map_err(plan::lost_race)?;
     let after = read::run(store, &back).await?;
     let mut lines = vec![paint(

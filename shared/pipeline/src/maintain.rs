@@ -159,7 +159,7 @@ async fn stand_by<S: Store, T: SourceTable>(
         "{unexplained} changes differ since it took over, in {MISMATCH_ROUNDS} rounds, and a recount sides with {}",
         parent.id
     );
-    let (_, reverted) = validate::roll_back(store, &version.id.definition, &because, now).await?;
+    let (_, reverted) = validate::roll_back(store, &version.id, &because, now).await?;
     let reverted = reverted.unwrap_or(after);
     let alerts = Alert::of(&reverted).into_iter().collect();
     Ok(Adapted { adjustments: vec![reverted], alerts, ..Adapted::default() })

@@ -299,18 +299,19 @@ async fn give_up<S: Store>(
     Ok(())
 }
 
-/// Takes a promotion back: the version that stands by is active again, with counts as if the other
+/// Takes the promotion of a version back: the version that stands by is active again, with counts as if the other
 /// had never been. Returns the version that is active now.
 ///
 /// # Errors
-/// [`StoreError::Rejected`] where none stands by; [`StoreError::Conflict`] where another version took
-/// over meanwhile, so that it is that one that could be taken back; else whatever the store answers.
+/// [`StoreError::Rejected`] where none stands by; [`StoreError::Conflict`] where it is not, or no
+/// longer, the version that is active; else whatever the store answers.
 pub async fn roll_back<S: Store>(
     store: &S,
-    definition: &DefinitionName,
+    promoted: &LogicId,
     because: &str,
     now: Micros,
 ) -> Result<(LogicVersion, Option<Adjustment>), StoreError> {
+    let definition = &promoted.definition;
     let versions = store.versions().await?;
     let of = |state: LogicState| {
         versions
@@ -321,6 +322,10 @@ pub async fn roll_back<S: Store>(
     let (Some(active), Some(standby)) = (of(LogicState::Active), of(LogicState::Standby)) else {
         return Err(StoreError::Rejected(format!("no version of `{definition}` stands by for a rollback")));
     };
+    if active.id != *promoted {
+        // Whoever asked looked before another one took over.
+        return Err(StoreError::Conflict);
+    }
     let back = standby.entering(LogicState::Active, now);
     let mut edit = CatalogEdit { change: vec![(standby.clone(), back.clone())], ..CatalogEdit::default() };
     give_up(store, &mut edit, active, now).await?;

@@ -45,10 +45,10 @@ fn a_promotion_between_two_calls_of_a_rollback_leaves_one_version_active() {
         for version in [&standby, &active, &next] {
             assert_eq!(ready(store.memory.create_version(version)), Some(Ok(())));
         }
-        let name = active.id.definition.clone();
+        let promoted = active.id.clone();
         let chaos = store.clone();
         let mut work: RollBack = Box::pin(async move {
-            validate::roll_back(&chaos, &name, "somebody did not like it", 1)
+            validate::roll_back(&chaos, &promoted, "somebody did not like it", 1)
                 .await
                 .map(|(back, _)| back.id.number)
         });

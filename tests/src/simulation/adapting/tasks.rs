@@ -179,7 +179,12 @@ impl Desk {
                 }
             }
             Errand::RollBack(name) => {
-                validate::roll_back(store, &name, "somebody did not like it", now).await?;
+                let active = store.versions().await?.into_iter();
+                let active =
+                    active.filter(|one| one.id.definition == name && one.state == LogicState::Active);
+                if let Some(promoted) = active.max_by_key(|one| one.id.number) {
+                    validate::roll_back(store, &promoted.id, "somebody did not like it", now).await?;
+                }
             }
             Errand::Approve => {
                 let waiting = store.adjustments(None).await?.into_iter();
