@@ -3,7 +3,7 @@
 //! [`counting::targets`] is the only interpreter of counting logic, and what it makes of an image
 //! depends on nothing but the values at the paths that definitions read. Of a value that is only
 //! compared with constants it depends on even less: where it lies among those constants. So each
-//! path's value is brought to its *class* once a row ([`slot`]), and what the interpreter said of a
+//! path's value is brought to its *class* once a row (`slot`), and what the interpreter said of a
 //! combination of classes is said again of the next row that has it.
 //!
 //! Definitions whose condition is a conjunction of parts that read one path each are kept by

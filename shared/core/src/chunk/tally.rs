@@ -5,7 +5,7 @@
 //! nets to nothing was never a movement of any cell.
 
 use crate::change::TableName;
-use crate::counting::{self, Cells, Contributions, Targets, Unavailable};
+use crate::counting::{self, Contributions, Targets, Unavailable};
 use crate::evidence;
 use crate::group::Cell;
 use crate::logic::LogicId;
@@ -90,9 +90,18 @@ impl LaneTally {
 
     /// Counts what was staged.
     pub fn take_staged(&mut self, memo: &Memo, placement: &mut Placement) {
+        // Looked up once for a record's hits, which are of one table nearly always.
+        let mut at_hand: Option<(usize, &TableMemo)> = None;
         for (number, sign, hit) in self.staged.drain(..) {
             let Some((table, tally)) = self.tables.get_mut(number) else { continue };
-            let Some(memo) = memo.get(table) else { continue };
+            let memo = match at_hand {
+                Some((known, memo)) if known == number => memo,
+                _ => {
+                    let Some(memo) = memo.get(table) else { continue };
+                    at_hand = Some((number, memo));
+                    memo
+                }
+            };
             match hit {
                 Hit::Plain { plain, group, register } => {
                     tally.plain(memo, placement, (plain, group), register, sign);
@@ -211,5 +220,10 @@ fn is_beyond(memo: &TableMemo, placement: &mut Placement, plain: usize, group: u
 }
 
 fn move_cell(sum: &mut Contributions, logic: &LogicId, cell: Cell, net: i64) {
-    counting::add_cells(sum.entry(logic.clone()).or_default(), &Cells::from([(cell, net)]), 1);
+    let cells = match sum.get_mut(logic) {
+        Some(cells) => cells,
+        None => sum.entry(logic.clone()).or_default(),
+    };
+    // What cancels out is left out when the movements are placed.
+    *cells.entry(cell).or_insert(0) += net;
 }
