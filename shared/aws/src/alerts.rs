@@ -4,7 +4,6 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::retry::RetryConfig;
-use aws_sdk_sns::config::timeout::TimeoutConfig;
 use aws_sdk_sns::error::ProvideErrorMetadata as _;
 use evercount_core::adjustment::{Cause, Certificate, Partitions};
 use evercount_core::adoption::{Adjustment, PlanOutcome};
@@ -14,10 +13,10 @@ use evercount_pipeline::ports::StoreError;
 use evercount_wire::adjustment::to_json;
 
 use crate::bus::Bus;
-use crate::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination as _, Entry, put_all};
+use crate::calls::{Destination as _, Entry, put_all};
 use crate::clients::Clients;
 use crate::config::AdjustingConfig;
-use crate::dynamo::{Failure, judge, retrying};
+use crate::dynamo::{Failure, judge, retrying, timeouts};
 
 /// The `detail-type` of a rejected adjustment on a bus.
 pub const REJECTED: &str = "Adjustment rejected";
@@ -137,12 +136,8 @@ struct Topic {
 
 impl Topic {
     fn new(client: &Client, arn: &str) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
         let config = client.config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts()).build();
         Self { client: Client::from_conf(config), arn: arn.to_owned() }
     }
 

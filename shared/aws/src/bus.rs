@@ -2,13 +2,12 @@
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::config::retry::RetryConfig;
-use aws_sdk_eventbridge::config::timeout::TimeoutConfig;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use evercount_pipeline::ports::StoreError;
 
-use crate::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination, Entry, Outcome};
-use crate::dynamo::judge;
+use crate::calls::{Destination, Entry, Outcome};
+use crate::dynamo::{judge, timeouts};
 
 /// The `source` of the events, for the patterns of rules.
 pub const SOURCE: &str = "evercount";
@@ -26,12 +25,8 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn new(client: &Client, name: &str) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
         let config = client.config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts()).build();
         Self { client: Client::from_conf(config), name: name.to_owned() }
     }
 }

@@ -14,10 +14,6 @@ const RETRIES_MAX: usize = 7;
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(800);
 
-/// How long one attempt at a call may take, and connecting for it.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// One event to be put.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {

@@ -80,7 +80,7 @@ impl DynamoStore {
     }
 }
 
-/// How long a call is waited for.
+/// How long a call is waited for, of whichever service.
 pub(crate) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)

@@ -2,14 +2,13 @@
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::error::ProvideErrorMetadata as _;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use evercount_pipeline::ports::StoreError;
 
-use crate::calls::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Destination, Entry, Outcome};
-use crate::dynamo::judge;
+use crate::calls::{Destination, Entry, Outcome};
+use crate::dynamo::{judge, timeouts};
 
 /// Longest partition key, in characters
 /// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html>).
@@ -24,12 +23,8 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(client: &Client, name: &str) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
         let config = client.config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts()).build();
         Self { client: Client::from_conf(config), name: name.to_owned() }
     }
 }
