@@ -6,12 +6,11 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use evercount_core::order::Micros;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::json;
 use crate::scan::event::scan;
 
 /// One record of an event.
@@ -104,7 +103,7 @@ fn read_carefully(payload: &[u8]) -> Result<Vec<EventRecord<'_>>, EventError> {
             sequence: kinesis.sequence_number,
             partition_key: kinesis.partition_key,
             arrived_at: arrival(kinesis.approximate_arrival_timestamp.get())?,
-            data: STANDARD.decode(kinesis.data.as_bytes()).map_err(|_| kinesis.data.into_owned()),
+            data: json::read_base64(&kinesis.data).map_err(|_| kinesis.data.into_owned()),
         })
     });
     records.collect()

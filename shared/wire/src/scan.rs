@@ -300,6 +300,32 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Most names of one object that are compared with each other; an object of more is unusual.
+const NAMES_MAX: usize = 32;
+
+/// The names that an object has had so far.
+struct Met<'a> {
+    names: [&'a str; NAMES_MAX],
+    count: usize,
+}
+
+impl<'a> Met<'a> {
+    fn nothing() -> Self {
+        Self { names: [""; NAMES_MAX], count: 0 }
+    }
+
+    /// Notes a name; `None` where it was met before, or there are too many.
+    #[inline]
+    fn note(&mut self, name: &'a str) -> Option<()> {
+        if self.names.get(..self.count)?.contains(&name) {
+            return None;
+        }
+        *self.names.get_mut(self.count)? = name;
+        self.count += 1;
+        Some(())
+    }
+}
+
 /// Keeps what an object has under a name that matters; `None` where it has it twice.
 fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())

@@ -1,6 +1,8 @@
 //! The scanner reads an event as the careful reader does, or leaves it to that.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::*;

@@ -7,13 +7,10 @@ use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value, canonical};
 
 use super::value::{Digested, Made, Nothing, described, item};
-use super::{Cursor, DEPTH_MAX, once};
+use super::{Cursor, DEPTH_MAX, Met, once};
 use crate::cdc::key_identity;
 use crate::cdc::time::{Unit, change_time};
 use crate::json::{self, FIELDS_MAX};
-
-/// Most fields of a record itself that are compared with each other; more are unusual.
-const NAMES_MAX: usize = 32;
 
 /// Reads records, and keeps what of them their tables' counts need.
 #[derive(Clone, Debug, Default)]
@@ -68,16 +65,11 @@ impl Scanner {
     pub(crate) fn scan(&mut self, text: &str, epoch: u16) -> Option<Change> {
         let mut cursor = Cursor::new(text);
         let (mut table, mut draft) = (None, Draft::default());
-        let mut names: [&str; NAMES_MAX] = [""; NAMES_MAX];
-        let mut met = 0;
+        let mut met = Met::nothing();
         cursor.take(b'{')?;
         loop {
             let name = cursor.name()?;
-            if names.get(..met)?.contains(&name) {
-                return None;
-            }
-            *names.get_mut(met)? = name;
-            met += 1;
+            met.note(name)?;
             match name {
                 "tableName" => once(&mut table, self.table(cursor.string()?)?)?,
                 "eventName" => once(&mut draft.event, cursor.string()?)?,

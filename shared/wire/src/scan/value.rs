@@ -3,11 +3,8 @@
 use evercount_core::decimal::Decimal;
 use evercount_core::value::{Item, Value, canonical};
 
-use super::{Cursor, DEPTH_MAX};
+use super::{Cursor, DEPTH_MAX, Met};
 use crate::json::{self, DYNAMODB_DIGITS_MAX, FIELDS_MAX};
-
-/// Most names of a nested map that are compared with each other; larger maps are unusual.
-const NAMES_MAX: usize = 32;
 
 /// What is made of a value that is read.
 pub(super) trait Sink {
@@ -231,19 +228,13 @@ fn list(cursor: &mut Cursor<'_>, depth: usize) -> Option<Vec<Value>> {
 
 /// As [`item`], and nothing is made of it.
 fn skim_item(cursor: &mut Cursor<'_>, depth: usize) -> Option<()> {
-    let mut names = [""; NAMES_MAX];
-    let mut met = 0;
+    let mut met = Met::nothing();
     cursor.take(b'{')?;
     if cursor.takes(b'}')? {
         return Some(());
     }
     loop {
-        let name = cursor.name()?;
-        if names.get(..met)?.contains(&name) {
-            return None;
-        }
-        *names.get_mut(met)? = name;
-        met += 1;
+        met.note(cursor.name()?)?;
         nested(cursor, &mut Nothing, depth)?;
         if !cursor.more(b'}')? {
             return Some(());
