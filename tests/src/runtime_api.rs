@@ -5,13 +5,30 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A function that has not come back by then will not.
+/// A function that has not come back by then will not, not even under a tool that slows it down.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How often is looked whether a function that is waited for has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Builds with the release profile, in the workspace of a folder; where that puts programs.
+///
+/// # Errors
+/// Where it does not build.
+pub fn built(folder: &Path, what: &[&str]) -> io::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--locked"]).args(what).current_dir(folder);
+    if !build.status()?.success() {
+        return Err(io::Error::other(format!("{what:?} does not build")));
+    }
+    let this = std::env::current_exe()?;
+    Ok(this.parent().and_then(Path::parent).unwrap_or(folder).to_path_buf())
+}
 
 /// What a function asks of the Runtime API.
 enum Ask {
@@ -58,13 +75,17 @@ impl Function {
     }
 
     fn ask(&mut self) -> io::Result<Ask> {
+        let began = Instant::now();
         loop {
-            match self.asks.recv_timeout(Duration::from_millis(20).min(PATIENCE)) {
+            match self.asks.recv_timeout(LOOK) {
                 Ok(ask) => return Ok(ask),
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the API ended")),
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(status) = self.child.try_wait()? {
                         return Err(io::Error::other(format!("the function ended: {status}")));
+                    }
+                    if began.elapsed() > PATIENCE {
+                        return Err(io::Error::other("the function does not come back"));
                     }
                 }
             }

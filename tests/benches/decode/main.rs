@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use comfy_table::{Table, presets};
-use evercount_tests::runtime_api::Function;
+use evercount_tests::runtime_api::{Function, built};
 use evercount_tests::workload;
 use serde_json::{Value, json};
 
@@ -104,35 +104,17 @@ fn variants(root: &Path) -> io::Result<Vec<Variant>> {
     Ok(variants)
 }
 
-fn cargo(arguments: &[&str], folder: &Path) -> io::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(arguments).current_dir(folder).status()?;
-    if built.success() { Ok(()) } else { Err(io::Error::other(format!("cargo {arguments:?} fails"))) }
-}
-
 /// The function under measurement, built as functions are.
 fn handler(root: &Path) -> io::Result<PathBuf> {
-    let arguments = [
-        "build",
-        "--release",
-        "--package",
-        "evercount-tests",
-        "--no-default-features",
-        "--example",
-        "deltas",
-    ];
-    cargo(&arguments, root)?;
-    let this = std::env::current_exe()?;
-    let release = this.parent().and_then(Path::parent).unwrap_or(root);
-    Ok(release.join("examples/deltas"))
+    let what = ["--package", "evercount-tests", "--no-default-features", "--example", "deltas"];
+    Ok(built(root, &what)?.join("examples/deltas"))
 }
 
 /// A baseline, from the workspace of baselines.
 fn peer(root: &Path, name: &str) -> io::Result<PathBuf> {
-    let folder = root.join("peers");
     let target = std::env::current_exe()?.parent().and_then(Path::parent).unwrap_or(root).join("peers");
     let into = target.display().to_string();
-    cargo(&["build", "--release", "--locked", "--bin", name, "--target-dir", &into], &folder)?;
+    built(&root.join("peers"), &["--bin", name, "--target-dir", &into])?;
     Ok(target.join("release").join(name))
 }
 

@@ -11,19 +11,17 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
-use std::io::{self, BufRead, BufReader};
-use std::net::TcpListener;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use comfy_table::{Table, presets};
+use evercount_tests::runtime_api::{Function, built};
 use serde_json::{Value, json};
 
 /// Starts of each function.
 const STARTS: usize = 31;
-/// A function that has not polled by then will not.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// The names of what the functions are compared with.
 const BASELINE: &str = "Python 3.11 + boto3";
 const BARE: &str = "no SDK";
@@ -133,18 +131,6 @@ fn goals(rows: &[Value]) -> Vec<Value> {
     all.into_iter().filter_map(goal).collect()
 }
 
-/// Builds with the release profile; where that puts programs.
-fn built(root: &Path, what: &[&str]) -> io::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--locked"]).args(what).current_dir(root);
-    if !build.status()?.success() {
-        return Err(io::Error::other(format!("{what:?} does not build")));
-    }
-    let this = std::env::current_exe()?;
-    Ok(this.parent().and_then(Path::parent).unwrap_or(root).to_path_buf())
-}
-
 /// What functions are compared with that use an SDK.
 fn bare(root: &Path) -> io::Result<Candidate> {
     let release = built(root, &["-p", "evercount-tests", "--no-default-features", "--example", "bootstrap"])?;
@@ -191,85 +177,24 @@ fn python(root: &Path) -> io::Result<Candidate> {
 }
 
 fn start(candidate: &Candidate) -> io::Result<Start> {
-    let runtime_api = TcpListener::bind("127.0.0.1:0")?;
+    let mut command = Command::new(&candidate.program);
+    command.args(&candidate.arguments).env_clear().envs([
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+        ("EVERCOUNT_METADATA_TABLE", "metadata"),
+        ("EVERCOUNT_LEDGER_TABLE", "ledger"),
+        ("EVERCOUNT_COUNTS_TABLE", "counts"),
+        ("EVERCOUNT_SCHEMA_EVENTS_STREAM", "schema-events"),
+    ]);
     let began = Instant::now();
-    let child = Command::new(&candidate.program)
-        .args(&candidate.arguments)
-        .env_clear()
-        .envs([
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_DEFAULT_REGION", "eu-central-1"),
-            ("EVERCOUNT_METADATA_TABLE", "metadata"),
-            ("EVERCOUNT_LEDGER_TABLE", "ledger"),
-            ("EVERCOUNT_COUNTS_TABLE", "counts"),
-            ("EVERCOUNT_SCHEMA_EVENTS_STREAM", "schema-events"),
-        ])
-        .env("AWS_LAMBDA_RUNTIME_API", runtime_api.local_addr()?.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()?;
-    let mut child = Killed(child);
-    runtime_api.set_nonblocking(true)?;
-    let connection = loop {
-        match runtime_api.accept() {
-            Ok((connection, _)) => break connection,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-        if let Some(status) = child.0.try_wait()? {
-            return Err(io::Error::other(format!("{} ended at once: {status}", candidate.name)));
-        }
-        if began.elapsed() > PATIENCE {
-            return Err(io::Error::other(format!("{} never polled", candidate.name)));
-        }
-        std::thread::sleep(Duration::from_micros(100));
-    };
-    connection.set_nonblocking(false)?;
-    let mut request = String::new();
-    BufReader::new(&connection).read_line(&mut request)?;
+    let function = Function::start(&mut command)
+        .map_err(|error| io::Error::other(format!("{}: {error}", candidate.name)))?;
     let wall_ms = began.elapsed().as_secs_f64() * 1e3;
-    if !request.contains("/runtime/invocation/next") {
-        return Err(io::Error::other(format!("{} asked for {request:?}", candidate.name)));
-    }
-    let process = PathBuf::from(format!("/proc/{}", child.0.id()));
-    let start = Start { wall_ms, cpu_ms: cpu_ms(&process)?, peak_kib: peak_kib(&process)? };
-    // Before the connection closes, or the function would complain of that.
-    drop(child);
-    Ok(start)
-}
-
-/// A process that does not outlive its measurement.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way it is waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Time on a processor, over all threads, milliseconds (proc(5), `schedstat`).
-fn cpu_ms(process: &Path) -> io::Result<f64> {
-    let mut nanoseconds = 0.0;
-    for thread in std::fs::read_dir(process.join("task"))? {
-        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        nanoseconds += text.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
-    }
-    Ok(nanoseconds / 1e6)
-}
-
-/// The largest resident set so far, KiB (proc(5), `VmHWM`).
-fn peak_kib(process: &Path) -> io::Result<f64> {
-    let text = std::fs::read_to_string(process.join("status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    Ok(line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0))
+    let (cpu_ms, peak_kib) = (function.cpu_us()? / 1e3, function.peak_bytes()? / 1_024.0);
+    Ok(Start { wall_ms, cpu_ms, peak_kib })
 }
 
 impl Candidate {
