@@ -27,6 +27,9 @@ const WRITES: u32 = 150;
 /// Seeds within which a wrong design must be caught.
 const CONTROL_SEEDS: u64 = 400;
 
+/// Seeds that broke an invariant once.
+const ONCE_BROKEN: [u64; 4] = [659, 3_130, 11_458, 17_668];
+
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -62,6 +65,17 @@ fn no_seed_breaks_an_invariant() {
     println!("{seeds} seeds, {delivered} delivered records, {} commits", swept.commits);
     for (what, n) in &strikes {
         println!("  {what}: {n}");
+    }
+}
+
+#[test]
+fn what_was_broken_once_stays_mended() {
+    for seed in ONCE_BROKEN {
+        let plan = Plan::of(seed, WRITES);
+        let outcome = world::run(seed, &plan, None);
+        if outcome.violation.is_some() {
+            fail(seed, &plan, outcome);
+        }
     }
 }
 

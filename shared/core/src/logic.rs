@@ -326,7 +326,8 @@ pub struct TableLogic {
     /// Versions that are no longer evaluated, and whose cells live ones are still derived from:
     /// what rows contribute to them is taken out as they are touched.
     pub draining: Vec<Arc<LogicVersion>>,
-    /// The shape its counts have taken notice of; `None` before the first one.
+    /// The shape its counts have taken notice of, without what only drafts read; `None` before the
+    /// first one.
     pub adopted: Option<AdoptedShape>,
 }
 
@@ -351,7 +352,8 @@ pub struct Catalog {
 
 impl Catalog {
     /// A catalog of the live ones among `versions`, and of those that live ones are derived from;
-    /// with the shapes that tables (by any of their names) were adopted in.
+    /// with the shapes that tables (by any of their names) were adopted in, but for the columns that
+    /// only a draft reads: rows go on remembering them as ones they do not know.
     #[must_use]
     pub fn new(
         revision: u64,
@@ -378,8 +380,14 @@ impl Catalog {
                 }
             }
         }
-        for (table, shape) in adopted {
+        for (table, mut shape) in adopted {
             let name = catalog.ledger_name(&table).clone();
+            // One that waits for another to be counted will judge rows by what they remember.
+            for draft in all.values().filter(|version| version.state == LogicState::Draft) {
+                if *catalog.ledger_name(&draft.definition.table) == name {
+                    shape.columns.retain(|column| draft.columns().all(|read| read != column));
+                }
+            }
             if let Some(of_table) = catalog.by_table.get_mut(&name) {
                 of_table.adopted = Some(shape);
             }

@@ -17,7 +17,7 @@ use futures_util::future::try_join_all;
 use crate::adapt::{AdaptOptions, add_spent, entry, touched};
 use crate::operator;
 use crate::ports::{CatalogEdit, Page, SourceTable, Store, StoreError};
-use crate::read;
+use crate::{read, settle};
 
 /// Items applied in one transaction.
 const ITEMS_MAX: usize = 20;
@@ -156,8 +156,8 @@ async fn finish<S: Store>(
                 edit.change.push((one.clone(), whole(&one)));
             }
         }
-    } else if version.coverage != Coverage::Whole {
-        edit.change.push((version.clone(), whole(version)));
+    } else {
+        edit.change.extend(settle::covered(version, Coverage::Whole, &store.versions().await?));
     }
     let of = if is_filling { &version.id.definition.to_string() } else { &version.id.to_string() };
     let summary = format!("{} source items were read for {of}.", after.progress.visited);

@@ -76,13 +76,29 @@ pub async fn page<S: Store>(
         let versions = store.versions().await?;
         let parent = versions.iter().find(|one| version.comes_from(one));
         let coverage = parent.map_or(Coverage::Whole, |parent| parent.coverage);
-        if version.coverage != coverage {
-            edit.change.push((version.clone(), LogicVersion { coverage, ..version.clone() }));
-        }
+        edit.change.extend(covered(version, coverage, &versions));
     }
     edit.adjustments.push((Some(adjustment.clone()), after.clone()));
     store.edit_catalog(&edit).await?;
     Ok(after)
+}
+
+/// What changes when a version has seen as much as its rows tell: it, and what is derived from it
+/// and was planned before.
+pub(crate) fn covered(
+    version: &LogicVersion,
+    coverage: Coverage,
+    versions: &[LogicVersion],
+) -> Vec<(LogicVersion, LogicVersion)> {
+    let mut of_it: Vec<&LogicVersion> = vec![version];
+    // By number, so that each comes after what it is derived from.
+    for one in versions {
+        if one.base_id().is_some_and(|base| of_it.iter().any(|known| known.id == base)) {
+            of_it.push(one);
+        }
+    }
+    let changed = of_it.into_iter().filter(|one| one.coverage != coverage);
+    changed.map(|one| (one.clone(), LogicVersion { coverage, ..one.clone() })).collect()
 }
 
 /// What one row says of a version, and what becomes of the row.

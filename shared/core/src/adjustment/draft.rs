@@ -271,8 +271,8 @@ impl Draft {
         })
     }
 
-    /// Takes out steps of old that reach nothing the definition reads any more and that only an
-    /// image's shape tells from the rest: they would make every row look like an earlier one.
+    /// Takes out steps of old that neither give nor take anything the definition reads and that only
+    /// an image's shape tells from the rest: they would make every row look like an earlier one.
     pub(super) fn forget_idle_steps(&mut self) {
         let mut read: Vec<Path> = self.definition.paths().cloned().collect();
         let is_near = |one: &Path, other: &Path| {
@@ -285,7 +285,7 @@ impl Draft {
             let (before, now) = step.action.paths();
             if read.iter().any(|path| is_near(path, now)) {
                 read.push(before.clone());
-            } else if step.until.is_none() {
+            } else if step.until.is_none() && !read.iter().any(|path| is_near(path, before)) {
                 idle.push(number);
             }
         }

@@ -3,21 +3,25 @@
 use evercount_core::adjustment::{self, Cause, Class};
 use evercount_core::adoption::{Adjustment, PlanOutcome};
 use evercount_core::logic::{LogicState, LogicVersion, PlanId};
+use evercount_core::migration::Step;
 use evercount_core::order::Micros;
 
-use super::planning::{OVERTAKEN, facts};
+use super::planning::{OVERTAKEN, facts, knowing};
 use super::{AdaptOptions, entry, touched, version_of};
 use crate::define::next_number;
 use crate::ports::{CatalogEdit, SourceTable, Store, StoreError};
 
 /// Adds to the edit that stores the plan for a schema change what the change makes of plans that wait:
 /// each is planned anew on the version that follows the change, and where that is not certain it says
-/// so. Who approves one at this moment conflicts.
+/// so. Who approves one at this moment conflicts. `earlier` are the steps that a plan made now has to
+/// know: while one waited, the table may have changed in what it did not read then.
+#[expect(clippy::too_many_arguments, reason = "what a plan is made of, each once")]
 pub(super) async fn plan_anew<S: Store, T: SourceTable>(
     store: &S,
     source: &T,
     cause: &Cause,
     (known, versions): (&[Adjustment], &[LogicVersion]),
+    earlier: &[Step],
     edit: &mut CatalogEdit,
     options: AdaptOptions,
     now: Micros,
@@ -41,6 +45,7 @@ pub(super) async fn plan_anew<S: Store, T: SourceTable>(
             edit.adjustments.push((Some(waiting.clone()), after));
             continue;
         };
+        let plan = knowing(plan, earlier);
         let all: Vec<LogicVersion> = versions.iter().chain(&edit.create).cloned().collect();
         let number = next_number(&all, &plan.definition);
         let version = plan.update.as_ref().map(|update| LogicVersion {

@@ -85,6 +85,14 @@ fn merged(known: Vec<Step>, more: &[Step]) -> Vec<Step> {
     steps
 }
 
+/// A plan that judges rows itself goes by every step of before that is known.
+pub(super) fn knowing(mut plan: AdjustmentPlan, earlier: &[Step]) -> AdjustmentPlan {
+    if let Some(update) = plan.update.as_mut().filter(|update| !matches!(update.start, Start::Image(_))) {
+        update.migration = merged(earlier.to_vec(), &update.migration);
+    }
+    plan
+}
+
 /// What a version that has seen every row reads, every row remembers.
 pub(super) fn remembered<'a>(live: impl Iterator<Item = &'a Arc<LogicVersion>>) -> Vec<String> {
     let whole = live.filter(|version| version.coverage == Coverage::Whole);
@@ -192,23 +200,20 @@ pub(super) async fn plan_for<S: Store, T: SourceTable>(
                 adjustment::arrival(cause, from.as_str(), &head, &facts)
             }
         };
-        let mut plan = plan;
-        if let Some(update) = plan.update.as_mut().filter(|update| !matches!(update.start, Start::Image(_))) {
-            let known = match arrival {
-                // The definition has met no row of the table that takes the name.
-                Some(arrival) => arrival.migration.clone(),
-                None => {
-                    let ahead = steps_ahead(name, &versions, &store.adjustments(None).await?);
-                    let known = known_steps(&catalog, &versions, &head.definition.table);
-                    known.into_iter().filter(|step| !ahead.contains(step)).collect()
-                }
-            };
-            update.migration = merged(known, &update.migration);
-        }
+        let earlier = match arrival {
+            None => {
+                let ahead = steps_ahead(name, &versions, &store.adjustments(None).await?);
+                let known = known_steps(&catalog, &versions, &head.definition.table);
+                known.into_iter().filter(|step| !ahead.contains(step)).collect()
+            }
+            // The definition has met no row of the table that takes the name.
+            Some(arrival) => arrival.migration.clone(),
+        };
+        let plan = knowing(plan, &earlier);
         let (mut edit, planned) = begin(plan, &head, &versions, &book, now);
         if matches!(cause, Cause::Schema { .. }) {
             let met = (known.as_slice(), versions.as_slice());
-            plan_anew(store, source, cause, met, &mut edit, options, now).await?;
+            plan_anew(store, source, cause, met, &earlier, &mut edit, options, now).await?;
         }
         match store.edit_catalog(&edit).await {
             Ok(()) => return Ok(Some(planned)),

@@ -310,7 +310,7 @@ pub fn nothing_is_left(memory: &Memory) -> Result<(), String> {
             let handed_over = state.versions.values().any(|child| {
                 child.id.definition == version.id.definition
                     && child.parent == Some(version.id.number)
-                    && !matches!(child.state, LogicState::Draft | LogicState::Rejected)
+                    && child.state.is_live()
                     && state.adjustments.values().any(|one| {
                         one.plan.definition == child.id.definition
                             && one.to == Some(child.id.number)

@@ -82,6 +82,26 @@ fn a_declared_rename_follows_by_name() {
     assert_eq!(version.plan, Some(plan.id.clone()));
 }
 
+#[test]
+fn a_step_that_takes_a_name_away_stays_while_the_name_is_read() {
+    let step = Step {
+        action: Action::Rename { from: Path::column("status"), to: Path::column("state") },
+        until: None,
+    };
+    let logic = LogicVersion { migration: vec![step.clone()], ..logic(definition(&["status", "town"])) };
+    let cause = Cause::Schema {
+        event: "e1".into(),
+        changes: vec![declared(rename("town", "city"))],
+        position: None,
+        at: 0,
+    };
+    let update = plan(&cause, &logic, &with_ledger()).update.unwrap();
+    assert_eq!(update.migration.first(), Some(&step), "{update:#?}");
+    let unread = LogicVersion { definition: definition(&["town"]), ..logic };
+    let update = plan(&cause, &unread, &with_ledger()).update.unwrap();
+    assert_eq!(update.migration.len(), 1, "{update:#?}");
+}
+
 fn without_ledger(new_shape_seen: Option<bool>) -> Facts {
     Facts { new_shape_seen, source_is_readable: true, ..Facts::default() }
 }
