@@ -11,7 +11,6 @@ mod arrival;
 mod candidates;
 mod composition;
 mod condition;
-mod conversion;
 mod cost;
 mod default;
 mod draft;

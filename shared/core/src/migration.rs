@@ -6,6 +6,11 @@
 //! nothing to do (the new name is there already, the value has the new type) changes nothing, so
 //! items of the new shape pass through.
 
+pub(crate) mod constant;
+pub(crate) mod conversion;
+pub mod function;
+pub mod graph;
+
 use std::borrow::Cow;
 
 use crate::decimal::Decimal;
@@ -56,7 +61,7 @@ pub enum Action {
 }
 
 /// How a change of type turns values of the old type into values of the new one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Conversion {
     /// Numbers and booleans become their text, bytes the text they encode (UTF-8), cut to so many
     /// characters.

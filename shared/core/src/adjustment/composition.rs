@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::paths::{Place, Reads};
 use crate::change::TableName;
+use crate::migration::conversion::Hop;
 use crate::path::Path;
 use crate::schema::FieldPath;
-use crate::schema_change::{ChangeKind, Evidence, Retype, SchemaChange, Typed};
+use crate::schema_change::{ChangeKind, Evidence, SchemaChange, Typed};
 
 /// What the changes of an event amount to. Drops come first, then renames (all at once), then
 /// changes of type under the new names, then additions.
@@ -65,14 +66,6 @@ pub(super) struct Retyped {
     /// From type to type.
     pub hops: Vec<Hop>,
     pub origin: Origin,
-}
-
-/// One change of a type.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Hop {
-    pub before: Typed,
-    pub after: Typed,
-    pub retype: Retype,
 }
 
 /// A new column.

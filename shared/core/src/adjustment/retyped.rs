@@ -3,11 +3,11 @@
 use super::Class;
 use super::candidates;
 use super::composition::Retyped;
-use super::conversion::{self, Convert, How, Kind};
 use super::draft::OrderAnswer;
 use super::paths::{Place, Reads, atom_paths, segments};
 use super::shape::Shaping;
 use crate::logic::Relation;
+use crate::migration::conversion::{self, Convert, How, Kind};
 use crate::migration::{Action, Conversion, Step};
 use crate::path::Path;
 use crate::predicate::{Atom, Comparison, Operand, Predicate};

@@ -3,11 +3,11 @@
 use super::Class;
 use super::candidates::{self, Candidate};
 use super::condition::{agree_through, conjuncts};
-use super::conversion::{self, Convert, Kind};
 use super::draft::Draft;
 use super::paths::{Place, atom_paths};
 use super::shape::Shaping;
 use crate::migration::Conversion;
+use crate::migration::conversion::{self, Convert, Kind};
 use crate::path::Path;
 use crate::predicate::{Atom, Comparison, Operand, Predicate, Truth};
 use crate::schema::{FieldType, TypeSet};

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::candidates::{self, Candidate};
 use super::composition::is_between;
-use super::conversion;
 use super::draft::Draft;
 use super::paths::{renamed, segments};
 use crate::definition::CountDefinition;
-use crate::migration::Action;
+use crate::migration::{Action, conversion};
 use crate::path::{Path, Segment};
 use crate::predicate::{Atom, Predicate, Truth};
 use crate::value::{Item, Value};

@@ -4,16 +4,23 @@
 //! floating-point numbers depend on the source and on the connector, so their conversions are
 //! not known.
 
-use super::composition::Hop;
+use super::Conversion;
 use crate::diff::retype::fits;
-use crate::migration::Conversion;
 use crate::schema::{FieldType, TypeSet};
-use crate::schema_change::Retype;
+use crate::schema_change::{Retype, Typed};
 use crate::value::Value;
+
+/// One change of a type.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Hop {
+    pub before: Typed,
+    pub after: Typed,
+    pub retype: Retype,
+}
 
 /// What a change of type does to values.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum How {
+pub(crate) enum How {
     /// Nothing: each has the same canonical value before and after. With what is taken for
     /// granted, where anything is.
     Same(Option<&'static str>),
@@ -25,7 +32,7 @@ pub(super) enum How {
 
 /// A conversion of one type to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Convert {
+pub(crate) struct Convert {
     pub conversion: Conversion,
     /// The types of values before.
     pub before: TypeSet,
@@ -37,7 +44,7 @@ pub(super) struct Convert {
 
 /// Between which kinds of values a conversion goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Numbers to numbers: rounded at most.
     Numbers,
     /// Texts to texts: cut at most.
@@ -54,7 +61,7 @@ const REFUSED: &str = "a value that does not fit the new type was refused, not c
 const UTF8: &str = "texts are in UTF-8";
 
 /// What a change of a type does.
-pub(super) fn of(hop: &Hop) -> How {
+pub(crate) fn of(hop: &Hop) -> How {
     let (before, after) = (&hop.before.types, &hop.after.types);
     match hop.retype {
         Retype::Restated | Retype::Nullable | Retype::NotNull => return How::Same(None),
@@ -145,7 +152,7 @@ fn unknown(why: &str) -> How {
 }
 
 /// What a conversion takes for granted.
-pub(super) fn assumption(convert: &Convert) -> Option<&'static str> {
+pub(crate) fn assumption(convert: &Convert) -> Option<&'static str> {
     match convert.kind {
         Kind::Numbers | Kind::NumberToText | Kind::Other => Some(REFUSED),
         Kind::Bytes => Some(UTF8),
@@ -176,7 +183,7 @@ fn is_padded(hop: &Hop) -> bool {
 }
 
 /// Whether a conversion leaves every value of the types as it is.
-pub(super) fn leaves(conversion: Conversion, types: &TypeSet) -> bool {
+pub(crate) fn leaves(conversion: Conversion, types: &TypeSet) -> bool {
     use FieldType as T;
     let fits = |length: Option<u64>, most: Option<u64>| {
         most.is_none_or(|most| length.is_some_and(|length| length <= most))
@@ -197,7 +204,7 @@ pub(super) fn leaves(conversion: Conversion, types: &TypeSet) -> bool {
 }
 
 /// Whether [`is_of`] knows the values of all of the types.
-pub(super) fn is_known(types: &TypeSet) -> bool {
+pub(crate) fn is_known(types: &TypeSet) -> bool {
     use FieldType as T;
     let known = |one: &FieldType| {
         let is_number = matches!(one, T::Integer { .. } | T::Decimal { .. } | T::Float { .. });
@@ -207,7 +214,7 @@ pub(super) fn is_known(types: &TypeSet) -> bool {
 }
 
 /// Whether a value is one of a set of types.
-pub(super) fn is_of(value: &Value, types: &TypeSet) -> bool {
+pub(crate) fn is_of(value: &Value, types: &TypeSet) -> bool {
     match value {
         Value::Null => types.is_nullable(),
         value => types.values().any(|one| match (one, value) {
@@ -232,7 +239,6 @@ pub(super) fn is_of(value: &Value, types: &TypeSet) -> bool {
 mod tests {
     use super::*;
     use crate::diff::retype::retype_types;
-    use crate::schema_change::Typed;
 
     fn how(from: FieldType, to: FieldType) -> How {
         let (before, after) = (TypeSet::of(from), TypeSet::of(to));
