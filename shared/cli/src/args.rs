@@ -1,6 +1,7 @@
 //! What can be typed.
 
 pub mod adjust;
+pub mod migrate;
 pub mod source;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::schema::args::SchemaCommand;
 use adjust::{AlterArgs, BackfillCommand, Moment, PlanCommand, PolicyCommand, VersionCommand, moment};
+use migrate::MigrateCommand;
 use source::SourceCommand;
 
 /// Live item counts that stay exact.
@@ -40,6 +42,9 @@ pub enum Command {
     /// See the schemas of tables and event types, and every change of them.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// See how items get from one schema version to another, and take them there.
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
     /// See what schema changes ask of counts, answer what they leave open, and try changes out.
     #[command(subcommand)]
     Plan(PlanCommand),

@@ -12,6 +12,7 @@ mod doctor;
 mod drive;
 mod exit;
 mod local;
+mod migrate;
 mod plan;
 mod policy;
 mod quarantine;
@@ -53,6 +54,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Counts(args) => counts::run(args).await,
         Command::Quarantine(command) => quarantine::run(command).await,
         Command::Schema(command) => schema::run(command).await,
+        Command::Migrate(command) => migrate::run(command).await,
         Command::Plan(command) => plan::run(command).await,
         Command::Version(command) => version::run(command).await,
         Command::Backfill(command) => backfill::run(command).await,

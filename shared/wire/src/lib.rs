@@ -12,6 +12,7 @@ pub mod predicate;
 mod toml_file;
 pub mod definition;
 pub mod logic;
+pub mod migration;
 pub mod adjustment;
 pub mod policy;
 pub mod group;

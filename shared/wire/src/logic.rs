@@ -34,7 +34,7 @@
 
 pub(crate) mod definition;
 pub(crate) mod migration;
-mod text;
+pub(crate) mod text;
 pub(crate) mod transform;
 
 pub use self::text::step_text;

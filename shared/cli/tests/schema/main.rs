@@ -8,6 +8,7 @@
     reason = "a test may panic, and shows what a person reads"
 )]
 
+mod migrate;
 mod seed;
 
 use evercount_core::registry::Origin;
@@ -402,10 +403,15 @@ async fn edits_at_the_same_time_do_not_undo_each_other() {
     let children: Vec<_> = rules
         .iter()
         .map(|rule| {
-            registry.command().args(["policy", "shop.orders", "--rule", rule, "--json"]).spawn().unwrap()
+            registry
+                .command("schema")
+                .args(["policy", "shop.orders", "--rule", rule, "--json"])
+                .spawn()
+                .unwrap()
         })
         .collect();
-    let accept = registry.command().args(["accept", "shop.orders", "--all", "--json"]).spawn().unwrap();
+    let accept =
+        registry.command("schema").args(["accept", "shop.orders", "--all", "--json"]).spawn().unwrap();
     for mut child in children.into_iter().chain([accept]) {
         let ended = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
         assert!(ended.success());
@@ -435,7 +441,7 @@ async fn a_hostile_name_reaches_no_terminal_as_it_is() {
 async fn colours_are_for_terminals() {
     let registry = Registry::seeded().await;
     let coloured = |set: &'static [(&str, &str)]| {
-        let mut command = registry.command();
+        let mut command = registry.command("schema");
         command.args(["diff", "shop.orders"]).envs(set.iter().copied());
         async move {
             let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

@@ -48,7 +48,7 @@ impl Registry {
         registry
     }
 
-    pub fn command(&self) -> Command {
+    pub fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_evercount"));
         let environment = std::env::vars_os().map(|(name, _)| name);
         for name in environment.filter(|name| {
@@ -65,13 +65,18 @@ impl Registry {
             ("AWS_ACCESS_KEY_ID", "x"),
             ("AWS_SECRET_ACCESS_KEY", "x"),
         ]);
-        command.env("EVERCOUNT_HOME", self.folder.path()).arg("schema");
+        command.env("EVERCOUNT_HOME", self.folder.path()).arg(verb);
         command
     }
 
     /// Runs a command: its exit code, what it printed, and its errors.
     pub async fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let mut command = self.command();
+        self.run_verb("schema", arguments).await
+    }
+
+    /// As [`Self::run`], for a command of another verb than `schema`.
+    pub async fn run_verb(&self, verb: &str, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = self.command(verb);
         command.args(arguments);
         let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

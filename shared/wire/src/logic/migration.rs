@@ -38,8 +38,8 @@ pub(crate) enum ActionJson {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RenameJson {
-    from: String,
-    to: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,6 +82,13 @@ pub(crate) struct ScaleJson {
     scale: Option<u16>,
 }
 
+impl RenameJson {
+    /// The names before and after.
+    pub(crate) fn paths(&self) -> Result<(Path, Path), String> {
+        Ok((path(&self.from)?, path(&self.to)?))
+    }
+}
+
 impl From<&Step> for StepJson {
     fn from(step: &Step) -> Self {
         Self { action: (&step.action).into(), until: step.until.as_ref().map(order_text) }
@@ -119,8 +126,9 @@ impl TryFrom<ActionJson> for Action {
 
     fn try_from(action: ActionJson) -> Result<Self, String> {
         Ok(match action {
-            ActionJson::Rename(RenameJson { from, to }) => {
-                Self::Rename { from: path(&from)?, to: path(&to)? }
+            ActionJson::Rename(rename) => {
+                let (from, to) = rename.paths()?;
+                Self::Rename { from, to }
             }
             ActionJson::Drop(text) => Self::Drop { path: path(&text)? },
             ActionJson::Default(with) => {
