@@ -10,6 +10,9 @@ use crate::order::Micros;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LaneId(Arc<str>);
 
+/// No stream's name has a colon.
+const TRANSFORMER: &str = "transformer:";
+
 impl LaneId {
     /// The lane of a shard. Keyed by ids only: a shard's sequence range changes when it closes.
     #[must_use]
@@ -21,6 +24,19 @@ impl LaneId {
     #[must_use]
     pub fn operator() -> Self {
         Self("operator".into())
+    }
+
+    /// The name under which the event transformer keeps what it refuses of a lane's records: the
+    /// counter may refuse the same record for another reason.
+    #[must_use]
+    pub fn of_transformer(lane: &Self) -> Self {
+        Self(format!("{TRANSFORMER}{}", lane.0).into())
+    }
+
+    /// Whether it is of the event transformer.
+    #[must_use]
+    pub fn is_of_transformer(&self) -> bool {
+        self.0.starts_with(TRANSFORMER)
     }
 
     /// A lane by its stored name.

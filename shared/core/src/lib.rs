@@ -22,6 +22,7 @@
 //! | [`registration`] | what one transaction writes into the registry |
 //! | [`predicate`], [`definition`] | what to count, as data |
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
+//! | [`conform`] | what an item has to become to be one of a schema |
 //! | [`transform`] | what a derivable change makes of stored counts |
 //! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
@@ -61,6 +62,7 @@ pub mod registration;
 pub mod predicate;
 pub mod definition;
 pub mod migration;
+pub mod conform;
 pub mod transform;
 pub mod logic;
 pub mod adjustment;

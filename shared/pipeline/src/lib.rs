@@ -6,6 +6,7 @@
 //! | [`count`] | a batch of CDC records → counts |
 //! | [`empty_table`] | a truncate or drop → rows and counts of the table gone |
 //! | [`listen`] | a batch of CDC records → observed schemas, schema change events |
+//! | [`transform`] | a batch of records → records that conform to the schema in force |
 //! | [`accept`] | changes that wait → a schema version |
 //! | [`adapt`] | a schema change event → a plan for each count, and its version as far as it goes |
 //! | [`settle`] | ledger rows judged anew under a version that starts |
@@ -49,3 +50,4 @@ pub mod quarantine;
 pub mod read;
 pub mod recheck;
 pub mod registry_cache;
+pub mod transform;

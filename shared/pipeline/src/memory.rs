@@ -353,6 +353,14 @@ impl QuarantineStore for Memory {
         Ok(self.lock().quarantine.values().cloned().collect())
     }
 
+    async fn put_aside(&self, records: &[Quarantined]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        for one in records {
+            state.quarantine.insert((one.lane.clone(), one.sequence.clone()), one.clone());
+        }
+        Ok(())
+    }
+
     async fn quarantined_record(
         &self,
         lane: &LaneId,

@@ -300,6 +300,9 @@ pub trait QuarantineStore: Sync {
         lane: &LaneId,
         sequence: &SequenceNumber,
     ) -> impl Future<Output = Result<Option<Quarantined>, StoreError>> + Send;
+
+    /// Puts records aside that make no count uncertain; one that is there already is replaced.
+    fn put_aside(&self, records: &[Quarantined]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// What a lane has seen of a subject's producers since the record it told of last.

@@ -28,6 +28,10 @@ pub async fn replay<S: Store>(
     options: CountOptions,
     now: Micros,
 ) -> Result<Replayed, StoreError> {
+    if record.lane.is_of_transformer() {
+        let why = "the event transformer refused it; put it on the stream again once the schema holds it";
+        return Ok(Replayed::StillPoison(why.to_owned()));
+    }
     let mut decoder = Decoder::new(options.format, options.epoch);
     for (table, (_, shape)) in store.table_facts().await?.shapes {
         decoder.learn(table, shape);

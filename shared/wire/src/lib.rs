@@ -20,4 +20,5 @@ pub mod diff_view;
 pub mod sketch;
 pub mod items;
 pub mod schema_event;
+pub mod conformed;
 pub mod watch;

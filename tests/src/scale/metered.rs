@@ -371,4 +371,8 @@ impl QuarantineStore for Metered {
     ) -> Result<Option<Quarantined>, StoreError> {
         self.memory.quarantined_record(lane, sequence).await
     }
+
+    async fn put_aside(&self, records: &[Quarantined]) -> Result<(), StoreError> {
+        self.memory.put_aside(records).await
+    }
 }

@@ -368,4 +368,8 @@ impl QuarantineStore for Timed {
     ) -> Result<Option<Quarantined>, StoreError> {
         self.metered.quarantined_record(lane, sequence).await
     }
+
+    async fn put_aside(&self, records: &[Quarantined]) -> Result<(), StoreError> {
+        self.metered.put_aside(records).await
+    }
 }

@@ -349,4 +349,9 @@ impl QuarantineStore for Chaos {
         self.step().await?;
         self.memory.quarantined_record(lane, sequence).await
     }
+
+    async fn put_aside(&self, records: &[Quarantined]) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.put_aside(records).await
+    }
 }

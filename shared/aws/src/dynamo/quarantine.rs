@@ -5,10 +5,12 @@ use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::ports::{QuarantineStore, StoreError};
 use evercount_wire::items::{
-    ENTITY_QUARANTINED, ItemKey, PK, SK, part_prefix, quarantine_key, quarantined_from_items, raw_parts,
+    ENTITY_QUARANTINED, ItemKey, PK, SK, part_prefix, quarantine_key, quarantined_from_items,
+    quarantined_items, raw_parts,
 };
 
 use super::DynamoStore;
+use super::commit::puts;
 use super::failure::unreadable;
 
 impl DynamoStore {
@@ -52,5 +54,14 @@ impl QuarantineStore for DynamoStore {
             Some(item) => self.whole(&item).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    async fn put_aside(&self, records: &[Quarantined]) -> Result<(), StoreError> {
+        let stored: Vec<_> = records.iter().map(quarantined_items).collect();
+        // The parts first: a record without them is not whole.
+        let parts: Vec<Item> = stored.iter().flat_map(|one| one.parts.iter().cloned()).collect();
+        let items: Vec<Item> = stored.into_iter().map(|one| one.item).collect();
+        self.batch_write(&self.tables.metadata, puts(&parts)?).await?;
+        self.batch_write(&self.tables.metadata, puts(&items)?).await.map(|_| ())
     }
 }

@@ -19,7 +19,7 @@ pub fn time_value(at: Micros) -> Value {
 }
 
 /// A time as text, for sentences and sort keys.
-pub(super) fn time_text(at: Micros) -> String {
+pub(crate) fn time_text(at: Micros) -> String {
     Timestamp::from_microsecond(at).map_or_else(|_| at.to_string(), |time| format!("{time:.6}"))
 }
 

@@ -81,6 +81,7 @@ pub use counts::{
     counter_key, lane_prefix, logic_pk,
 };
 pub use cuts::{CutItem, cut_from_items, cut_items, cut_part_keys, cut_pk, cut_sk};
+pub(crate) use fields::time_text;
 pub use fields::time_value;
 pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
 pub use policies::{policies_from_item, policies_item, policies_key};
