@@ -89,7 +89,8 @@ fn only_adapters_name_the_sdk() {
 }
 
 /// What each function speaks to, by the SDK's names.
-const CLIENTS: [(&str, &[&str]); 4] = [
+const CLIENTS: [(&str, &[&str]); 5] = [
+    ("event-transformer", &["dynamodb", "kinesis"]),
     ("impact-analyzer", &["dynamodb", "eventbridge", "sns"]),
     ("item-counter", &["dynamodb"]),
     ("schema-listener", &["dynamodb", "eventbridge", "kinesis"]),

@@ -49,6 +49,7 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("lanes", lane_directory_pk().to_owned()),
         ("tables", table_facts_key(&TableName::new("orders")).pk),
         ("quarantine", quarantine_key(&lane(), &sequence).pk),
+        ("aside", quarantine_key(&LaneId::of_transformer(&lane()), &sequence).pk),
         ("subject", subject_key(&subject).pk),
         ("subjects", SUBJECTS_PK.to_owned()),
         ("outbox", OUTBOX_PK.to_owned()),
@@ -59,7 +60,8 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("cut", cut_pk(&logic())),
     ];
     for (role, reached) in [
-        ("ItemCounterRole", &["lanes", "tables", "quarantine"][..]),
+        ("ItemCounterRole", &["lanes", "tables", "quarantine", "aside"][..]),
+        ("EventTransformerRole", &["aside", "subject"]),
         ("SchemaListenerRole", &["subject", "subjects", "outbox"]),
         ("ImpactAnalyzerRole", &["lanes", "catalog", "adjustment", "plans", "trail"]),
         ("ShadowValidatorRole", &["lanes", "catalog", "adjustment", "plans", "trail", "cut"]),

@@ -51,6 +51,7 @@ fn expected_variables(binary: &str) -> &'static [&'static str] {
     match binary {
         "schema-listener" => &["EVERCOUNT_FORMAT", "EVERCOUNT_SCHEMA_EVENTS_STREAM", "EVERCOUNT_EVENT_BUS"],
         "item-counter" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
+        "event-transformer" => &["EVERCOUNT_FORMAT", "EVERCOUNT_CONFORMED_STREAM", "EVERCOUNT_UNKNOWN"],
         _ => &[
             "EVERCOUNT_MODE",
             "EVERCOUNT_SOURCE_READABLE",

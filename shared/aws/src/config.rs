@@ -4,10 +4,12 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use evercount_core::conform::Unknown;
 use evercount_core::order::Micros;
 use evercount_pipeline::adapt::AdaptOptions;
 use evercount_pipeline::count::{CountMode, CountOptions};
 use evercount_pipeline::listen::ListenOptions;
+use evercount_pipeline::transform::TransformOptions;
 use evercount_wire::cdc::Format;
 
 use crate::dynamo::TableNames;
@@ -37,6 +39,21 @@ pub struct ListenerConfig {
     pub schema_events_stream: String,
     /// The event bus, by its name or ARN, that they are put on as well.
     pub event_bus: Option<String>,
+    /// The service that its metrics are of.
+    pub service: String,
+    /// The CloudWatch namespace of its metrics.
+    pub namespace: String,
+}
+
+/// How an event transformer is configured.
+#[derive(Clone, Debug)]
+pub struct TransformerConfig {
+    /// Where the registry and the quarantine are.
+    pub tables: TableNames,
+    /// How to transform.
+    pub options: TransformOptions,
+    /// The Kinesis stream that conformed records are put on.
+    pub conformed_stream: String,
     /// The service that its metrics are of.
     pub service: String,
     /// The CloudWatch namespace of its metrics.
@@ -75,6 +92,9 @@ pub const SEGMENTS: u32 = 4;
 
 /// The stream of schema change events, unless the environment names another.
 pub const SCHEMA_EVENTS_STREAM: &str = "evercount-schema-events";
+
+/// The stream of conformed records, unless the environment names another.
+pub const CONFORMED_STREAM: &str = "evercount-conformed";
 
 /// A variable whose value cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -177,6 +197,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         })
     }
 
+    fn stream(&mut self, variable: &'static str, default: &str) -> String {
+        let expected = "a stream name: 1 to 128 of a-z, A-Z, 0-9, `_`, `-` and `.`";
+        self.value(variable, default.to_owned(), expected, |name| {
+            is_name(name, 1..=128, "_-.").then(|| name.to_owned())
+        })
+    }
+
     fn epoch(&mut self) -> u16 {
         let expected = "a whole number from 0 to 65535";
         self.value("EVERCOUNT_EPOCH", 0, expected, |text| text.parse().ok())
@@ -239,18 +266,31 @@ impl ListenerConfig {
         let mut reader = Reader { lookup, errors: Vec::new() };
         let tables = reader.tables();
         let options = ListenOptions { format: reader.format(), epoch: reader.epoch() };
-        let schema_events_stream = reader.value(
-            "EVERCOUNT_SCHEMA_EVENTS_STREAM",
-            SCHEMA_EVENTS_STREAM.to_owned(),
-            "a stream name: 1 to 128 of a-z, A-Z, 0-9, `_`, `-` and `.`",
-            |name| is_name(name, 1..=128, "_-.").then(|| name.to_owned()),
-        );
+        let schema_events_stream = reader.stream("EVERCOUNT_SCHEMA_EVENTS_STREAM", SCHEMA_EVENTS_STREAM);
         let event_bus = reader.event_bus();
         let (service, namespace) = (reader.service("schema-listener"), reader.namespace());
         reader.finish(
             &tables.clone(),
             Self { tables, options, schema_events_stream, event_bus, service, namespace },
         )
+    }
+}
+
+impl TransformerConfig {
+    /// The configuration that an environment asks for; `lookup` gives a variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader { lookup, errors: Vec::new() };
+        let tables = reader.tables();
+        let expected = "`keep_aside`, `drop` or `reject`";
+        let unknown = reader.value("EVERCOUNT_UNKNOWN", Unknown::default(), expected, Unknown::parse);
+        let conformed_stream = reader.stream("EVERCOUNT_CONFORMED_STREAM", CONFORMED_STREAM);
+        let (format, epoch) = (reader.format(), reader.epoch());
+        let (service, namespace) = (reader.service("event-transformer"), reader.namespace());
+        let options = TransformOptions { format, epoch, unknown, consumer: service.clone() };
+        reader.finish(&tables.clone(), Self { tables, options, conformed_stream, service, namespace })
     }
 }
 
@@ -409,6 +449,21 @@ mod tests {
             ("schemas", Some(bus))
         );
         assert_eq!((config.options.format, config.options.epoch), (Some(Format::Debezium), 2));
+    }
+
+    #[test]
+    fn a_transformer_keeps_the_unknown_aside_unless_told() {
+        let config = TransformerConfig::from_lookup(lookup(&[])).unwrap();
+        assert_eq!(
+            (config.options.unknown, config.conformed_stream.as_str()),
+            (Unknown::KeepAside, CONFORMED_STREAM)
+        );
+        assert_eq!(config.options.consumer, "event-transformer");
+        let told = [("EVERCOUNT_UNKNOWN", "reject"), ("EVERCOUNT_CONFORMED_STREAM", "shop")];
+        let config = TransformerConfig::from_lookup(lookup(&told)).unwrap();
+        assert_eq!((config.options.unknown, config.conformed_stream.as_str()), (Unknown::Reject, "shop"));
+        let wrong = [("EVERCOUNT_UNKNOWN", "ignore"), ("EVERCOUNT_CONFORMED_STREAM", "a stream")];
+        assert_eq!(TransformerConfig::from_lookup(lookup(&wrong)).unwrap_err().0.len(), 2);
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //! | [`counter`] | a batch, counted: the body of the item counter |
 //! | [`schema_events`] | where schema change events are put |
 //! | [`listener`] | a batch, listened to: the body of the schema listener |
+//! | [`transformer`] | a batch, made to conform: the body of the event transformer |
+//! | [`conformed`] | where conformed records are put |
 //! | [`analyzer`] | schema change events, planned for: the body of the impact analyzer |
 //! | [`validator`] | what is known of new versions, acted on: the body of the shadow validator |
 //! | [`alerts`] | where alerts go |
@@ -22,10 +24,12 @@ pub mod alerts;
 pub mod analyzer;
 #[cfg(feature = "eventbridge")]
 mod bus;
-#[cfg(feature = "eventbridge")]
+#[cfg(any(feature = "eventbridge", feature = "kinesis"))]
 mod calls;
 pub mod clients;
 pub mod config;
+#[cfg(feature = "kinesis")]
+pub mod conformed;
 pub mod counter;
 pub mod destination;
 pub mod dynamo;
@@ -39,4 +43,7 @@ pub mod metrics;
 pub mod schema_events;
 pub mod setup;
 mod shelf;
+#[cfg(feature = "kinesis")]
+mod stream;
+pub mod transformer;
 pub mod validator;

@@ -12,6 +12,7 @@ use evercount_core::verdict::Compared;
 use evercount_pipeline::adapt::Adapted;
 use evercount_pipeline::count::BatchReport;
 use evercount_pipeline::listen::ListenReport;
+use evercount_pipeline::transform::TransformReport;
 use serde_json::{Value, json};
 
 use crate::analyzer::AnalyzeReport;
@@ -73,6 +74,31 @@ impl Metrics {
             ("write_units", "Count", report.write_units),
             ("commits", "Count", report.commits as f64),
         ];
+        self.line(Some(lane), &metrics, now)
+    }
+
+    /// The line of a batch that was made to conform; times as in [`Metrics::counted`]. Of drift nothing is
+    /// said where no attribute was looked at.
+    #[must_use]
+    pub fn transformed(
+        &self,
+        lane: &LaneId,
+        report: &TransformReport,
+        iterator_age: Micros,
+        now: Micros,
+    ) -> String {
+        let mut metrics = vec![
+            ("records", "Count", report.read as f64),
+            ("conformed", "Count", report.put as f64),
+            ("unregistered", "Count", report.unregistered as f64),
+            ("migrated", "Count", report.migrated as f64),
+            ("nonconforming", "Count", report.refused() as f64),
+            ("iterator_age_ms", "Milliseconds", (iterator_age / 1_000) as f64),
+        ];
+        if report.read > 0 {
+            metrics.push(("error_rate", "Percent", 100.0 * report.refused() as f64 / report.read as f64));
+        }
+        metrics.extend(report.drift().map(|drift| ("item_drift", "None", drift)));
         self.line(Some(lane), &metrics, now)
     }
 

@@ -5,8 +5,6 @@
 //! Both get the same JSON. What does not fit is sent with its changes cut and a mark that names
 //! the schema version to look up; an event is never left out because it is large.
 
-mod stream;
-
 use evercount_core::schema_change::SchemaChangeEvent;
 use evercount_pipeline::ports::StoreError;
 use evercount_pipeline::publish::SchemaEvents;
@@ -17,7 +15,7 @@ pub use crate::bus::SOURCE;
 
 use crate::bus::Bus;
 use crate::calls::{Destination, Entry, put_all};
-use stream::Stream;
+use crate::stream::Stream;
 
 /// The `detail-type` of the events on a bus.
 pub const DETAIL_TYPE: &str = "schema updated";

@@ -1,4 +1,4 @@
-//! Owns the Kinesis stream of schema change events.
+//! Owns how entries are put on a Kinesis stream.
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
@@ -16,20 +16,20 @@ const KEY_CHARACTERS_MAX: usize = 256;
 
 /// A stream.
 #[derive(Clone, Debug)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     client: Client,
     name: String,
 }
 
 impl Stream {
-    pub(super) fn new(client: &Client, name: &str) -> Self {
+    pub(crate) fn new(client: &Client, name: &str) -> Self {
         let config = client.config().to_builder();
         let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts()).build();
         Self { client: Client::from_conf(config), name: name.to_owned() }
     }
 }
 
-/// The subject, cut: a key only has to send the events of one subject to one shard.
+/// The subject, cut: a key only has to send the entries of one subject to one shard.
 fn partition_key(entry: &Entry) -> String {
     let key: String = entry.subject.chars().take(KEY_CHARACTERS_MAX).collect();
     if key.is_empty() { "-".to_owned() } else { key }

@@ -1,0 +1,104 @@
+//! Owns an event transformer's invocation, as [`crate::counter`] owns a counter's: the Lambda function
+//! and the local runner both run exactly this.
+
+use std::fmt;
+
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use evercount_core::lane::{LaneId, SequenceNumber};
+use evercount_core::order::Micros;
+use evercount_pipeline::count::{Stop, StreamRecord};
+use evercount_pipeline::kinesis::{EventError, read_event};
+use evercount_pipeline::ports::{QuarantineStore, RegistryStore, TableStore};
+use evercount_pipeline::transform::{
+    self, ConformedStream, TransformOptions, TransformReport, Transformer, Warm,
+};
+
+use crate::kinesis::response;
+use crate::metrics::Metrics;
+use crate::shelf::Shelf;
+
+/// Transforms the batches of an event source mapping.
+pub struct EventTransformer<S, C> {
+    store: S,
+    stream: C,
+    options: TransformOptions,
+    clock: fn() -> Micros,
+    metrics: Option<Metrics>,
+    warm: Shelf<Warm>,
+}
+
+impl<S, C> fmt::Debug for EventTransformer<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventTransformer")
+            .field("options", &self.options)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: RegistryStore + TableStore + QuarantineStore + Send, C: ConformedStream> EventTransformer<S, C> {
+    /// A transformer. `clock` gives the time in microseconds since the epoch.
+    #[must_use]
+    pub fn new(store: S, stream: C, options: TransformOptions, clock: fn() -> Micros) -> Self {
+        Self { store, stream, options, clock, metrics: None, warm: Shelf::default() }
+    }
+
+    /// Writes a line of metrics to standard output for every batch.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Transforms an event as it came.
+    ///
+    /// # Errors
+    /// [`EventError`]. What goes wrong in store or stream is in the response: the records from there on
+    /// are delivered again.
+    pub async fn handle_payload(&self, payload: &[u8]) -> Result<KinesisEventResponse, EventError> {
+        let mut unapplied: Vec<SequenceNumber> = Vec::new();
+        for (lane, records) in &read_event(payload)? {
+            let mut warm = self.warm.take(lane);
+            let transformer =
+                Transformer { store: &self.store, stream: &self.stream, options: &self.options };
+            // Boxed: with the store's calls inside, the future is large.
+            let transforming = transform::run(&transformer, &mut warm, lane, records, (self.clock)());
+            let report = Box::pin(transforming).await;
+            self.warm.keep(lane, warm);
+            self.tell(lane, records, &report);
+            unapplied.extend(report.first_unapplied);
+        }
+        Ok(response(&unapplied))
+    }
+
+    /// Says what became of a batch, and which versions are used from now on.
+    fn tell(&self, lane: &LaneId, records: &[StreamRecord], report: &TransformReport) {
+        let now = (self.clock)();
+        let newest = records.iter().map(|record| record.arrived_at).max().unwrap_or(now);
+        let iterator_age = now.saturating_sub(newest).max(0);
+        for (subject, schema) in &report.acknowledged {
+            tracing::info!(%lane, %subject, %schema, "schema version used from now on");
+        }
+        for (reason, records) in &report.refused {
+            tracing::warn!(%lane, reason, records, "records put aside");
+        }
+        let stopped_by = report.stopped_by.as_ref().map(|stop| match stop {
+            Stop::OutOfTime => "out of time".to_owned(),
+            Stop::Store(error) => error.to_string(),
+        });
+        tracing::info!(
+            %lane,
+            records = report.read,
+            put = report.put,
+            migrated = report.migrated,
+            refused = report.refused(),
+            iterator_age_ms = iterator_age / 1_000,
+            first_unapplied = report.first_unapplied.as_ref().map(SequenceNumber::as_str),
+            stopped_by,
+            "batch transformed"
+        );
+        if let Some(metrics) = &self.metrics {
+            println!("{}", metrics.transformed(lane, report, iterator_age, now));
+        }
+    }
+}
