@@ -218,7 +218,7 @@ async fn an_earlier_version_is_migrated_for_its_time_and_then_refused_with_the_w
     let report =
         transform(&store, &stream, &mut warm, Unknown::Reject, &[record(2, &old), record(3, &never)], late)
             .await;
-    assert_eq!((report.put, report.refused["expired_version"], report.refused["unknown_version"]), (0, 1, 1));
+    assert_eq!((report.put, report.refused["expired-version"], report.refused["unknown-version"]), (0, 1, 1));
     let aside = store.quarantined().await.unwrap();
     assert_eq!(aside[0].poison.raw, old.as_bytes());
     assert!(aside[0].poison.detail.contains("evercount schema policy event:order_placed --retention"));
@@ -239,6 +239,11 @@ async fn what_does_not_conform_is_put_aside_whole_and_blocks_nothing() {
     let report = transform(&store, &stream, &mut warm, Unknown::Reject, &records, NEW_YEAR + 1).await;
     assert_eq!((report.read, report.put, report.unregistered), (6, 2, 1), "{report:?}");
     assert_eq!(report.refused["nonconforming"], 2);
+    let other = stream.taken()[1].record.clone();
+    assert_eq!(
+        (other.schema, other.item),
+        (None, Some(item(&[("source", text("shop")), ("type", text("other"))])))
+    );
     let aside = store.quarantined().await.unwrap();
     assert_eq!(aside.len() as u64 + report.put + report.passed, 6, "nothing is lost: {report:?}");
     assert!(aside[0].poison.detail.contains("`id` is S where the schema has integer"), "{:?}", aside[0]);
@@ -258,7 +263,7 @@ async fn a_record_that_grows_too_large_is_put_aside_once() {
     let long = placed(&format!("\"id\":7,\"state\":\"{}\"", "x".repeat(500)));
     let records = [record(1, &long), record(2, &placed("\"id\":7,\"state\":\"OPEN\""))];
     let report = transform(&store, &stream, &mut warm, Unknown::Drop, &records, NEW_YEAR + 1).await;
-    assert_eq!((report.put, report.refused["too_large"]), (1, 1));
+    assert_eq!((report.put, report.refused["too-large"]), (1, 1));
     assert_eq!(store.quarantined().await.unwrap().len(), 1);
 }
 

@@ -62,6 +62,7 @@ macro_rules! every_rule {
             quarantined_records_are_listed_oldest_first,
             large_raw_records_come_back_whole,
             a_record_put_aside_again_replaces_itself,
+            records_that_concern_no_count_are_put_aside,
             control_records_of_one_stream_record_do_not_collide,
             a_later_floor_stands,
             the_newest_shape_stands,

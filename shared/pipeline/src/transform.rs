@@ -284,6 +284,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
         number: u32,
     ) -> Result<Result<ConformedRecord, Refusal>, StoreError> {
         let Part { subject, key, mut item, at } = part;
+        // A row says nothing of the kind, and may have such a column.
         let declared = item.as_mut().filter(|_| key.is_none()).and_then(|item| item.remove(DECLARED_BY));
         let known = self.warm.cache.subject(self.transformer.store, &subject, self.now).await?;
         let current = known.and_then(|known| Some((known.state.current?, known.schema?)));
@@ -299,11 +300,12 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
             sequence: record.sequence.clone(),
             part: number,
         };
-        let (Some(mut item), Some((id, schema))) = (item.take(), current.clone()) else {
+        let Some((id, schema)) = current else {
+            self.report.unregistered += 1;
             made.item = item;
-            self.report.unregistered += u64::from(current.is_none());
             return Ok(Ok(made));
         };
+        let Some(mut item) = item else { return Ok(Ok(made)) };
         if let Some(declared) = declared {
             match self.migrated(&made.subject, &item, &declared, id).await? {
                 Ok(None) => {}
@@ -368,7 +370,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
             _ => None,
         };
         let Some(from) = number else {
-            return refusal("unknown_version", format!("its `{DECLARED_BY}` is neither a number nor an id"));
+            return refusal("unknown-version", format!("its `{DECLARED_BY}` is neither a number nor an id"));
         };
         if from == current.version {
             return Ok(Ok(None));
@@ -381,12 +383,12 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
                      version {}, or keep versions longer with `evercount schema policy {subject} --retention DAYS`",
                     current.version
                 );
-                return refusal("expired_version", detail);
+                return refusal("expired-version", detail);
             }
             Lookup::Absent => {
                 let detail =
                     format!("it was written for version {from} of `{subject}`, which there never was");
-                return refusal("unknown_version", detail);
+                return refusal("unknown-version", detail);
             }
         }
         let graph = self.graph(subject, current).await?;
@@ -399,13 +401,13 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
                     "nothing leads from version {from} of `{subject}` to version {}: {because}",
                     current.version
                 );
-                return refusal("no_path", detail);
+                return refusal("no-path", detail);
             }
         };
         Ok(match path.apply(item, &mut NoFunctions) {
             Ok(item) => Ok(Some((from, item))),
             Err((place, failure)) => Err(Refusal {
-                reason: "migration_failed",
+                reason: "migration-failed",
                 detail: format!("function {} of the way from version {from}: {failure}", place + 1),
             }),
         })
@@ -462,7 +464,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
                 let of_it = |record: &&StreamRecord| record.sequence == one.sequence && !is_told;
                 let Some(record) = records.iter().find(of_it) else { continue };
                 let detail = "what it conforms to is larger than a record of the stream may be".to_owned();
-                self.refuse(record, Some(one.subject), Refusal { reason: "too_large", detail });
+                self.refuse(record, Some(one.subject), Refusal { reason: "too-large", detail });
             }
         }
         if self.refused.is_empty() { Ok(()) } else { self.transformer.store.put_aside(&self.refused).await }
@@ -508,7 +510,7 @@ fn events(record: &StreamRecord) -> Result<Vec<Part>, Refusal> {
             Ok(observed.into_iter().map(part).collect())
         }
         Some(Err(bad)) => {
-            Err(Refusal { reason: "bad_event", detail: format!("{}: {}", bad.reason, bad.detail) })
+            Err(Refusal { reason: "bad-event", detail: format!("{}: {}", bad.reason, bad.detail) })
         }
     }
 }

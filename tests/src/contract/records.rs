@@ -68,6 +68,16 @@ pub async fn a_record_put_aside_again_replaces_itself<S: Store>(store: &S) {
     assert_eq!(store.quarantined().await.unwrap(), [small]);
 }
 
+/// What concerns no count is put aside by itself, and again without a trace.
+pub async fn records_that_concern_no_count_are_put_aside<S: Store>(store: &S) {
+    let lane = LaneId::of_transformer(&lane("a"));
+    let records: Vec<_> = (1..=30).map(|n| quarantined(&lane, n, vec![7; n as usize * 20_000])).collect();
+    store.put_aside(&[]).await.unwrap();
+    store.put_aside(&records).await.unwrap();
+    store.put_aside(&records).await.unwrap();
+    assert_eq!(store.quarantined().await.unwrap(), records);
+}
+
 /// One DDL record may speak of one table twice, and carry a large text each time.
 pub async fn control_records_of_one_stream_record_do_not_collide<S: Store>(store: &S) {
     let control = |table: &str, operation: &str, raw: Vec<u8>| Control {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod alerts;
+mod conformed;
 mod embedded;
 mod failures;
 mod poller;

@@ -21,7 +21,7 @@ use evercount_pipeline::publish::SchemaEvents;
 use evercount_wire::schema_event::{from_json, to_json};
 use serde_json::{Value, json};
 
-const STREAM: &str = "schema-events";
+pub const STREAM: &str = "schema-events";
 const BUS: &str = "shop-bus";
 
 fn event(subject: &str, version: u32, changes: usize) -> SchemaChangeEvent {
@@ -60,7 +60,7 @@ async fn stack() -> Stack {
 }
 
 /// Everything on the stream.
-async fn on_stream(stack: &Stack) -> Vec<Record> {
+pub async fn on_stream(stack: &Stack) -> Vec<Record> {
     let shards = stack.kinesis().list_shards().stream_name(STREAM).send().await.unwrap();
     let start = stack.kinesis().get_shard_iterator().stream_name(STREAM);
     let start =
@@ -78,7 +78,7 @@ async fn on_stream(stack: &Stack) -> Vec<Record> {
     found
 }
 
-fn text(record: &Record) -> &str {
+pub fn text(record: &Record) -> &str {
     std::str::from_utf8(record.data().as_ref()).unwrap()
 }
 
