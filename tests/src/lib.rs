@@ -1,5 +1,6 @@
 //! Shared pieces of the system tests.
 
+pub mod callgrind;
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a rule that is broken panics")]
 pub mod contract;
 #[expect(

@@ -16,7 +16,6 @@
 )]
 
 use std::collections::{BTreeMap, HashMap};
-use std::process::Command;
 
 use comfy_table::{Table, presets};
 use evercount_core::change::{Change, Record, TableName};
@@ -28,7 +27,7 @@ use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::memo::Memo;
 use evercount_core::placement::Placement;
 use evercount_core::value::{Item, Value};
-use evercount_tests::workload;
+use evercount_tests::{callgrind, workload};
 use evercount_wire::cdc::{Decoder, Envelope, Format};
 use evercount_wire::definition;
 use serde_json::json;
@@ -171,7 +170,7 @@ fn compare(as_json: bool) {
     for definitions in NUMBERS {
         assert_eq!(run("memo", definitions, 2), run("text", definitions, 2), "{definitions} definitions");
     }
-    if Command::new("valgrind").arg("--version").output().is_err() {
+    if !callgrind::is_there() {
         println!("definitions: skipped, because valgrind is not installed");
         return;
     }
@@ -214,18 +213,8 @@ fn compare(as_json: bool) {
 
 /// Instructions a row.
 fn a_row(variant: &str, definitions: usize) -> f64 {
-    let [few, many] = CHUNKS.map(|chunks| instructions(variant, definitions, chunks));
+    let [few, many] = CHUNKS.map(|chunks| {
+        callgrind::instructions(&[variant, &definitions.to_string(), &chunks.to_string()]).unwrap()
+    });
     (many - few) as f64 / ((CHUNKS[1] - CHUNKS[0]) * CHUNK) as f64
-}
-
-fn instructions(variant: &str, definitions: usize, chunks: usize) -> u64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().unwrap())
-        .args([variant, &definitions.to_string(), &chunks.to_string()])
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = told.lines().find(|line| line.contains("Collected")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
