@@ -21,6 +21,7 @@
 //! | [`lineage`] | who writes and who reads a subject |
 //! | [`registration`] | what one transaction writes into the registry |
 //! | [`predicate`], [`definition`] | what to count, as data |
+//! | [`function`] | how logic names a function that somebody wrote, and what its answers are |
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`transform`] | what a derivable change makes of stored counts |
 //! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
@@ -60,6 +61,7 @@ pub mod lineage;
 pub mod registration;
 pub mod predicate;
 pub mod definition;
+pub mod function;
 pub mod migration;
 pub mod transform;
 pub mod logic;
