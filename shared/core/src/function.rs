@@ -13,6 +13,8 @@
 //! fails leaves a value that cannot be judged ([`Value::Unavailable`]), and what that means is
 //! settled already: the active version does not count the record, and a shadow's failure is evidence.
 
+mod entry;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +22,8 @@ use std::fmt;
 use crate::path::Path;
 use crate::predicate::Truth;
 use crate::value::{Item, Value};
+
+pub use entry::{Answer, DESCRIPTION_BYTES_MAX, EXAMPLES_MAX, Example, FunctionEntry, FunctionName};
 
 /// What the name of a function's attribute starts with. No attribute that a person writes without
 /// quotes has a colon in its name.

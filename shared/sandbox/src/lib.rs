@@ -11,6 +11,7 @@
 //! | [`outcome`] | what a call came to |
 //! | [`function`] | a module that was found fit, and its calls |
 //! | [`cache`] | the functions at hand |
+//! | [`evaluator`] | a batch's functions, as core asks them |
 //!
 //! # ABI, version 1
 //!
@@ -66,5 +67,6 @@ pub mod limits;
 pub mod outcome;
 pub mod function;
 pub mod cache;
+pub mod evaluator;
 mod instance;
 mod scan;

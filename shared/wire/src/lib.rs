@@ -13,6 +13,7 @@ mod toml_file;
 pub mod definition;
 pub mod logic;
 pub mod adjustment;
+pub mod function;
 pub mod policy;
 pub mod group;
 pub mod diff_view;

@@ -1,13 +1,17 @@
 //! Purity: no state goes from one record to the next, and the same call is the same everywhere.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evercount_core::decimal::Decimal;
+use evercount_core::function::{FunctionId, Functions};
+use evercount_core::predicate::Truth;
 use evercount_core::value::{Item, Value};
 use evercount_sandbox::cache::{Cache, FUNCTIONS_MAX};
+use evercount_sandbox::evaluator::{Evaluator, Failures};
 use evercount_sandbox::function::{Function, Refusal, id_of};
 use evercount_sandbox::limits::Limits;
-use evercount_sandbox::outcome::{Migration, Run, Trap};
+use evercount_sandbox::outcome::{Failure, Migration, Run, Trap};
 use proptest::prelude::*;
 
 use super::{ECHO, FRAME, item, load, migrate, migration, module, run, trapped};
@@ -108,6 +112,32 @@ fn the_cache_remembers_that_a_module_is_not_fit() {
     let good = migration(ECHO);
     assert!(matches!(cache.load(&id_of(&good), &unfit, Limits::default()), Err(Refusal::OtherBytes { .. })));
     assert!(cache.get(&id_of(&good)).is_none());
+}
+
+#[test]
+fn an_evaluator_tallies_what_failed_and_tells_time_apart() {
+    let odd = r#"(func (export "predicate") (param i32 i32) (result i32)
+        (if (i32.and (local.get 1) (i32.const 1)) (then unreachable)) i32.const 1)"#;
+    let functions: BTreeMap<FunctionId, Arc<Function>> = [module(&[FRAME, odd]), migration(ECHO)]
+        .map(|module| (id_of(&module), Arc::new(load(&module).unwrap())))
+        .into();
+    let predicate = id_of(&module(&[FRAME, odd]));
+    let item = |text: &str| Item::from([("a".to_owned(), Value::String(text.to_owned()))]);
+
+    let evaluator = Evaluator::new(&functions, &|| true);
+    assert_eq!(evaluator.judge(&predicate, &item("xx")), Some(Truth::True));
+    assert_eq!(evaluator.judge(&predicate, &item("x")), None);
+    assert_eq!(evaluator.judge(&predicate, &item("xyz")), None);
+    assert_eq!(evaluator.judge(&FunctionId::of_digest([0; 32]), &item("xx")), None);
+    assert_eq!(evaluator.migrate(&id_of(&migration(ECHO)), &item("x")), Some(item("x")));
+    assert!(!evaluator.timed_out());
+    let first = Failure::Trapped { trap: Trap::Unreachable };
+    assert_eq!(evaluator.into_failures(), [(predicate, Failures { calls: 2, first })].into());
+
+    let late = Evaluator::new(&functions, &|| false);
+    assert_eq!(late.judge(&predicate, &item("xx")), None);
+    assert!(late.timed_out());
+    assert!(late.into_failures().is_empty());
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
