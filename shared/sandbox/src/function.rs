@@ -33,7 +33,7 @@ pub enum Refusal {
         found: FunctionId,
     },
     /// It is longer than [`MODULE_BYTES_MAX`].
-    #[error("the module has {bytes} bytes, more than {MODULE_BYTES_MAX}")]
+    #[error("the module has {bytes} bytes, more than {MODULE_BYTES_MAX}; strip it of what is for debuggers")]
     TooLong {
         /// Its length.
         bytes: usize,

@@ -122,12 +122,49 @@ fn too_many_of_anything_is_refused() {
     assert!(matches!(many("(memory 1)", 1), Refusal::Invalid { .. } | Refusal::TooMuch { .. }));
 }
 
+/// Loads what should be hard to translate, and says how long that took.
+fn hard(what: &str, parts: &[&str]) -> Result<Function, Refusal> {
+    let bytes = module(parts);
+    let started = Instant::now();
+    let loaded = load(&bytes);
+    println!("{what}: {} bytes, {:?}, {:?}", bytes.len(), started.elapsed(), loaded.as_ref().err());
+    assert!(started.elapsed().as_secs() < 20, "{what}");
+    loaded
+}
+
 #[test]
 fn a_module_of_millions_of_locals_is_refused_before_it_is_translated() {
-    let locals = format!("(func (local {}))", "i64 ".repeat(49_000));
-    let started = Instant::now();
-    assert!(matches!(refusal(&[FRAME, PREDICATE, &locals.repeat(21)]), Refusal::TooMuch { .. }));
-    assert!(started.elapsed().as_secs() < 5);
+    let locals = format!("(func (local {}))", "i64 ".repeat(30_000));
+    let refused = hard("locals beyond the limit", &[FRAME, PREDICATE, &locals.repeat(34)]);
+    assert!(matches!(refused, Err(Refusal::TooMuch { .. })));
+    assert!(hard("locals", &[FRAME, PREDICATE, &locals.repeat(33)]).is_ok());
+}
+
+#[test]
+fn modules_that_are_hard_to_translate_take_bounded_time() {
+    let results = "i32 ".repeat(32);
+    let zeros = "i32.const 0 ".repeat(33);
+    let targets = "0 1 ".repeat(32_000);
+    let drops = "drop ".repeat(32);
+    let branch = format!(
+        "(func (block (result {results}) (block (result {results}) {zeros} br_table {targets} 0)) {drops})"
+    );
+    let branches = branch.repeat(15);
+    let _ = hard("branches", &[FRAME, PREDICATE, &branches]);
+    let nested = format!("(func {} {})", "block ".repeat(200_000), "end ".repeat(200_000));
+    let _ = hard("nested blocks", &[FRAME, PREDICATE, &nested]);
+    let ifs = format!("(func {} {})", "i32.const 1 if ".repeat(100_000), "end ".repeat(100_000));
+    let _ = hard("nested conditions", &[FRAME, PREDICATE, &ifs]);
+    let operands = format!("(func {} {})", "i32.const 1 ".repeat(100_000), "drop ".repeat(100_000));
+    let _ = hard("a high stack", &[FRAME, PREDICATE, &operands]);
+    let copies = format!(
+        "(func (param i32) {} {})",
+        "local.get 0 ".repeat(20_000),
+        "block local.get 0 i32.eqz local.set 0 end ".repeat(20_000) + &"drop ".repeat(20_000)
+    );
+    let _ = hard("locals on the stack", &[FRAME, PREDICATE, &copies]);
+    let functions = "(func (local i32) i32.const 1000000 i32.const 1000000 i32.add i32.const 10000 i32.add local.get 0 i32.add local.get 0 i32.add local.get 0 i32.add local.get 0 i32.add local.get 0 i32.add local.get 0 i32.add local.get 0 i32.add local.set 0)";
+    let _ = hard("many functions", &[FRAME, PREDICATE, &functions.repeat(9_900)]);
 }
 
 #[test]
