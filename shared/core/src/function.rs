@@ -11,7 +11,8 @@
 //!
 //! So predicates, plans, memos and the stored form of logic stay as they are. A function that
 //! fails leaves a value that cannot be judged ([`Value::Unavailable`]), and what that means is
-//! settled already: the active version does not count the record, and a shadow's failure is evidence.
+//! settled already: where the active version needs it the record goes into quarantine, and a shadow's
+//! failure is evidence. Answers are taken of the image whose values that were not sent are filled in.
 
 mod entry;
 
@@ -113,6 +114,12 @@ pub trait Functions {
     fn migrate(&self, function: &FunctionId, item: &Item) -> Option<Item>;
 }
 
+/// Whether a column of an item holds a function's answer, and nothing of the source's.
+#[must_use]
+pub fn is_answer(column: &str) -> bool {
+    column.starts_with(PREFIX)
+}
+
 /// The functions whose answers these paths read.
 #[must_use]
 pub fn named<'a>(paths: impl IntoIterator<Item = &'a Path>) -> BTreeSet<FunctionId> {
@@ -147,7 +154,7 @@ mod tests {
 
     use super::*;
     use crate::change::TableName;
-    use crate::counting::{Unavailable, contribution};
+    use crate::counting::{Unavailable, contribution, fill_unavailable};
     use crate::definition::{CountDefinition, DefinitionName, GROUPS_MAX_DEFAULT, Headroom};
     use crate::logic::{Coverage, LogicState, LogicVersion};
     use crate::predicate::{Atom, Comparison, Operand, Predicate};
@@ -207,6 +214,18 @@ mod tests {
     #[test]
     fn a_function_that_fails_leaves_the_item_unjudged() {
         assert_eq!(counted(None), Err(Unavailable));
+    }
+
+    #[test]
+    fn a_failure_is_not_filled_from_the_answer_before() {
+        let column = FunctionId::of_digest([7; 32]).path().column_name().to_owned();
+        let image = |answer| Item::from([(column.clone(), answer), ("note".to_owned(), Value::Unavailable)]);
+        let mut before = image(Value::Bool(true));
+        before.insert("note".to_owned(), Value::Null);
+        let image = image(Value::Unavailable);
+        let filled = fill_unavailable(&image, &before);
+        assert_eq!(filled.get(&column), Some(&Value::Unavailable));
+        assert_eq!(filled.get("note"), Some(&Value::Null));
     }
 
     #[test]
