@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::definition::CountDefinition;
 use crate::distinct;
+use crate::function::is_answer;
 use crate::group::{Cell, GroupId, Grouped, group_of};
 use crate::logic::{Base, LogicId, LogicState, LogicVersion, TableLogic};
 use crate::migration::{migrate, migrate_beyond};
@@ -237,11 +238,13 @@ pub fn add_cells(sum: &mut Cells, part: &Cells, sign: i64) {
     }
 }
 
-/// The image with every value that was not sent taken from what the row held before.
+/// The image with every value that was not sent taken from what the row held before; but a function's
+/// answer for the image before says nothing of this one.
 #[must_use]
 pub fn fill_unavailable<'a>(image: &'a Item, remembered: &Item) -> Cow<'a, Item> {
     let mut filled = Cow::Borrowed(image);
-    for (name, _) in image.iter().filter(|(_, value)| **value == Value::Unavailable) {
+    let not_sent = |(name, value): &(&String, &Value)| **value == Value::Unavailable && !is_answer(name);
+    for (name, _) in image.iter().filter(not_sent) {
         if let Some(before) = remembered.get(name) {
             filled.to_mut().insert(name.clone(), before.clone());
         }

@@ -21,6 +21,7 @@
 //! | [`lineage`] | who writes and who reads a subject |
 //! | [`registration`] | what one transaction writes into the registry |
 //! | [`predicate`], [`definition`] | what to count, as data |
+//! | [`function`] | how logic names a function that somebody wrote, and what its answers are |
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`conform`] | what an item has to become to be one of a schema |
 //! | [`transform`] | what a derivable change makes of stored counts |
@@ -61,6 +62,7 @@ pub mod lineage;
 pub mod registration;
 pub mod predicate;
 pub mod definition;
+pub mod function;
 pub mod migration;
 pub mod conform;
 pub mod transform;

@@ -3,6 +3,7 @@
 //! | module | step |
 //! |---|---|
 //! | [`define`] | a count definition → logic version 1 |
+//! | [`functions`] | functions that records need → loaded, each once |
 //! | [`count`] | a batch of CDC records → counts |
 //! | [`empty_table`] | a truncate or drop → rows and counts of the table gone |
 //! | [`listen`] | a batch of CDC records → observed schemas, schema change events |
@@ -37,6 +38,8 @@ pub mod count;
 pub mod define;
 pub mod discovery;
 pub mod empty_table;
+pub mod functions;
+pub mod function_folder;
 pub mod event_source;
 pub mod memory;
 pub mod operator;

@@ -3,6 +3,7 @@
 //! It passes the same contract suite as the DynamoDB store, so it is a second honest store and
 //! not a mock.
 
+mod functions;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{ACTIONS_MAX, Commit, Control, Quarantined};
 use evercount_core::counting::Cells;
 use evercount_core::definition::DefinitionName;
+use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicState, LogicVersion, PlanId};
@@ -75,6 +77,10 @@ pub struct State {
     pub commits: u64,
     /// The registry.
     pub registry: Registry,
+    /// The list of functions.
+    pub functions: BTreeMap<FunctionName, FunctionEntry>,
+    /// Their modules.
+    pub modules: BTreeMap<FunctionId, Vec<u8>>,
 }
 
 impl State {

@@ -14,6 +14,7 @@ use evercount_core::chunk::{Commit, Quarantined};
 use evercount_core::counting::Cells;
 use evercount_core::definition::DefinitionName;
 use evercount_core::evolution::HeldChange;
+use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::lineage::{Consumer, Lineage, ProducerId, Seen, WindowSketch};
@@ -412,6 +413,33 @@ pub trait RegistryStore: Sync {
         window: std::ops::Range<Micros>,
         now: Micros,
     ) -> impl Future<Output = Result<Vec<WindowSketch>, StoreError>> + Send;
+}
+
+/// Functions that somebody wrote: modules by their content address, and the list of their names.
+pub trait FunctionStore: Sync {
+    /// A module; `None` where no such module was ever added. Whoever loads it holds the bytes against the
+    /// id; a store that can tell that they were changed rejects the read.
+    fn module(&self, id: &FunctionId) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + Send;
+
+    /// The list, by name (consistent read).
+    fn functions(&self) -> impl Future<Output = Result<Vec<FunctionEntry>, StoreError>> + Send;
+
+    /// Adds a module and enters it in the list; `from` is the entry of the name that it replaces, `None`
+    /// where there is none. The module is there before the entry is. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the stored entry is neither `from` nor already `to`;
+    /// [`StoreError::Rejected`] where the module's digest is not the entry's id.
+    fn put_function(
+        &self,
+        from: Option<&FunctionEntry>,
+        to: &FunctionEntry,
+        module: &[u8],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes a name off the list. Returns whether it was there. The module stays: logic versions name it
+    /// by its id, also those that a rollback goes back to.
+    fn remove_function(&self, name: &FunctionName) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 /// Everything a store offers.

@@ -14,6 +14,7 @@ pub mod definition;
 pub mod logic;
 pub mod migration;
 pub mod adjustment;
+pub mod function;
 pub mod policy;
 pub mod group;
 pub mod diff_view;

@@ -1,0 +1,78 @@
+//! Functions that records need → loaded, each once.
+//!
+//! A counter's catalog names functions by their content address. Before a batch is counted, those that
+//! are not at hand are read from their store, checked and translated, so that a function added a moment
+//! ago is used at the next record that needs it, and nothing is restarted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use evercount_core::function::FunctionId;
+use evercount_sandbox::cache::Cache;
+use evercount_sandbox::function::{Function, Refusal, id_of};
+use evercount_sandbox::limits::Limits;
+
+use crate::ports::{FunctionStore, StoreError};
+
+/// Why a function is not at hand. What it is needed for cannot be judged meanwhile.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotAtHand {
+    /// The store has no such module.
+    #[error("the store has no such module")]
+    Absent,
+    /// The module is not fit.
+    #[error(transparent)]
+    Unfit(#[from] Refusal),
+}
+
+/// The functions that a batch needs.
+#[derive(Debug, Default)]
+pub struct AtHand {
+    /// Those that are ready.
+    pub ready: BTreeMap<FunctionId, Arc<Function>>,
+    /// Those that are not, and why.
+    pub missing: BTreeMap<FunctionId, NotAtHand>,
+}
+
+/// Brings the functions that are named to hand. Reads only what the cache does not know.
+///
+/// # Errors
+/// [`StoreError`] where the store cannot be read now: the batch has to come again.
+pub async fn bring(
+    store: &impl FunctionStore,
+    cache: &mut Cache,
+    named: &BTreeSet<FunctionId>,
+    limits: Limits,
+) -> Result<AtHand, StoreError> {
+    let mut at_hand = AtHand::default();
+    for id in named {
+        let loaded = match cache.get(id) {
+            Some(known) => known.map_err(NotAtHand::from),
+            None => match store.module(id).await? {
+                Some(module) => cache.load(id, &module, limits).map_err(NotAtHand::from),
+                None => Err(NotAtHand::Absent),
+            },
+        };
+        match loaded {
+            Ok(function) => {
+                at_hand.ready.insert(*id, function);
+            }
+            Err(why) => {
+                at_hand.missing.insert(*id, why);
+            }
+        }
+    }
+    Ok(at_hand)
+}
+
+/// Checks that a module is the one that its id names; what a store does before it keeps one.
+///
+/// # Errors
+/// [`StoreError::Rejected`] where it is another.
+pub fn check_digest(id: &FunctionId, module: &[u8]) -> Result<(), StoreError> {
+    let found = id_of(module);
+    if found == *id {
+        return Ok(());
+    }
+    Err(StoreError::Rejected(format!("the module of {id} has the digest {found}: it was changed")))
+}
