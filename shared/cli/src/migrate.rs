@@ -13,7 +13,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use evercount_core::change::TableName;
-use evercount_core::migration::function::{MigrationFunction, NoFunctions};
+use evercount_core::function::NoFunctions;
+use evercount_core::migration::function::MigrationFunction;
 use evercount_core::migration::graph::{self, Migration, NoPath, SchemaGraph, SchemaPath};
 use evercount_core::order::Micros;
 use evercount_core::registration::Lookup;
@@ -215,7 +216,7 @@ fn migrate_line(line: &[u8], functions: &[MigrationFunction]) -> Result<String, 
         (Err(error), None) => (Err(error), true),
     };
     let item = item.map_err(|error| format!("no item in DynamoDB JSON: {error}"))?;
-    let made = graph::apply(functions, &item, &mut NoFunctions)
+    let made = graph::apply(functions, &item, &NoFunctions)
         .map_err(|(place, failure)| format!("function {}: {failure}", place + 1))?;
     let made = dynamodb_json(&made);
     Ok(if is_bare { made } else { format!("{{\"Item\":{made}}}") })

@@ -109,9 +109,26 @@ pub trait Functions {
     /// Whether an item counts; `None` where the function is not at hand or failed.
     fn judge(&self, function: &FunctionId, item: &Item) -> Option<Truth>;
 
-    /// The item as the function makes it; `None` where the function is not at hand, refused the
+    /// The item as the function makes it.
+    ///
+    /// # Errors
+    /// In a sentence that holds nothing of the item, where the function is not at hand, refused the
     /// item or failed.
-    fn migrate(&self, function: &FunctionId, item: &Item) -> Option<Item>;
+    fn migrate(&self, function: &FunctionId, item: &Item) -> Result<Item, String>;
+}
+
+/// Where no function is at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFunctions;
+
+impl Functions for NoFunctions {
+    fn judge(&self, _: &FunctionId, _: &Item) -> Option<Truth> {
+        None
+    }
+
+    fn migrate(&self, _: &FunctionId, _: &Item) -> Result<Item, String> {
+        Err("it is not at hand".to_owned())
+    }
 }
 
 /// Whether a column of an item holds a function's answer, and nothing of the source's.
@@ -171,8 +188,8 @@ mod tests {
             }
         }
 
-        fn migrate(&self, _: &FunctionId, _: &Item) -> Option<Item> {
-            None
+        fn migrate(&self, function: &FunctionId, item: &Item) -> Result<Item, String> {
+            NoFunctions.migrate(function, item)
         }
     }
 

@@ -14,9 +14,9 @@ use evercount_core::change::Change;
 use evercount_core::chunk::{Content, Poison, Quarantined};
 use evercount_core::conform::{Shape, Unknown};
 use evercount_core::fingerprint::SchemaId;
+use evercount_core::function::NoFunctions;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::lineage::Consumer;
-use evercount_core::migration::function::NoFunctions;
 use evercount_core::migration::graph::SchemaGraph;
 use evercount_core::order::Micros;
 use evercount_core::registration::Lookup;
@@ -404,7 +404,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
                 return refusal("no-path", detail);
             }
         };
-        Ok(match path.apply(item, &mut NoFunctions) {
+        Ok(match path.apply(item, &NoFunctions) {
             Ok(item) => Ok(Some((from, item))),
             Err((place, failure)) => Err(Refusal {
                 reason: "migration-failed",

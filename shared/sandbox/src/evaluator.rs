@@ -70,13 +70,16 @@ impl Functions for Evaluator<'_> {
         }
     }
 
-    fn migrate(&self, id: &FunctionId, item: &Item) -> Option<Item> {
-        match self.functions.get(id)?.migrate(item, &mut || (self.keep_going)()).outcome {
-            Migration::Migrated(item) => Some(item),
-            Migration::Refused { .. } => None,
+    fn migrate(&self, id: &FunctionId, item: &Item) -> Result<Item, String> {
+        let function = self.functions.get(id).ok_or_else(|| "it is not at hand".to_owned())?;
+        match function.migrate(item, &mut || (self.keep_going)()).outcome {
+            Migration::Migrated(item) => Ok(item),
+            // Its reason is as confidential as the item.
+            Migration::Refused { .. } => Err("it refuses the item".to_owned()),
             Migration::Failed(failure) => {
+                let because = failure.to_string();
                 self.fail(id, failure);
-                None
+                Err(because)
             }
         }
     }

@@ -21,6 +21,7 @@
 use std::collections::BTreeMap;
 
 use evercount_core::change::TableName;
+use evercount_core::function::FunctionId;
 use evercount_core::migration::function::{MigrationFunction, OnLoss, Scalar};
 use evercount_core::migration::graph::Migration;
 use evercount_core::value::Value;
@@ -190,9 +191,9 @@ impl From<&MigrationFunction> for FunctionJson {
                 only_these: *only_these,
             }),
             F::Custom { function, columns, inverse } => Self::Custom(CustomJson {
-                function: function.clone(),
+                function: function.to_string(),
                 columns: columns.clone(),
-                inverse: inverse.clone(),
+                inverse: inverse.map(|inverse| inverse.to_string()),
             }),
         }
     }
@@ -233,13 +234,21 @@ impl TryFrom<FunctionJson> for MigrationFunction {
                 values: pairs(one.values)?,
                 only_these: one.only_these,
             },
-            FunctionJson::Custom(one) => {
-                Self::Custom { function: one.function, columns: one.columns, inverse: one.inverse }
-            }
+            FunctionJson::Custom(one) => Self::Custom {
+                function: function_id(&one.function)?,
+                columns: one.columns,
+                inverse: one.inverse.as_deref().map(function_id).transpose()?,
+            },
         };
         function.validate().map_err(|why| format!("`{}`: {why}", function.name()))?;
         Ok(function)
     }
+}
+
+fn function_id(text: &str) -> Result<FunctionId, String> {
+    FunctionId::parse(text).ok_or_else(|| {
+        format!("`{text}` is no function's id, 64 hexadecimal digits as `function list` prints it")
+    })
 }
 
 fn named<T: Copy>(what: &str, all: &[(T, &str)], name: &str) -> Result<T, String> {
@@ -362,7 +371,7 @@ function = [
   { wrap = { path = "tags" } },
   { unwrap = { path = "tags" } },
   { map_values = { path = "state", values = [{ from = { S = "o" }, to = { S = "open" } }], only_these = true } },
-  { custom = { function = "abc", columns = ["name"], inverse = "def" } },
+  { custom = { function = "0000000000000000000000000000000000000000000000000000000000000abc", columns = ["name"] } },
 ]
 "#;
 

@@ -20,8 +20,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Conversion;
 use crate::definition::CountDefinition;
+use crate::function::FunctionId;
+#[cfg(doc)]
+use crate::function::Functions;
 use crate::path::{Path, Segment};
-use crate::value::{Item, Value, canonical};
+use crate::value::{Value, canonical};
 
 /// A kind of single values that can take another form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -184,32 +187,13 @@ pub enum MigrationFunction {
     },
     /// What data cannot say: a function by its id.
     Custom {
-        /// The function's id; see [`Functions`].
-        function: String,
+        /// The function; see [`Functions`].
+        function: FunctionId,
         /// The columns it reads and writes. An item of which it changes others is not migrated.
         columns: Vec<String>,
-        /// The id of the function that undoes it, where it loses nothing.
-        inverse: Option<String>,
+        /// The function that undoes it, where it loses nothing.
+        inverse: Option<FunctionId>,
     },
-}
-
-/// What calls custom functions.
-pub trait Functions {
-    /// What a function makes of an item.
-    ///
-    /// # Errors
-    /// Why it makes nothing of it.
-    fn call(&mut self, function: &str, item: &Item) -> Result<Item, String>;
-}
-
-/// For migrations that call no custom function.
-#[derive(Clone, Copy, Debug)]
-pub struct NoFunctions;
-
-impl Functions for NoFunctions {
-    fn call(&mut self, _: &str, _: &Item) -> Result<Item, String> {
-        Err("no custom function can be called here".to_owned())
-    }
 }
 
 /// Why an item is not migrated. It holds no value of the item.
@@ -250,14 +234,14 @@ pub enum Failure {
     /// A custom function made nothing of it.
     Custom {
         /// Which function.
-        function: String,
+        function: FunctionId,
         /// Why.
         because: String,
     },
     /// A custom function changed a column that is not one of its own.
     Strayed {
         /// Which function.
-        function: String,
+        function: FunctionId,
         /// Which column.
         column: String,
     },
@@ -381,8 +365,8 @@ impl MigrationFunction {
                 }
             }
             Self::Custom { function, columns, inverse } => {
-                text(function);
-                text(inverse.as_deref().unwrap_or_default());
+                text(&function.to_string());
+                text(&inverse.map_or_else(String::new, |inverse| inverse.to_string()));
                 columns.iter().for_each(|column| text(column));
             }
         }

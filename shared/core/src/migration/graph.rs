@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Conversion;
 use super::constant::constant;
 use super::conversion::{self, Hop, How};
-use super::function::{Failure, Functions, MigrationFunction, OnLoss, Scalar};
+use super::function::{Failure, MigrationFunction, OnLoss, Scalar};
+use crate::function::Functions;
 use crate::path::Path;
 use crate::registry::SchemaVersion;
 use crate::schema::{FieldPath, FieldType, TypeSet};
@@ -117,7 +118,7 @@ impl SchemaPath {
     ///
     /// # Errors
     /// The function that makes nothing of it, by its place, and why.
-    pub fn apply(&self, item: &Item, functions: &mut dyn Functions) -> Result<Item, (usize, Failure)> {
+    pub fn apply(&self, item: &Item, functions: &dyn Functions) -> Result<Item, (usize, Failure)> {
         apply(&self.functions, item, functions)
     }
 }
@@ -129,7 +130,7 @@ impl SchemaPath {
 pub fn apply(
     all: &[MigrationFunction],
     item: &Item,
-    functions: &mut dyn Functions,
+    functions: &dyn Functions,
 ) -> Result<Item, (usize, Failure)> {
     let mut item = item.clone();
     for (place, function) in all.iter().enumerate() {
@@ -356,7 +357,7 @@ mod tests {
     use super::*;
     use crate::change::TableName;
     use crate::fingerprint::{Fingerprint, SchemaId};
-    use crate::migration::function::NoFunctions;
+    use crate::function::{FunctionId, NoFunctions};
     use crate::schema::{Field, Schema};
     use crate::schema_change::{Evidence, Retype, SchemaChange, Typed};
 
@@ -440,10 +441,10 @@ mod tests {
         let first = item(&[("city", text("Ulm")), ("level", Value::Number(3.into()))]);
         let forwards = graph.path(1, 4).unwrap();
         assert_eq!((forwards.versions.as_slice(), forwards.cost.losses), ([1, 2, 3, 4].as_slice(), 0));
-        let fourth = forwards.apply(&first, &mut NoFunctions).unwrap();
+        let fourth = forwards.apply(&first, &NoFunctions).unwrap();
         assert_eq!(fourth, item(&[("level", text("3")), ("tier", text("tin")), ("town", text("Ulm"))]));
         let back = graph.path(4, 1).unwrap();
-        assert_eq!(back.apply(&fourth, &mut NoFunctions), Ok(first));
+        assert_eq!(back.apply(&fourth, &NoFunctions), Ok(first));
         assert!(back.cost.losses > 0, "a tier that somebody chose is lost: {back:?}");
         assert_eq!(graph.path(2, 2), Ok(SchemaPath { versions: vec![2], ..SchemaPath::default() }));
     }
@@ -460,7 +461,7 @@ mod tests {
     #[test]
     fn what_a_person_wrote_leads_where_changes_do_not_and_what_loses_nothing_is_preferred() {
         let remembered = MigrationFunction::Custom {
-            function: "tiers".to_owned(),
+            function: FunctionId::of_digest([1; 32]),
             columns: vec!["tier".to_owned()],
             inverse: None,
         };

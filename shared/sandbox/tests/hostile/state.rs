@@ -129,7 +129,7 @@ fn an_evaluator_tallies_what_failed_and_tells_time_apart() {
     assert_eq!(evaluator.judge(&predicate, &item("x")), None);
     assert_eq!(evaluator.judge(&predicate, &item("xyz")), None);
     assert_eq!(evaluator.judge(&FunctionId::of_digest([0; 32]), &item("xx")), None);
-    assert_eq!(evaluator.migrate(&id_of(&migration(ECHO)), &item("x")), Some(item("x")));
+    assert_eq!(evaluator.migrate(&id_of(&migration(ECHO)), &item("x")), Ok(item("x")));
     assert!(!evaluator.timed_out());
     let first = Failure::Trapped { trap: Trap::Unreachable };
     assert_eq!(evaluator.into_failures(), [(predicate, Failures { calls: 2, first })].into());

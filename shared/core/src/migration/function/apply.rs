@@ -1,6 +1,7 @@
 //! What an item becomes by a migration function.
 
-use super::{Failure, Functions, MigrationFunction, OnLoss};
+use super::{Failure, MigrationFunction, OnLoss};
+use crate::function::{FunctionId, Functions};
 use crate::migration::{Conversion, put, take};
 use crate::path::Path;
 use crate::value::{Item, Value};
@@ -40,7 +41,7 @@ impl MigrationFunction {
     ///
     /// # Errors
     /// [`Failure`] where it becomes nothing; the item stands as it was.
-    pub fn apply(&self, item: &Item, functions: &mut dyn Functions) -> Result<Item, Failure> {
+    pub fn apply(&self, item: &Item, functions: &dyn Functions) -> Result<Item, Failure> {
         let mut made = item.clone();
         match self {
             Self::MapValues { path, values, only_these: true } => {
@@ -210,17 +211,17 @@ fn flatten(item: &mut Item, path: &Path, names: &[String]) -> Result<(), Failure
 }
 
 fn custom(
-    function: &str,
+    function: &FunctionId,
     columns: &[String],
     item: &Item,
-    functions: &mut dyn Functions,
+    functions: &dyn Functions,
 ) -> Result<Item, Failure> {
-    let made = functions.call(function, item);
-    let made = made.map_err(|because| Failure::Custom { function: function.to_owned(), because })?;
+    let made = functions.migrate(function, item);
+    let made = made.map_err(|because| Failure::Custom { function: *function, because })?;
     let all = item.keys().chain(made.keys());
     let strayed = all.filter(|name| !columns.contains(name)).find(|name| item.get(*name) != made.get(*name));
     match strayed {
-        Some(column) => Err(Failure::Strayed { function: function.to_owned(), column: column.clone() }),
+        Some(column) => Err(Failure::Strayed { function: *function, column: column.clone() }),
         None => Ok(made),
     }
 }

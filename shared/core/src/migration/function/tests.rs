@@ -8,7 +8,10 @@ use super::*;
 use crate::change::TableName;
 use crate::counting;
 use crate::definition::{DefinitionName, Headroom};
+use crate::function::{Functions, NoFunctions};
 use crate::logic::{Coverage, LogicState, LogicVersion};
+use crate::predicate::Truth;
+use crate::value::Item;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "m", "n"];
 
@@ -118,8 +121,8 @@ proptest! {
 
     #[test]
     fn what_is_done_twice_is_done_once((function, item) in cases()) {
-        if let Ok(once) = function.apply(&item, &mut NoFunctions) {
-            prop_assert_eq!(function.apply(&once, &mut NoFunctions), Ok(once));
+        if let Ok(once) = function.apply(&item, &NoFunctions) {
+            prop_assert_eq!(function.apply(&once, &NoFunctions), Ok(once));
         }
     }
 
@@ -128,8 +131,8 @@ proptest! {
         prop_assert_eq!(function.is_lossless(), function.inverse().is_some());
         if let (Some(inverse), true) = (function.inverse(), function.is_earlier(&item)) {
             prop_assert_eq!(inverse.validate(), Ok(()), "{:?}", inverse);
-            if let Ok(made) = function.apply(&item, &mut NoFunctions) {
-                prop_assert_eq!(inverse.apply(&made, &mut NoFunctions), Ok(item), "{:?} by {:?}", made, inverse);
+            if let Ok(made) = function.apply(&item, &NoFunctions) {
+                prop_assert_eq!(inverse.apply(&made, &NoFunctions), Ok(item), "{:?} by {:?}", made, inverse);
             }
         }
     }
@@ -140,7 +143,7 @@ proptest! {
         group_by in prop::collection::vec(paths(), 0..3),
     ) {
         let count = count_of(group_by);
-        if let (true, Ok(made)) = (function.keeps(&count.definition), function.apply(&item, &mut NoFunctions)) {
+        if let (true, Ok(made)) = (function.keeps(&count.definition), function.apply(&item, &NoFunctions)) {
             let counted = |item: &Item| counting::contribution(&count, Some(item), None).ok();
             prop_assert_eq!(counted(&made), counted(&item));
         }
@@ -149,7 +152,7 @@ proptest! {
     #[test]
     fn an_item_of_the_later_shape_is_left_alone((function, item) in cases()) {
         if !function.is_earlier(&item) {
-            match function.apply(&item, &mut NoFunctions) {
+            match function.apply(&item, &NoFunctions) {
                 Ok(made) => prop_assert_eq!(made, item),
                 Err(failure) => prop_assert!(matches!(failure, Failure::Unmapped { .. }), "{}", failure),
             }
@@ -175,7 +178,7 @@ fn each_function_does_what_its_name_says() {
     use MigrationFunction as F;
     let path = |text: &str| Path::parse(text).unwrap();
     let check = |function: F, before: Item, after: Result<Item, Failure>| {
-        assert_eq!(function.apply(&before, &mut NoFunctions), after, "{function:?}");
+        assert_eq!(function.apply(&before, &NoFunctions), after, "{function:?}");
     };
     let name = || vec![path("first"), path("last")];
     let split = F::Split { path: path("name"), separator: " ".to_owned(), into: name() };
@@ -216,43 +219,48 @@ fn each_function_does_what_its_name_says() {
     check(nest.inverse().unwrap(), nested, Ok(flat));
     let lists = F::Unwrap { path: path("tags") };
     let several = item(&[("tags", Value::List(vec![text("a"), text("b")]))]);
-    assert!(lists.apply(&several, &mut NoFunctions).is_err());
+    assert!(lists.apply(&several, &NoFunctions).is_err());
 }
 
+/// Writes the name in capitals, takes the id away, or is not there, by the number of the function.
 struct Upper;
 
 impl Functions for Upper {
-    fn call(&mut self, function: &str, item: &Item) -> Result<Item, String> {
+    fn judge(&self, _: &FunctionId, _: &Item) -> Option<Truth> {
+        None
+    }
+
+    fn migrate(&self, function: &FunctionId, item: &Item) -> Result<Item, String> {
         let mut made = item.clone();
         match function {
-            "upper" => {
+            function if *function == FunctionId::of_digest([1; 32]) => {
                 if let Some(Value::String(text)) = made.get_mut("name") {
                     *text = text.to_uppercase();
                 }
                 Ok(made)
             }
-            "strays" => {
+            function if *function == FunctionId::of_digest([2; 32]) => {
                 made.remove("id");
                 Ok(made)
             }
-            _ => Err("it is not there".to_owned()),
+            function => NoFunctions.migrate(function, item),
         }
     }
 }
 
 #[test]
 fn a_custom_function_changes_only_what_it_says() {
-    let function = |function: &str| MigrationFunction::Custom {
-        function: function.to_owned(),
+    let function = |number: u8| MigrationFunction::Custom {
+        function: FunctionId::of_digest([number; 32]),
         columns: vec!["name".to_owned()],
         inverse: None,
     };
     let before = item(&[("id", text("1")), ("name", text("ada"))]);
     let after = item(&[("id", text("1")), ("name", text("ADA"))]);
-    assert_eq!(function("upper").apply(&before, &mut Upper), Ok(after));
-    let strayed = Failure::Strayed { function: "strays".to_owned(), column: "id".to_owned() };
-    assert_eq!(function("strays").apply(&before, &mut Upper), Err(strayed));
-    assert!(matches!(function("gone").apply(&before, &mut Upper), Err(Failure::Custom { .. })));
+    assert_eq!(function(1).apply(&before, &Upper), Ok(after));
+    let strayed = Failure::Strayed { function: FunctionId::of_digest([2; 32]), column: "id".to_owned() };
+    assert_eq!(function(2).apply(&before, &Upper), Err(strayed));
+    assert!(matches!(function(3).apply(&before, &Upper), Err(Failure::Custom { .. })));
 }
 
 #[test]
