@@ -42,6 +42,26 @@ mod dynamo {
     }
 
     every_rule!(on_dynamo);
+
+    mod functions {
+        use super::super::contract::functions;
+        use super::{DynamoStore, EmbeddedAws, EmbeddedOptions, TableNames, create_tables};
+
+        macro_rules! on_dynamo {
+            ($($rule:ident),* $(,)?) => {$(
+                #[tokio::test]
+                async fn $rule() {
+                    let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
+                    let tables = TableNames::default();
+                    create_tables(&aws.dynamodb(), &tables).await.unwrap();
+                    functions::$rule(&DynamoStore::new(&aws.dynamodb(), tables)).await;
+                    aws.stop().await;
+                }
+            )*};
+        }
+
+        evercount_tests::every_function_rule!(on_dynamo);
+    }
 }
 
 /// What only the store on DynamoDB can do wrong.

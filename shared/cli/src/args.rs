@@ -1,6 +1,7 @@
 //! What can be typed.
 
 pub mod adjust;
+pub mod function;
 pub mod migrate;
 pub mod source;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::schema::args::SchemaCommand;
 use adjust::{AlterArgs, BackfillCommand, Moment, PlanCommand, PolicyCommand, VersionCommand, moment};
+use function::FunctionCommand;
 use migrate::MigrateCommand;
 use source::SourceCommand;
 
@@ -45,6 +47,9 @@ pub enum Command {
     /// See how items get from one schema version to another, and take them there.
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Add, list, try and remove functions that somebody wrote, as WebAssembly modules.
+    #[command(subcommand)]
+    Function(FunctionCommand),
     /// See what schema changes ask of counts, answer what they leave open, and try changes out.
     #[command(subcommand)]
     Plan(PlanCommand),

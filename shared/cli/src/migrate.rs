@@ -8,19 +8,25 @@
 //! standard error. With `--json` it prints one document: `{"migrated": […], "failed": [{"line",
 //! "because"}]}`.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use evercount_core::change::TableName;
-use evercount_core::function::NoFunctions;
+use evercount_core::function::FunctionId;
 use evercount_core::migration::function::MigrationFunction;
 use evercount_core::migration::graph::{self, Migration, NoPath, SchemaGraph, SchemaPath};
 use evercount_core::order::Micros;
 use evercount_core::registration::Lookup;
 use evercount_core::registry::SubjectState;
 use evercount_local::stack::now;
+use evercount_pipeline::function_folder::FunctionFolder;
+use evercount_pipeline::functions::{AtHand, bring};
 use evercount_pipeline::ports::RegistryStore;
+use evercount_sandbox::cache::Cache;
+use evercount_sandbox::evaluator::Evaluator;
+use evercount_sandbox::limits::Limits;
 use evercount_wire::json::{dynamodb_json, read_dynamodb_item};
 use evercount_wire::migration::{MigrationFile, from_toml, function_json, function_text};
 use serde_json::value::RawValue;
@@ -32,7 +38,7 @@ use crate::exit::Exit;
 use crate::schema::subject;
 use crate::schema::text::{BAD, FAINT, GOOD, STRONG, count, paint, plain};
 use crate::show;
-use crate::target::Opened;
+use crate::target::{self, Opened};
 
 /// Runs the command.
 pub async fn run(command: MigrateCommand) -> anyhow::Result<Exit> {
@@ -43,7 +49,7 @@ pub async fn run(command: MigrateCommand) -> anyhow::Result<Exit> {
             })
             .await
         }
-        MigrateCommand::Apply(args) => apply(&args),
+        MigrateCommand::Apply(args) => apply(&args).await,
     }
 }
 
@@ -150,23 +156,58 @@ fn missed_lines(headline: &str, (from, to): (u32, u32), missed: &NoPath) -> Vec<
     lines
 }
 
-fn apply(args: &ApplyArgs) -> anyhow::Result<Exit> {
+/// The items of a file, or of standard input.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn items(file: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if file.as_os_str() == "-" {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let opened = std::fs::File::open(file).with_context(|| format!("could not read {}", file.display()))?;
+    Ok(Box::new(BufReader::new(opened)))
+}
+
+/// The custom functions that a migration calls, from a folder or from DynamoDB.
+async fn at_hand(args: &ApplyArgs, functions: &[MigrationFunction]) -> anyhow::Result<AtHand> {
+    let named = functions.iter().filter_map(|function| match function {
+        MigrationFunction::Custom { function, .. } => Some(*function),
+        _ => None,
+    });
+    let named: BTreeSet<FunctionId> = named.collect();
+    let (mut cache, limits) = (Cache::default(), Limits::default());
+    if named.is_empty() {
+        return Ok(AtHand::default());
+    }
+    let brought = match &args.functions {
+        Some(folder) => bring(&FunctionFolder::at(folder), &mut cache, &named, limits).await?,
+        None => {
+            let opened = target::open(args.target.target).await?;
+            let brought = bring(opened.stack.store(), &mut cache, &named, limits).await;
+            opened.stack.stop().await;
+            brought?
+        }
+    };
+    match brought.missing.iter().next() {
+        Some((id, why)) => bail!("function {id} cannot be called: {why}"),
+        None => Ok(brought),
+    }
+}
+
+async fn apply(args: &ApplyArgs) -> anyhow::Result<Exit> {
     let MigrationFile { migration, .. } = read_file(&args.file)?;
     let functions = if args.undo { undone(&migration)? } else { migration.functions };
-    let reader: Box<dyn BufRead> = if args.items.as_os_str() == "-" {
-        Box::new(BufReader::new(std::io::stdin()))
-    } else {
-        let name = args.items.display();
-        let file = std::fs::File::open(&args.items).with_context(|| format!("could not read {name}"))?;
-        Box::new(BufReader::new(file))
-    };
+    let at_hand = at_hand(args, &functions).await?;
+    // Fuel ends a call soon enough for a person.
+    let evaluator = Evaluator::new(&at_hand.ready, &|| true);
+    let reader = items(&args.items)?;
     let (mut migrated, mut failed, mut done) = (Vec::new(), Vec::new(), 0_u64);
     for (number, line) in reader.split(b'\n').enumerate() {
         let line = line.context("could not read the items")?;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match migrate_line(&line, &functions) {
+        match migrate_line(&line, &functions, &evaluator) {
             Ok(item) if args.output.json => migrated.push(RawValue::from_string(item)?),
             Ok(item) => show::line(item),
             Err(because) if args.output.json => {
@@ -206,7 +247,11 @@ struct Exported<'a> {
 }
 
 /// One item, migrated, in the form it came in.
-fn migrate_line(line: &[u8], functions: &[MigrationFunction]) -> Result<String, String> {
+fn migrate_line(
+    line: &[u8],
+    functions: &[MigrationFunction],
+    evaluator: &Evaluator<'_>,
+) -> Result<String, String> {
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
     let exported = serde_json::from_str::<Exported<'_>>(text).ok();
     let (item, is_bare) = match (read_dynamodb_item(text), exported) {
@@ -216,7 +261,7 @@ fn migrate_line(line: &[u8], functions: &[MigrationFunction]) -> Result<String, 
         (Err(error), None) => (Err(error), true),
     };
     let item = item.map_err(|error| format!("no item in DynamoDB JSON: {error}"))?;
-    let made = graph::apply(functions, &item, &NoFunctions)
+    let made = graph::apply(functions, &item, evaluator)
         .map_err(|(place, failure)| format!("function {}: {failure}", place + 1))?;
     let made = dynamodb_json(&made);
     Ok(if is_bare { made } else { format!("{{\"Item\":{made}}}") })

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem,
-    WriteRequest,
+    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
+    TransactWriteItem, WriteRequest,
 };
 use backon::BackoffBuilder;
 use evercount_core::value::Item;
@@ -250,6 +250,18 @@ impl DynamoStore {
             let call = self.client.put_item().table_name(table).set_item(Some(item.clone()));
             call.send().await.map_err(|error| judge(&error))?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Deletes an item. Returns whether it was there.
+    pub(super) async fn delete(&self, table: &str, key: &ItemKey) -> Result<bool, StoreError> {
+        let key = to_attributes(&key.item());
+        retrying(async || {
+            let call = self.client.delete_item().table_name(table).set_key(Some(key.clone()));
+            let call = call.return_values(ReturnValue::AllOld);
+            let done = call.send().await.map_err(|error| judge(&error))?;
+            Ok(done.attributes.is_some_and(|attributes| !attributes.is_empty()))
         })
         .await
     }

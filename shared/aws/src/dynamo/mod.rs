@@ -11,6 +11,7 @@ mod commit;
 mod counts;
 mod edit;
 mod failure;
+mod functions;
 mod quarantine;
 mod registry;
 mod source;

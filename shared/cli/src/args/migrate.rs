@@ -50,6 +50,12 @@ pub struct ApplyArgs {
     /// Undo the migration; it must lose nothing.
     #[arg(long)]
     pub undo: bool,
+    /// A folder of the custom functions that the file names; by default they are in DynamoDB.
+    #[arg(long, value_name = "DIR", conflicts_with = "target")]
+    pub functions: Option<PathBuf>,
+    /// Where custom functions are.
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,

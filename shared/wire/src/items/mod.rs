@@ -52,6 +52,7 @@ mod columns;
 mod counts;
 mod cuts;
 mod fields;
+mod functions;
 mod ledger;
 mod long_text;
 mod policies;
@@ -83,6 +84,9 @@ pub use counts::{
 pub use cuts::{CutItem, cut_from_items, cut_items, cut_part_keys, cut_pk, cut_sk};
 pub(crate) use fields::time_text;
 pub use fields::time_value;
+pub use functions::{
+    FUNCTIONS_PK, function_from_item, function_item, function_key, module_from_items, module_items, module_pk,
+};
 pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
 pub use policies::{policies_from_item, policies_item, policies_key};
 pub use records::{
