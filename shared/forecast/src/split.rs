@@ -101,7 +101,7 @@ impl<'a> Training<'a> {
     pub fn samples(&self) -> Vec<Sample<'a>> {
         let mut samples = Vec::new();
         let windows = |project: &Project| {
-            let overlap = project.outcomes.of().window().max(crate::history::HALF_YEAR) as f64;
+            let overlap = project.outcomes.of().window().max(1) as f64;
             project.rows() as f64 * (project.units.step as f64 / overlap).min(1.0)
         };
         let total: f64 = self.projects.iter().map(|project| windows(project)).sum();
