@@ -8,7 +8,9 @@
 //! Averaged, because four or five projects tell the families apart and not the members of one: the single
 //! best model is another one for almost every project that is left out, and being chosen makes it look
 //! better than it is (Breiman, *Heuristics of instability and stabilization in model selection*, 1996).
-//! Measured: choosing the best, or the smallest within a standard error, loses more than averaging.
+//! Measured: choosing the best, or the smallest within a standard error, loses more than averaging. Learnt
+//! from any two to four of five histories, the average is better than plain logistic regression on another
+//! one by Brier score in 54 of 55 cases, and by average precision in all (the `bench` example's `--fewer`).
 //!
 //! The predictions for the projects left out also give the calibration, and how far the fits that left one
 //! out disagree gives the interval (the jackknife by groups, Efron & Tibshirani, *An Introduction to the

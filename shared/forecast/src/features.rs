@@ -110,6 +110,12 @@ impl Feature {
         self.entry().2
     }
 
+    /// Whether it is the same for all tables of a project at a time.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::ProjectShare | Self::ProjectQuiet | Self::Smoothed | Self::Autoregressed)
+    }
+
     /// Its value in a row.
     #[must_use]
     pub fn of(self, row: &Row) -> f64 {

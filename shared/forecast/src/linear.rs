@@ -21,6 +21,9 @@ const CLOSE: f64 = 1e-9;
 const LOG_ODDS_MAX: f64 = 30.0;
 /// The penalty of the intercept: none to speak of, but the matrix can always be solved.
 const INTERCEPT_PENALTY: f64 = 1e-6;
+/// How much more a feature is held that is the same for all tables of a project at a time: a half-year of a
+/// project is one observation of it, not as many as the project has tables, which is about 45.
+const SHARED_PENALTY: f64 = 45.0;
 
 /// One row to learn from.
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +77,8 @@ impl Linear {
         self.intercept + self.terms.iter().map(|term| term.adds(row)).sum::<f64>()
     }
 
-    /// Learns weights; `penalty` is that of a standard deviation's weight, in rows: as many rows of
-    /// evidence as it would take to move the weight half of the way.
+    /// Learns weights; `penalty` is that of a standard deviation's weight, in rows of evidence, and more
+    /// by [`SHARED_PENALTY`] where a feature is one observation for many rows.
     #[must_use]
     pub fn fit(samples: &[Sample<'_>], features: &[Feature], penalty: f64) -> Self {
         let total: f64 = samples.iter().map(|sample| sample.weight).sum();
@@ -106,7 +109,11 @@ impl Linear {
         );
         let importance = DVector::from_iterator(samples.len(), samples.iter().map(|sample| sample.weight));
         let penalties =
-            DVector::from_fn(terms.len() + 1, |at, _| if at == 0 { INTERCEPT_PENALTY } else { penalty });
+            DVector::from_fn(terms.len() + 1, |at, _| match at.checked_sub(1).and_then(|at| terms.get(at)) {
+                Some(term) if term.feature.is_shared() => penalty * SHARED_PENALTY,
+                Some(_) => penalty,
+                None => INTERCEPT_PENALTY,
+            });
         let solved = solve(&design, &targets, &importance, &penalties);
         let mut solved = solved.iter().copied();
         let intercept = solved.next().unwrap_or(0.0);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use evercount_forecast::bench::bench;
 use evercount_forecast::choose::choose;
 use evercount_forecast::features::Feature;
 use evercount_forecast::history::{DAY, Event, EventKind, HALF_YEAR, History, Seconds};
@@ -109,4 +110,19 @@ fn what_closed_is_all_that_a_held_project_shows() {
             assert!(held.closed(unit.at).all(|(closed, _)| closed.at + HALF_YEAR <= unit.at));
         }
     }
+}
+
+#[test]
+fn few_projects_and_empty_ones_are_no_failure() {
+    let empty = History::new("empty", Vec::new());
+    let flat =
+        History::new("flat", made_up("flat", 0).events().iter().filter(|one| one.at == 0).cloned().collect());
+    let one = made_up("a", 1);
+    for histories in [vec![], vec![empty.clone()], vec![one.clone()], vec![one.clone(), empty, flat]] {
+        let found = bench(&histories, 1);
+        let text = found.json_with_details().to_string() + &found.text();
+        assert!(text.contains("projects"));
+    }
+    let two = bench(&[one, made_up("b", 2)], 1);
+    assert_eq!(two.projects.len(), 2);
 }
