@@ -1,10 +1,11 @@
 //! Histories: what happened to the tables of one project, in the order of time.
 //!
-//! A history comes from the registry's events ([`History::new`]) or from a CSV file ([`read`]) with the
-//! header `at,table,event,column,type,previous_type`: one line for each column that came, went or changed;
-//! `at` in seconds since the epoch. A table that is created or dropped has one line for each of its
-//! columns. A line that cannot be read is left out and reported with its number, so that one bad line of a
-//! long file costs no more than itself.
+//! A history comes from the registry's versions ([`crate::registry`]), from the `.sql` files of a repository
+//! ([`crate::sql`]), or from a CSV file ([`read`]) with the header
+//! `at,table,event,column,type,previous_type`: one line for each column that came, went or changed; `at` in
+//! seconds since the epoch. A table that is created or dropped has one line for each of its columns. A line
+//! that cannot be read is left out and reported with its number, so that one bad line of a long file costs
+//! no more than itself.
 
 use std::sync::Arc;
 

@@ -3,8 +3,9 @@
 //! Pure and synchronous: no AWS, no clock, no environment, no randomness of its own. Times and seeds are
 //! arguments; what is read is bytes. The modules stand in the order of the flow:
 //!
-//! history → lives → features → units → (split, models, choice, calibration, scores = the benchmark)
-//!         → trained model → predictions with candidates → headroom
+//! (registry, SQL files, CSV) → history → lives → features → units
+//!     → (split, models, choice, calibration, scores: the benchmark)
+//!     → trained model → predictions with candidates → headroom
 //!
 //! # What can be expected of it
 //!
@@ -17,6 +18,8 @@
 //! evidence or hardly at all ([`naming`]).
 
 pub mod history;
+pub mod registry;
+pub mod sql;
 pub mod life;
 pub mod series;
 pub mod features;

@@ -16,7 +16,7 @@ use crate::features::{Feature, Row};
 /// Steps of Newton's method; six to ten reach [`CLOSE`] on every history known.
 const STEPS_MAX: usize = 40;
 /// A step this small is the last.
-const CLOSE: f64 = 1e-9;
+const CLOSE: f64 = 1e-8;
 /// Log-odds beyond which a probability is 0 or 1 for all purposes; keeps exponentials finite.
 const LOG_ODDS_MAX: f64 = 30.0;
 /// The penalty of the intercept: none to speak of, but the matrix can always be solved.
@@ -77,8 +77,8 @@ impl Linear {
         self.intercept + self.terms.iter().map(|term| term.adds(row)).sum::<f64>()
     }
 
-    /// Learns weights; `penalty` is that of a standard deviation's weight, in rows of evidence, and more
-    /// by [`SHARED_PENALTY`] where a feature is one observation for many rows.
+    /// Learns weights; `penalty` is that of a standard deviation's weight, in rows of evidence; it is
+    /// higher where a feature is one observation for many rows.
     #[must_use]
     pub fn fit(samples: &[Sample<'_>], features: &[Feature], penalty: f64) -> Self {
         let total: f64 = samples.iter().map(|sample| sample.weight).sum();
@@ -131,14 +131,14 @@ fn solve(
     let mut weights = DVector::zeros(design.ncols());
     for _ in 0..STEPS_MAX {
         let expected = (design * &weights).map(probability);
-        let slope = design.transpose() * importance.component_mul(&(&expected - targets))
+        let slope = design.tr_mul(&importance.component_mul(&(&expected - targets)))
             + penalties.component_mul(&weights);
         let bend = importance.zip_map(&expected, |weight, p| weight * p * (1.0 - p));
         let mut bent = design.clone();
         for mut column in bent.column_iter_mut() {
             column.component_mul_assign(&bend);
         }
-        let curvature = design.transpose() * bent + DMatrix::from_diagonal(penalties);
+        let curvature = design.tr_mul(&bent) + DMatrix::from_diagonal(penalties);
         let Some(factored) = Cholesky::new(curvature) else { break };
         let step = factored.solve(&slope);
         if !step.iter().all(|one| one.is_finite()) {

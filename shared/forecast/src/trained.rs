@@ -102,7 +102,19 @@ impl Model {
     /// has a wide interval.
     #[must_use]
     pub fn train(histories: &[History]) -> Self {
-        let parts = Target::all().map(|target| part(histories, target)).collect();
+        // What is known of tables is the same for all targets.
+        let of = |step, days| -> Vec<Project> {
+            let first = Target { kind: Kind::Any, days };
+            histories.iter().map(|history| Project::of(history, step, first)).collect()
+        };
+        let (short, long) = (of(SHORT_STEP, 30), of(HALF_YEAR, 183));
+        let part = |target: Target| {
+            let known = if target.window() < HALF_YEAR { &short } else { &long };
+            let projects =
+                known.iter().zip(histories).map(|(project, history)| project.with(history, target));
+            part(&projects.collect::<Vec<_>>(), target)
+        };
+        let parts = Target::all().map(part).collect();
         let mut naming: BTreeMap<Rule, Record> = BTreeMap::new();
         for (rule, record) in histories.iter().flat_map(naming::measure) {
             let sum = naming.entry(rule).or_default();
@@ -156,10 +168,8 @@ impl Model {
     }
 }
 
-fn part(histories: &[History], target: Target) -> Part {
-    let step = if target.window() < HALF_YEAR { SHORT_STEP } else { HALF_YEAR };
-    let projects: Vec<Project> = histories.iter().map(|history| Project::of(history, step, target)).collect();
-    let training = Training::of_all(&projects);
+fn part(projects: &[Project], target: Target) -> Part {
+    let training = Training::of_all(projects);
     let kept = choose(&training).kept;
     let (mut ours, mut base) = (Vec::new(), Vec::new());
     for (others, held) in training.leave_one_out() {
