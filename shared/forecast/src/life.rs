@@ -46,8 +46,8 @@ pub struct Life {
     pub columns_at_first: usize,
     /// Its changes, in the order of time.
     pub changes: Vec<Changed>,
-    /// Columns that it had and has no more.
-    pub retired: BTreeSet<Arc<str>>,
+    /// Columns that it had and has no more, with the types they had.
+    pub retired: BTreeMap<Arc<str>, Arc<str>>,
     alive: bool,
 }
 
@@ -59,7 +59,7 @@ impl Life {
             columns: BTreeMap::new(),
             columns_at_first: 0,
             changes: Vec::new(),
-            retired: BTreeSet::new(),
+            retired: BTreeMap::new(),
             alive: true,
         }
     }
@@ -252,8 +252,9 @@ impl<'a> Replay<'a> {
             _ => None,
         };
         if let Some(gone) = gone {
-            known.columns.remove(gone);
-            known.retired.insert(Arc::clone(gone));
+            // Where the history begins in the middle, the event itself may know the type.
+            let typed = known.columns.remove(gone).unwrap_or_else(|| Arc::clone(&event.typed));
+            known.retired.insert(Arc::clone(gone), typed);
         }
         if event.kind != EventKind::DropColumn {
             known.columns.insert(Arc::clone(&event.column), Arc::clone(&event.typed));

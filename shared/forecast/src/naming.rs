@@ -96,10 +96,9 @@ pub fn named(replay: &Replay<'_>, now: Seconds) -> BTreeMap<Arc<str>, Vec<Named>
         let mut add = |column: &Arc<str>, typed: Arc<str>, rule: Rule| {
             named.push(Named { column: Arc::clone(column), typed, rule });
         };
-        for column in &life.retired {
+        for (column, typed) in &life.retired {
             if seen.insert(column) {
-                let typed = holders.get(column).map_or_else(|| "".into(), |(_, typed)| Arc::clone(typed));
-                add(column, typed, Rule::Returned);
+                add(column, Arc::clone(typed), Rule::Returned);
             }
         }
         for arrival in lately.iter().filter(|arrival| arrival.table != **name) {
@@ -175,7 +174,7 @@ mod tests {
         let of = |table: &str| -> Vec<(&str, &str, Rule)> {
             named[table].iter().map(|one| (&*one.column, &*one.typed, one.rule)).collect()
         };
-        assert_eq!(of("a"), [("old", "", Rule::Returned), ("seen", "DATETIME", Rule::LatelyInAlike)]);
+        assert_eq!(of("a"), [("old", "TEXT", Rule::Returned), ("seen", "DATETIME", Rule::LatelyInAlike)]);
         assert_eq!(of("c"), []);
         let records = measure(&history);
         assert_eq!(records[&Rule::LatelyInAlike], Record { hits: 1, of: 1 });
