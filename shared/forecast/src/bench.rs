@@ -76,8 +76,8 @@ pub struct Headroom {
     pub rescans: usize,
 }
 
-/// The probability from which the rule buys: a rescan then may cost four times what a counter costs for half
-/// a year.
+/// The probability from which the rule buys: right where a rescan costs four times what a counter costs in
+/// half a year, or more.
 pub const BUY_FROM: f64 = 0.25;
 
 impl Headroom {

@@ -106,7 +106,8 @@ impl Set {
 
 /// Penalties that are tried: from a lightly held weight to one that a thousand rows move a little.
 const PENALTIES: [u32; 3] = [30, 100, 300];
-/// What the baselines are held by: enough that they can be solved.
+/// What the baselines are held by: enough that they can be solved. Baselines get every advantage that ours
+/// has: projects count alike, and a feature shared by all tables is held as what it is.
 const PLAIN_PENALTY: f64 = 1.0;
 /// Units of the training projects that a project's own rate begins with.
 const PRIOR_UNITS: f64 = 20.0;
