@@ -1,7 +1,11 @@
-//! What a call of a function costs beside the same migration made natively: medians of interleaved
-//! rounds of one run, so that a busy machine slows all of them. The function is the template's, over an
-//! item of twelve attributes and of a large one; the native one is what a step of Evercount's own would
-//! be. Skips what needs the WebAssembly target where it is not installed, and says so.
+//! What a call of a function costs beside the same migration made natively: instructions a call under
+//! callgrind, which are the same on a busy machine, and CPU time in medians of interleaved rounds, which
+//! is not. The function is the template's, over an item of twelve attributes; the native one is what a
+//! step of Evercount's own would be.
+//!
+//! The benchmark runs itself under valgrind with two numbers of calls; the difference leaves out start-up
+//! and loading. What needs valgrind or the WebAssembly target is left out where it is not installed, and
+//! the table says so.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +17,10 @@
 #[path = "../tests/template/build.rs"]
 mod build;
 
+use std::fs;
 use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use evercount_core::value::{Item, Value};
@@ -23,6 +30,9 @@ use evercount_sandbox::outcome::{Failure, Migration};
 use evercount_wire::json;
 
 const ROUNDS: usize = 31;
+
+/// Calls under callgrind: what differs between the two is theirs.
+const CALLS: [u32; 2] = [5, 25];
 
 /// A module that answers the item as it is, so that what is left is the call itself.
 const ECHO: &str = r#"(module
@@ -59,86 +69,145 @@ fn native(item: &Item) -> Option<Item> {
     Some(item)
 }
 
-/// Nanoseconds of a call, the median of all rounds.
-struct Row<'a> {
-    what: &'a str,
-    calls: u32,
-    run: Box<dyn FnMut() + 'a>,
-    rounds: Vec<f64>,
+/// What is measured, with the calls of a round.
+const VARIANTS: [(&str, &str, u32); 7] = [
+    ("native", "native, on the item", 2_000),
+    ("json", "native, from JSON and to JSON", 2_000),
+    ("echo", "a module that gives the item back", 500),
+    ("reset", "17 pages copied, as a reset would", 100),
+    ("predicate", "the template's predicate", 200),
+    ("migration", "the template's migration", 200),
+    ("load", "loading the template", 2),
+];
+
+/// Where the template's modules lie.
+struct Built {
+    folder: PathBuf,
 }
 
-impl Row<'_> {
-    fn median(&self) -> f64 {
-        let mut rounds = self.rounds.clone();
-        rounds.sort_by(f64::total_cmp);
-        rounds[rounds.len() / 2]
+impl Built {
+    fn module(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.folder.join(name)).ok()
     }
 }
 
-fn row<'a>(what: &'a str, calls: u32, run: impl FnMut() + 'a) -> Row<'a> {
-    Row { what, calls, run: Box::new(run), rounds: Vec::new() }
-}
-
-fn main() {
+/// What a variant does; `None` where it needs a module that could not be built.
+fn work(variant: &str, built: &Built) -> Option<Box<dyn FnMut()>> {
     let item = item();
-    let echo = wat::parse_str(ECHO).unwrap();
-    let echo = Function::load(&echo, Limits::default()).unwrap();
-    let (mut memory, fresh) = (vec![0_u8; 17 << 16], vec![1_u8; 17 << 16]);
-    let modules = build::modules();
-    let loaded = |module: &Vec<u8>| Function::load(module, Limits::default()).unwrap();
-    let template = modules.as_ref().map(|modules| loaded(&modules.migration));
-    let predicate = modules.as_ref().map(|modules| loaded(&modules.predicate));
-
-    let mut rows = vec![
-        row("native, on the item", 2_000, || drop(black_box(native(black_box(&item))))),
-        row("native, by way of JSON", 2_000, || {
+    let load = |module: &[u8]| Function::load(module, Limits::default()).unwrap();
+    Some(match variant {
+        "native" => Box::new(move || drop(black_box(native(black_box(&item))))),
+        "json" => Box::new(move || {
             let read = json::read_dynamodb_item(&json::dynamodb_json(black_box(&item))).unwrap();
             let migrated = native(&read).unwrap();
             drop(black_box(json::read_dynamodb_item(&json::dynamodb_json(&migrated))));
         }),
-        row("a module that gives the item back", 500, || {
-            drop(black_box(echo.migrate(black_box(&item), &mut || true)));
-        }),
-        row("17 pages copied, as a reset would", 100, || {
-            memory.copy_from_slice(black_box(&fresh));
-            black_box(&mut memory);
-        }),
-    ];
-    if let (Ok(template), Ok(predicate), Ok(modules)) = (&template, &predicate, &modules) {
-        assert_eq!(
-            Some(template.migrate(&item, &mut || true).outcome),
-            native(&item).map(Migration::Migrated)
-        );
-        rows.push(row("the template's predicate", 200, || {
-            drop(black_box(predicate.judge(black_box(&item), &mut || true)));
-        }));
-        rows.push(row("the template's migration", 200, || {
-            drop(black_box(template.migrate(black_box(&item), &mut || true)));
-        }));
-        rows.push(row("loading the template", 2, || {
-            drop(black_box(Function::load(black_box(&modules.migration), Limits::default())));
-        }));
+        "echo" => {
+            let echo = load(&wat::parse_str(ECHO).unwrap());
+            Box::new(move || drop(black_box(echo.migrate(black_box(&item), &mut || true))))
+        }
+        "reset" => {
+            let (mut memory, fresh) = (vec![0_u8; 17 << 16], vec![1_u8; 17 << 16]);
+            Box::new(move || {
+                memory.copy_from_slice(black_box(&fresh));
+                black_box(&mut memory);
+            })
+        }
+        "predicate" => {
+            let predicate = load(&built.module("predicate")?);
+            Box::new(move || drop(black_box(predicate.judge(black_box(&item), &mut || true))))
+        }
+        "migration" => {
+            let migration = load(&built.module("migration")?);
+            let run = migration.migrate(&item, &mut || true);
+            assert_eq!(Some(run.outcome), native(&item).map(Migration::Migrated));
+            Box::new(move || drop(black_box(migration.migrate(black_box(&item), &mut || true))))
+        }
+        _ => {
+            let module = built.module("migration")?;
+            Box::new(move || drop(black_box(Function::load(black_box(&module), Limits::default()))))
+        }
+    })
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, variant, calls, folder] = arguments.as_slice() {
+        let mut work = work(variant, &Built { folder: folder.into() }).unwrap();
+        (0..calls.parse::<u32>().unwrap()).for_each(|_| work());
+        return;
     }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("call-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    match build::modules() {
+        Ok(modules) => {
+            fs::write(folder.join("migration"), modules.migration).unwrap();
+            fs::write(folder.join("predicate"), modules.predicate).unwrap();
+        }
+        Err(why) => println!("the template is left out: {why}"),
+    }
+    let built = Built { folder };
+    compare(&built);
+    fs::remove_dir_all(&built.folder).unwrap();
+}
+
+/// A variant's nanoseconds a call, by rounds.
+struct Timed {
+    number: usize,
+    work: Box<dyn FnMut()>,
+    times: Vec<f64>,
+}
+
+fn compare(built: &Built) {
+    let mut rounds: Vec<Timed> = VARIANTS
+        .iter()
+        .enumerate()
+        .filter_map(|(number, (variant, ..))| {
+            Some(Timed { number, work: work(variant, built)?, times: Vec::new() })
+        })
+        .collect();
     for _ in 0..ROUNDS {
-        for row in &mut rows {
+        for Timed { number, work, times } in &mut rounds {
+            let calls = VARIANTS[*number].2;
             let started = Instant::now();
-            (0..row.calls).for_each(|_| (row.run)());
-            row.rounds.push(started.elapsed().as_nanos() as f64 / f64::from(row.calls));
+            (0..calls).for_each(|_| work());
+            times.push(started.elapsed().as_nanos() as f64 / f64::from(calls));
         }
     }
-    let native = rows[0].median();
-    println!("{:<40} {:>12} {:>10}", "", "ns a call", "native");
-    for row in &rows {
-        println!("{:<40} {:>12.0} {:>9.1}x", row.what, row.median(), row.median() / native);
+    let mut native: Option<(f64, Option<f64>)> = None;
+    println!("{:<36} {:>14} {:>9} {:>12} {:>9}", "", "instructions", "native", "ns a call", "native");
+    for Timed { number, times, .. } in &mut rounds {
+        let (variant, what, _) = VARIANTS[*number];
+        times.sort_by(f64::total_cmp);
+        let (time, counted) = (times[times.len() / 2], instructions(variant, built));
+        let (native_time, native_counted) = *native.get_or_insert((time, counted));
+        let (told, ratio) = match (counted, native_counted) {
+            (Some(counted), Some(native)) => (format!("{counted:.0}"), format!("{:.0}", counted / native)),
+            _ => ("no valgrind".to_owned(), String::new()),
+        };
+        println!("{what:<36} {told:>14} {ratio:>9} {time:>12.0} {:>9.0}", time / native_time);
     }
-    match &template {
-        Ok(template) => {
-            let fuel = template.migrate(&item, &mut || true).fuel;
-            println!("the template: {} bytes, fuel {fuel}", template.module_bytes());
-        }
-        Err(why) => println!("the template: skipped, {why}"),
+    if let Some(module) = built.module("migration") {
+        let fuel = Function::load(&module, Limits::default()).unwrap().migrate(&item(), &mut || true).fuel;
+        println!("the template: {} bytes, fuel {fuel}", module.len());
     }
     println!("fuel burnt by a loop: {:.0} million a second", burning());
+}
+
+/// Instructions of a call; `None` where there is no valgrind.
+fn instructions(variant: &str, built: &Built) -> Option<f64> {
+    let [few, many] = CALLS.map(|calls| {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().ok()?)
+            .args([variant, &calls.to_string()])
+            .arg(&built.folder)
+            .output()
+            .ok()?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        told.lines().find(|line| line.contains("Collected"))?.rsplit(' ').next()?.parse::<f64>().ok()
+    });
+    Some((many? - few?) / f64::from(CALLS[1] - CALLS[0]))
 }
 
 /// How much fuel a second burns, in millions.

@@ -40,8 +40,12 @@ pub fn modules() -> Result<Modules, String> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/function-template");
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("functions-{}", std::process::id()));
     let predicate = work.join("predicate");
-    fs::create_dir_all(predicate.join("src")).unwrap();
-    fs::copy(template.join("src/abi.rs"), predicate.join("src/abi.rs")).unwrap();
+    for folder in ["src", ".cargo"] {
+        fs::create_dir_all(predicate.join(folder)).unwrap();
+    }
+    for file in ["src/abi.rs", ".cargo/config.toml"] {
+        fs::copy(template.join(file), predicate.join(file)).unwrap();
+    }
     for manifest in ["Cargo.toml", "Cargo.lock"] {
         // Under one name, Cargo would take the one for the other.
         let text = fs::read_to_string(template.join(manifest)).unwrap();

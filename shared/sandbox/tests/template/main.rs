@@ -29,6 +29,7 @@ fn others() -> Vec<(&'static str, Value)> {
         ("nothing", Value::Null),
         ("yes", Value::Bool(true)),
         ("list", Value::List(vec![Value::Null, Value::Map(item(&[("a", Value::Number(1.into()))]))])),
+        ("deep", (0..31).fold(Value::Null, |inner, _| Value::List(vec![inner]))),
         ("texts", Value::StringSet(["a".to_owned(), "b".to_owned()].into())),
         ("numbers", Value::NumberSet(["1.50".parse().unwrap()].into())),
         ("binaries", Value::BinarySet([vec![1], vec![2]].into())),
