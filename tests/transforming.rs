@@ -297,6 +297,7 @@ async fn nothing_is_lost_and_no_key_out_of_order_where_the_stream_fails() {
             }
         }
         let is_good = |record: &&StreamRecord| record.data.as_ref().unwrap().len() > 1;
+        let aside = store.quarantined().await.unwrap().len();
         let taken = stream.taken();
         for key in ["k0", "k1", "k2"] {
             let sent = records.iter().filter(is_good).filter(|record| record.partition_key == key);
@@ -305,7 +306,6 @@ async fn nothing_is_lost_and_no_key_out_of_order_where_the_stream_fails() {
             let there: Vec<SequenceNumber> = of_key.map(|one| one.record.sequence.clone()).collect();
             assert!(there.ends_with(&sent), "seed {seed}, {key}: {sent:?} is not the end of {there:?}");
         }
-        let aside = store.quarantined().await.unwrap().len();
         assert_eq!(aside, records.iter().filter(|record| !is_good(record)).count(), "seed {seed}");
     }
 }

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 pub mod adjust;
+pub mod forecast;
 pub mod function;
 pub mod migrate;
 pub mod source;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::schema::args::SchemaCommand;
 use adjust::{AlterArgs, BackfillCommand, Moment, PlanCommand, PolicyCommand, VersionCommand, moment};
+use forecast::ForecastCommand;
 use function::FunctionCommand;
 use migrate::MigrateCommand;
 use source::SourceCommand;
@@ -47,6 +49,9 @@ pub enum Command {
     /// See how items get from one schema version to another, and take them there.
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Forecast schema changes, and see how good such forecasts are.
+    #[command(subcommand)]
+    Forecast(ForecastCommand),
     /// Add, list, try and remove functions that somebody wrote, as WebAssembly modules.
     #[command(subcommand)]
     Function(FunctionCommand),

@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod drive;
 mod exit;
+mod forecast;
 mod function;
 mod local;
 mod migrate;
@@ -55,6 +56,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Counts(args) => counts::run(args).await,
         Command::Quarantine(command) => quarantine::run(command).await,
         Command::Schema(command) => schema::run(command).await,
+        Command::Forecast(command) => forecast::run(command).await,
         Command::Function(command) => function::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Plan(command) => plan::run(command).await,

@@ -7,12 +7,7 @@
 //! itself under callgrind with two numbers of rounds; the difference leaves out start-up and set-up.
 //! It prints why, and measures nothing, where there is no valgrind.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a benchmark may panic and prints its figures"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may panic and prints its figures")]
 
 use comfy_table::{Table, presets};
 use evercount_core::change::Record;

@@ -7,6 +7,7 @@ use evercount_core::definition::{
     CountDefinition, DefinitionName, GROUP_BY_MAX, GROUPS_MAX_DEFAULT, GROUPS_MAX_LIMIT, Headroom,
     NAME_BYTES_MAX,
 };
+use evercount_core::function;
 use evercount_core::path::Path;
 
 use super::DefinitionParts;
@@ -164,12 +165,18 @@ pub(super) fn groups_max_help() -> String {
 }
 
 fn filter(text: &str) -> Result<evercount_core::predicate::Predicate, PartError> {
-    crate::predicate::parse(text).map_err(|error| PartError {
+    let filter = crate::predicate::parse(text).map_err(|error| PartError {
         part: Part::Filter,
         message: error.message,
         help: error.help,
         span: Some(error.span),
-    })
+    })?;
+    if let Some(function) = function::named(filter.paths()).first() {
+        // An attribute of that name is no item's: the count would say 0, and not why.
+        let message = format!("the function {function} is named, and counts do not ask functions yet");
+        return Err(PartError::new(Part::Filter, message, "write the condition over attributes of the item"));
+    }
+    Ok(filter)
 }
 
 fn path(part: Part, text: &str) -> Result<Path, PartError> {

@@ -1,0 +1,264 @@
+//! `evercount forecast …`: how probable schema changes are, and how good such forecasts are.
+//!
+//! `list` and `explain` with `--json` print `{"at", "tables": [{"table", "chances": [{"kind", "days", "p",
+//! "from", "to"}], "expected": {"from", "middle", "to"}, "because", "cannot_judge", "candidates":
+//! [{"column", "type", "kind", "p", "at", "precision"}]}]}`. `bench` prints `{"projects": [{"name", "rows",
+//! "base_rate", "models": [{"model", "brier", "ap", "auc", "ece", "ci"}]}]}`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use evercount_core::order::Micros;
+use evercount_core::registration::Lookup;
+use evercount_forecast::bench::bench;
+use evercount_forecast::candidates::{Candidate, Trust};
+use evercount_forecast::history::{self, History, Seconds};
+use evercount_forecast::online::Adjustment;
+use evercount_forecast::predict::{Judgement, Outlook, Question, TableForecast, predict};
+use evercount_forecast::registry;
+use evercount_forecast::signals::{Signals, release};
+use evercount_forecast::trained::Model;
+use evercount_forecast::units::{HORIZONS, Kind};
+use evercount_local::stack::now;
+use evercount_pipeline::ports::RegistryStore;
+use serde_json::{Value, json};
+
+use crate::answer::{self, Answer};
+use crate::args::forecast::{BenchArgs, ExplainArgs, ForecastArgs, ForecastCommand};
+use crate::exit::Exit;
+use crate::schema::subject::nearest;
+use crate::schema::text::{FAINT, STRONG, paint, plain, table};
+use crate::show;
+use crate::target::Opened;
+
+/// Runs the command.
+pub async fn run(command: ForecastCommand) -> anyhow::Result<Exit> {
+    let (args, of) = match command {
+        ForecastCommand::Bench(args) => return run_bench(&args),
+        ForecastCommand::List(args) => (args, None),
+        ForecastCommand::Explain(ExplainArgs { table, of }) => (of, Some(table)),
+    };
+    let answer = |history: &History, now: Seconds| forecast(history, &args, of.as_deref(), now);
+    match &args.history {
+        Some(file) => {
+            let history = read(file)?;
+            let ended = history.span().map(|(_, ended)| ended).context("nothing happened in that history")?;
+            Ok(answer(&history, ended)?.tell(None, args.output))
+        }
+        None => {
+            answer::on(args.target, args.output, false, async |opened: &Opened| {
+                let at = now();
+                answer(&registered(opened.stack.store(), at).await?, at / 1_000_000)
+            })
+            .await
+        }
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<History> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let bytes = std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let read = history::read(&name, &bytes).with_context(|| format!("{} is no history", file.display()))?;
+    for skipped in &read.skipped {
+        show::remark(format!("{}, line {}: {}", file.display(), skipped.line, skipped.because));
+    }
+    Ok(read.history)
+}
+
+/// What the registry's versions tell, of all subjects.
+async fn registered<S: RegistryStore>(store: &S, now: Micros) -> anyhow::Result<History> {
+    let mut versions = Vec::new();
+    for state in store.subjects().await? {
+        for head in store.schema_versions(&state.subject).await? {
+            if let Lookup::Found(version) = store.schema_version(&state.subject, head.id.version, now).await?
+            {
+                versions.push(*version);
+            }
+        }
+    }
+    Ok(registry::history("registry", &versions))
+}
+
+fn signals(args: &ForecastArgs) -> anyhow::Result<Signals> {
+    let mut signals = Signals::default();
+    for file in &args.releases {
+        let name = file.display();
+        let bytes = std::fs::read(file).with_context(|| format!("could not read {name}"))?;
+        let is_calendar = file.extension().is_some_and(|extension| extension == "ics");
+        let plans = if is_calendar { release::read_calendar(&bytes) } else { release::read_csv(&bytes) };
+        for left_out in &plans.left_out {
+            show::remark(format!("{name}, {}: {}", left_out.place, left_out.because));
+        }
+        signals.releases.extend(plans.planned);
+    }
+    Ok(signals)
+}
+
+fn forecast(
+    history: &History,
+    args: &ForecastArgs,
+    of: Option<&str>,
+    now: Seconds,
+) -> anyhow::Result<Answer> {
+    let model = Model::shipped().context("the model that is shipped cannot be read")?;
+    let (signals, trust, adjustment) = (signals(args)?, Trust::default(), Adjustment::default());
+    let question =
+        Question { now, horizons: &HORIZONS, model: &model, adjustment, signals: &signals, trust: &trust };
+    let mut forecasts = predict(history, &question);
+    if let Some(wanted) = of {
+        let known = nearest(wanted, forecasts.iter().map(|one| &*one.table)).map(str::to_owned);
+        forecasts.retain(|one| &*one.table == wanted);
+        match (forecasts.is_empty(), known) {
+            (true, Some(known)) => bail!("there is no table `{wanted}`; did you mean `{known}`?"),
+            (true, None) => {
+                bail!("there is no table `{wanted}`; `evercount forecast list` shows what there is")
+            }
+            _ => {}
+        }
+    }
+    let document = json!({
+        "at": time(now), "tables": forecasts.iter().map(|one| to_json(one, now)).collect::<Vec<_>>(),
+    });
+    let lines = match of {
+        Some(_) => forecasts.iter().flat_map(|one| explained(one, now)).collect(),
+        None => listed(&forecasts, now),
+    };
+    Ok(Answer::ok(document, lines))
+}
+
+fn time(at: Seconds) -> String {
+    show::time(at.saturating_mul(1_000_000))
+}
+
+fn to_json(forecast: &TableForecast, now: Seconds) -> Value {
+    let candidates: Vec<Value> = forecast
+        .candidates
+        .iter()
+        .map(|one| {
+            json!({
+                "column": one.column, "type": one.typed, "kind": one.kind.name(), "p": one.p,
+                "at": one.at.map(time), "precision": one.precision.words(),
+            })
+        })
+        .collect();
+    let mut document = json!({"table": &*forecast.table, "candidates": candidates});
+    let judged = match &forecast.judgement {
+        Judgement::CannotJudge { because } => json!({"cannot_judge": because}),
+        Judgement::Outlook(outlook) => {
+            let chances: Vec<Value> = outlook
+                .chances
+                .iter()
+                .map(|one| {
+                    let (target, chance) = (one.target, one.chance);
+                    json!({
+                        "kind": target.kind.name(), "days": target.days,
+                        "p": chance.p, "from": chance.from, "to": chance.to,
+                    })
+                })
+                .collect();
+            let expected = &outlook.expected;
+            let [from, middle, to] = [expected.from, expected.middle, expected.to].map(|at| at.map(time));
+            let expected = json!({"from": from, "middle": middle, "to": to});
+            json!({"chances": chances, "expected": expected, "because": outlook.because, "at": time(now)})
+        }
+    };
+    show::extend(&mut document, judged);
+    document
+}
+
+/// A probability with its interval, in percent.
+fn percent(outlook: &Outlook, kind: Kind, days: u32) -> String {
+    let of = outlook.chances.iter().find(|one| one.target.kind == kind && one.target.days == days);
+    of.map_or_else(String::new, |one| {
+        let [p, from, to] = [one.chance.p, one.chance.from, one.chance.to].map(|p| (p * 100.0).round());
+        format!("{p} % [{from}, {to}]")
+    })
+}
+
+fn listed(forecasts: &[TableForecast], now: Seconds) -> Vec<String> {
+    if forecasts.is_empty() {
+        return vec!["no tables yet; the schema listener fills the registry as records arrive".to_owned()];
+    }
+    let mut sorted: Vec<&TableForecast> = forecasts.iter().collect();
+    let half_a_year = |one: &TableForecast| match &one.judgement {
+        Judgement::Outlook(outlook) => {
+            let of = |one: &&evercount_forecast::predict::Estimate| one.target.kind == Kind::Any;
+            outlook.chances.iter().filter(of).map(|one| one.chance.p).fold(0.0, f64::max)
+        }
+        Judgement::CannotJudge { .. } => -1.0,
+    };
+    sorted.sort_by(|a, b| half_a_year(b).total_cmp(&half_a_year(a)));
+    let rows: Vec<_> = sorted
+        .into_iter()
+        .map(|one| {
+            let mut cells = vec![plain(&one.table)];
+            match &one.judgement {
+                Judgement::Outlook(outlook) => {
+                    cells.extend(HORIZONS.map(|days| percent(outlook, Kind::Any, days)));
+                    cells.push(within(outlook.expected.middle, now));
+                }
+                Judgement::CannotJudge { because } => cells.push(format!("cannot be judged: {because}")),
+            }
+            (anstyle::Style::new(), cells)
+        })
+        .collect();
+    let headers: Vec<String> = HORIZONS.map(|days| format!("within {days} days")).to_vec();
+    let mut header = vec!["table"];
+    header.extend(headers.iter().map(String::as_str));
+    header.push("expected");
+    table(&header, &rows)
+}
+
+fn within(at: Option<Seconds>, now: Seconds) -> String {
+    at.map_or_else(|| "in over ten years".to_owned(), |at| format!("in {} days", (at - now) / 86_400))
+}
+
+fn explained(forecast: &TableForecast, now: Seconds) -> Vec<String> {
+    let mut lines = vec![paint(STRONG, plain(&forecast.table))];
+    match &forecast.judgement {
+        Judgement::CannotJudge { because } => lines.push(format!("cannot be judged: {because}")),
+        Judgement::Outlook(outlook) => {
+            for kind in [Kind::Any, Kind::Add, Kind::Drop, Kind::Retype] {
+                let all: Vec<String> = HORIZONS
+                    .map(|days| format!("{} within {days} days", percent(outlook, kind, days)))
+                    .to_vec();
+                lines.push(format!("  {:<8}{}", kind.name(), all.join(", ")));
+            }
+            let expected = &outlook.expected;
+            let [from, middle, to] = [expected.from, expected.middle, expected.to].map(|at| within(at, now));
+            lines.push(format!("  expected {middle} (four in five: {from} to {to})"));
+            lines.push(format!("  {}", plain(&outlook.because)));
+        }
+    }
+    for (feature, at) in &forecast.planned {
+        lines.push(format!("  planned: {} on {}", plain(feature), time(*at)));
+    }
+    lines.extend(forecast.candidates.iter().map(candidate));
+    lines
+}
+
+fn candidate(one: &Candidate) -> String {
+    let typed = one.typed.as_deref().unwrap_or("of a type that is not known");
+    let at = one.at.map_or_else(String::new, |at| format!(", about {}", time(at)));
+    let (kind, p) = (one.kind.name(), (one.p * 1_000.0).round() / 10.0);
+    let precision = paint(FAINT, format!("({})", one.precision.words()));
+    format!("  {kind} `{}` {}: {p} %{at} {precision}", plain(&one.column), plain(typed))
+}
+
+fn run_bench(args: &BenchArgs) -> anyhow::Result<Exit> {
+    let folder = args.folder.display();
+    let entries = std::fs::read_dir(&args.folder).with_context(|| format!("could not read {folder}"))?;
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "csv"));
+    files.sort();
+    if files.len() < 2 {
+        bail!(
+            "{folder} holds {} histories; a model learns from the others, so there must be two",
+            files.len()
+        );
+    }
+    let histories = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let found = bench(&histories, args.seed);
+    let text = found.text().lines().map(str::to_owned).collect();
+    Ok(Answer::ok(found.json(), text).tell(None, args.output))
+}
