@@ -226,7 +226,7 @@ fn explained(forecast: &TableForecast, now: Seconds) -> Vec<String> {
             }
             let expected = &outlook.expected;
             let [from, middle, to] = [expected.from, expected.middle, expected.to].map(|at| within(at, now));
-            lines.push(format!("  expected {middle} (four in five: {from} to {to})"));
+            lines.push(format!("  expected {middle}; four in five come between {from} and {to}"));
             lines.push(format!("  {}", plain(&outlook.because)));
         }
     }

@@ -45,7 +45,7 @@ fn a_table_that_changes_often_is_more_likely_to_change_and_says_why() {
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].contains("within 183 days"), "{told}");
     assert!(lines[1].trim_start().starts_with("busy"), "the most likely comes first:\n{told}");
-    let plan = "date,feature,table,column,type\n2007-06-01,loyalty,busy,tier,TEXT\n";
+    let plan = "date,feature,tables,columns\n2007-11-01,loyalty,busy,busy.tier:TEXT\n";
     let plan = file(folder.path(), "plan.csv", plan);
     let (code, told, errors) =
         run(&["explain", "busy", "--history", &history, "--releases", &plan, "--json"]);

@@ -23,7 +23,8 @@ pub struct ForecastArgs {
     /// A history in a CSV file of `at,table,event,column,type,previous_type` instead of the registry.
     #[arg(long, value_name = "FILE.csv", conflicts_with = "target")]
     pub history: Option<PathBuf>,
-    /// What is planned: a CSV file of `date,feature,table,column,type`, or an iCalendar file; may be
+    /// What is planned: a CSV file of `date,feature,tables,columns` with lines such as
+    /// `2026-03-01,gift wrapping,orders,orders.note:TEXT` (several with `;`), or an iCalendar file; may be
     /// repeated.
     #[arg(long, value_name = "FILE")]
     pub releases: Vec<PathBuf>,

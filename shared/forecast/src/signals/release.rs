@@ -21,6 +21,11 @@ pub fn read_csv(bytes: &[u8]) -> Plans {
         |name: &str| header.iter().position(|one| one.trim_start_matches('\u{feff}').trim() == name);
     let (at, feature, tables, columns) =
         (position("date"), position("feature"), position("tables"), position("columns"));
+    if !bytes.is_empty() && (at.is_none() || feature.is_none()) {
+        let because = "the first line is not `date,feature,tables,columns`".to_owned();
+        plans.left_out.push(LeftOut { place: 1, because });
+        return plans;
+    }
     for record in reader.records().take(SIGNALS_MAX) {
         let record = match record {
             Ok(record) => record,
