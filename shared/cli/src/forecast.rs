@@ -9,7 +9,6 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use evercount_core::order::Micros;
-use evercount_core::registration::Lookup;
 use evercount_forecast::bench::bench;
 use evercount_forecast::candidates::{Candidate, Trust};
 use evercount_forecast::history::{self, History, Seconds};
@@ -20,6 +19,7 @@ use evercount_forecast::signals::{Signals, release};
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::{HORIZONS, Kind};
 use evercount_local::stack::now;
+use evercount_pipeline::kept;
 use evercount_pipeline::ports::RegistryStore;
 use serde_json::{Value, json};
 
@@ -69,12 +69,7 @@ fn read(file: &Path) -> anyhow::Result<History> {
 async fn registered<S: RegistryStore>(store: &S, now: Micros) -> anyhow::Result<History> {
     let mut versions = Vec::new();
     for state in store.subjects().await? {
-        for head in store.schema_versions(&state.subject).await? {
-            if let Lookup::Found(version) = store.schema_version(&state.subject, head.id.version, now).await?
-            {
-                versions.push(*version);
-            }
-        }
+        versions.extend(kept::versions(store, &state.subject, now).await?);
     }
     Ok(registry::history("registry", &versions))
 }

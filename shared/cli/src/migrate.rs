@@ -18,11 +18,10 @@ use evercount_core::function::FunctionId;
 use evercount_core::migration::function::MigrationFunction;
 use evercount_core::migration::graph::{self, Migration, NoPath, SchemaGraph, SchemaPath};
 use evercount_core::order::Micros;
-use evercount_core::registration::Lookup;
-use evercount_core::registry::SubjectState;
 use evercount_local::stack::now;
 use evercount_pipeline::function_folder::FunctionFolder;
 use evercount_pipeline::functions::{AtHand, bring};
+use evercount_pipeline::kept;
 use evercount_pipeline::ports::RegistryStore;
 use evercount_sandbox::cache::Cache;
 use evercount_sandbox::evaluator::Evaluator;
@@ -61,7 +60,7 @@ async fn path<S: RegistryStore>(store: &S, args: &PathArgs, now: Micros) -> anyh
     for file in &args.with {
         written.push(written_for(&state.subject, file)?);
     }
-    let graph = graph_of(store, &state, written, now).await?;
+    let graph = SchemaGraph::new(&kept::versions(store, &state.subject, now).await?, written);
     let mut document = json!({"subject": state.subject.as_str(), "from": from, "to": to});
     let headline = paint(STRONG, plain(&state.subject));
     Ok(match graph.path(from, to) {
@@ -94,22 +93,6 @@ fn read_file(file: &Path) -> anyhow::Result<MigrationFile> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
     Ok(from_toml(&text, &name)?)
-}
-
-/// The graph of the versions that are kept.
-async fn graph_of<S: RegistryStore>(
-    store: &S,
-    state: &SubjectState,
-    written: Vec<Migration>,
-    now: Micros,
-) -> anyhow::Result<SchemaGraph> {
-    let mut versions = Vec::new();
-    for head in store.schema_versions(&state.subject).await? {
-        if let Lookup::Found(version) = store.schema_version(&state.subject, head.id.version, now).await? {
-            versions.push(*version);
-        }
-    }
-    Ok(SchemaGraph::new(&versions, written))
 }
 
 fn path_json(path: &SchemaPath) -> Value {

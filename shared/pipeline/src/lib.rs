@@ -23,7 +23,7 @@
 //! [`publish`] is how others hear of schema changes, [`alert`] is how administrators hear of plans
 //! that were wrong, [`ports`] says what the steps need of the world,
 //! [`memory`] is a store in memory, and [`event_source`] is a model of Lambda's Kinesis event source
-//! mapping. [`registry_cache`] keeps what the registry said last, and [`discovery`] adds to a
+//! mapping. [`kept`] are the schema versions of a subject, [`registry_cache`] keeps what the registry said last, and [`discovery`] adds to a
 //! subject's lineage what services say of themselves.
 
 pub mod accept;
@@ -44,6 +44,7 @@ pub mod event_source;
 pub mod memory;
 pub mod operator;
 pub mod judge;
+pub mod kept;
 pub mod kinesis;
 pub mod listen;
 pub mod maintain;

@@ -27,6 +27,7 @@ use evercount_wire::conformed::ConformedRecord;
 use evercount_wire::event;
 
 use crate::count::{Stop, StreamRecord, decode_record};
+use crate::kept;
 use crate::ports::{QuarantineStore, RegistryStore, StoreError, TableStore};
 use crate::registry_cache::{CacheOptions, RegistryCache};
 
@@ -418,11 +419,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
         if let Some(graph) = self.warm.graphs.get(&key) {
             return Ok(graph.clone());
         }
-        let mut versions = Vec::new();
-        for head in self.transformer.store.schema_versions(subject).await? {
-            let found = self.transformer.store.schema_version(subject, head.id.version, self.now).await?;
-            versions.extend(found.found());
-        }
+        let versions = kept::versions(self.transformer.store, subject, self.now).await?;
         if self.warm.graphs.len() >= SHAPES_MAX {
             self.warm.graphs.pop_first();
         }
