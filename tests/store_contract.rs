@@ -22,21 +22,28 @@ mod memory {
 
 #[cfg(feature = "embedded")]
 mod dynamo {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use evercount_aws::dynamo::{DynamoStore, TableNames};
     use evercount_aws::setup::create_tables;
     use evercount_local::{EmbeddedAws, EmbeddedOptions};
 
     use super::{contract, every_rule};
 
+    /// Holds a new store to a rule.
+    async fn hold(rule: impl AsyncFnOnce(&DynamoStore)) {
+        let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
+        let tables = TableNames::default();
+        create_tables(&aws.dynamodb(), &tables).await.unwrap();
+        rule(&DynamoStore::new(&aws.dynamodb(), tables)).await;
+        aws.stop().await;
+    }
+
     macro_rules! on_dynamo {
         ($($rule:ident),* $(,)?) => {$(
             #[tokio::test]
             async fn $rule() {
-                let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
-                let tables = TableNames::default();
-                create_tables(&aws.dynamodb(), &tables).await.unwrap();
-                contract::$rule(&DynamoStore::new(&aws.dynamodb(), tables)).await;
-                aws.stop().await;
+                hold(async |store| contract::$rule(store).await).await;
             }
         )*};
     }
@@ -45,17 +52,13 @@ mod dynamo {
 
     mod functions {
         use super::super::contract::functions;
-        use super::{DynamoStore, EmbeddedAws, EmbeddedOptions, TableNames, create_tables};
+        use super::hold;
 
         macro_rules! on_dynamo {
             ($($rule:ident),* $(,)?) => {$(
                 #[tokio::test]
                 async fn $rule() {
-                    let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
-                    let tables = TableNames::default();
-                    create_tables(&aws.dynamodb(), &tables).await.unwrap();
-                    functions::$rule(&DynamoStore::new(&aws.dynamodb(), tables)).await;
-                    aws.stop().await;
+                    hold(async |store| functions::$rule(store).await).await;
                 }
             )*};
         }

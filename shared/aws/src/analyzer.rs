@@ -211,10 +211,7 @@ impl<S: Store + RegistryStore + Send, T: SourceTable, A: Alerts> Analyzer<S, T, 
         let now = (self.clock)();
         let newest = records.iter().map(|record| record.arrived_at).max().unwrap_or(now);
         let iterator_age = now.saturating_sub(newest).max(0);
-        let stopped_by = report.stopped_by.as_ref().map(|stop| match stop {
-            Stop::OutOfTime => "out of time".to_owned(),
-            Stop::Store(error) => error.to_string(),
-        });
+        let stopped_by = report.stopped_by.as_ref().map(ToString::to_string);
         tracing::info!(
             %lane,
             records = records.len(),

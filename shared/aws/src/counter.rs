@@ -9,7 +9,7 @@ use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
-use evercount_pipeline::count::{self, BatchReport, CountOptions, Stop, StreamRecord, Warm};
+use evercount_pipeline::count::{self, BatchReport, CountOptions, StreamRecord, Warm};
 use evercount_pipeline::ports::Store;
 
 use crate::kinesis::{lane_and_records, response};
@@ -140,10 +140,7 @@ impl<S: Store + Send> Counter<S> {
 fn log(lane: &LaneId, report: &BatchReport, iterator_age_ms: i64) {
     let tally = &report.tally;
     let first_unapplied = report.first_unapplied.as_ref().map(SequenceNumber::as_str);
-    let stopped_by = report.stopped_by.as_ref().map(|stop| match stop {
-        Stop::OutOfTime => "out of time".to_owned(),
-        Stop::Store(error) => error.to_string(),
-    });
+    let stopped_by = report.stopped_by.as_ref().map(ToString::to_string);
     // The same fields at two levels: a batch that was not finished is somebody's business.
     macro_rules! line {
         ($level:expr, $message:literal) => {

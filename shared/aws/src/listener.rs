@@ -8,7 +8,7 @@ use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
-use evercount_pipeline::count::{Stop, StreamRecord};
+use evercount_pipeline::count::StreamRecord;
 use evercount_pipeline::listen::{self, ListenOptions, ListenReport, Warm};
 use evercount_pipeline::ports::{RegistryStore, TableStore};
 use evercount_pipeline::publish::SchemaEvents;
@@ -138,10 +138,7 @@ impl<S: RegistryStore + TableStore + Send, E: SchemaEvents> SchemaListener<S, E>
                 "schema change held"
             );
         }
-        let stopped_by = report.stopped_by.as_ref().map(|stop| match stop {
-            Stop::OutOfTime => "out of time".to_owned(),
-            Stop::Store(error) => error.to_string(),
-        });
+        let stopped_by = report.stopped_by.as_ref().map(ToString::to_string);
         tracing::info!(
             %lane,
             records = report.read,

@@ -6,7 +6,7 @@ use std::fmt;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
-use evercount_pipeline::count::{Stop, StreamRecord};
+use evercount_pipeline::count::StreamRecord;
 use evercount_pipeline::kinesis::{EventError, read_event};
 use evercount_pipeline::ports::{QuarantineStore, RegistryStore, TableStore};
 use evercount_pipeline::transform::{
@@ -82,10 +82,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore + Send, C: ConformedStream>
         for (reason, records) in &report.refused {
             tracing::warn!(%lane, reason, records, "records put aside");
         }
-        let stopped_by = report.stopped_by.as_ref().map(|stop| match stop {
-            Stop::OutOfTime => "out of time".to_owned(),
-            Stop::Store(error) => error.to_string(),
-        });
+        let stopped_by = report.stopped_by.as_ref().map(ToString::to_string);
         tracing::info!(
             %lane,
             records = report.read,

@@ -14,7 +14,7 @@ use evercount_core::value::Item;
 use evercount_local::stack::now;
 use evercount_pipeline::function_folder::FunctionFolder;
 use evercount_pipeline::ports::{FunctionStore, StoreError};
-use evercount_sandbox::function::Function;
+use evercount_sandbox::function::{ABI, Function};
 use evercount_sandbox::limits::Limits;
 use evercount_sandbox::outcome::{Judgement, Log, Migration};
 use evercount_wire::json::{dynamodb_json, read_dynamodb_item};
@@ -29,9 +29,6 @@ use crate::schema::text::{BAD, FAINT, STRONG, paint, plain, table};
 use crate::target::Opened;
 use crate::{migrate, show};
 
-/// The version of the ABI that modules are of.
-const ABI: u32 = 1;
-
 /// Runs the command.
 pub async fn run(command: FunctionCommand) -> anyhow::Result<Exit> {
     let (place, writes) = match &command {
@@ -41,13 +38,14 @@ pub async fn run(command: FunctionCommand) -> anyhow::Result<Exit> {
         FunctionCommand::Remove(args) => (&args.place, true),
     };
     let WhereArgs { dir, target, output } = place.clone();
+    // The file of a module is run without a store.
+    if let FunctionCommand::Test(args) = &command
+        && Path::new(&args.function).is_file()
+    {
+        return Ok(test(&load(Path::new(&args.function))?.1, args)?.tell(None, output));
+    }
     match dir {
         Some(dir) => Ok(answer(&FunctionFolder::at(dir), &command).await?.tell(None, output)),
-        // A file is run without a store.
-        None if is_file(&command) => {
-            let nowhere = FunctionFolder::at(std::env::temp_dir().join("evercount-no-functions"));
-            Ok(answer(&nowhere, &command).await?.tell(None, output))
-        }
         None => {
             answer::on(target, output, writes, async |opened: &Opened| {
                 answer(opened.stack.store(), &command).await
@@ -57,15 +55,11 @@ pub async fn run(command: FunctionCommand) -> anyhow::Result<Exit> {
     }
 }
 
-fn is_file(command: &FunctionCommand) -> bool {
-    matches!(command, FunctionCommand::Test(args) if Path::new(&args.function).is_file())
-}
-
 async fn answer<S: FunctionStore>(store: &S, command: &FunctionCommand) -> anyhow::Result<Answer> {
     match command {
         FunctionCommand::Add(args) => add(store, args).await,
         FunctionCommand::List(_) => list(store).await,
-        FunctionCommand::Test(args) => test(store, args).await,
+        FunctionCommand::Test(args) => test(&find(store, &args.function).await?, args),
         FunctionCommand::Remove(args) => remove(store, &args.name).await,
     }
 }
@@ -74,9 +68,7 @@ async fn add<S: FunctionStore>(store: &S, args: &AddArgs) -> anyhow::Result<Answ
     let name = FunctionName::parse(&args.name).with_context(|| {
         format!("`{}` is no name: letters, digits, `_` and `-`, a letter first", args.name)
     })?;
-    let module = read_module(&args.file)?;
-    let function = Function::load(&module, Limits::default())
-        .with_context(|| format!("{} cannot be a function", args.file.display()))?;
+    let (module, function) = load(&args.file)?;
     let known = store.functions().await?.into_iter().find(|entry| entry.name == name);
     let is_same = known.as_ref().is_some_and(|known| known.id == function.id());
     if let Some(known) = known.as_ref().filter(|_| !is_same && !args.replace) {
@@ -86,7 +78,7 @@ async fn add<S: FunctionStore>(store: &S, args: &AddArgs) -> anyhow::Result<Answ
         name,
         id: function.id(),
         kind: function.kind(),
-        abi: ABI,
+        abi: ABI.unsigned_abs(),
         description: args.description.clone(),
         added_at: known.as_ref().filter(|_| is_same).map_or_else(now, |known| known.added_at),
         examples: known.as_ref().map_or_else(Vec::new, |known| known.examples.clone()),
@@ -101,8 +93,12 @@ async fn add<S: FunctionStore>(store: &S, args: &AddArgs) -> anyhow::Result<Answ
     Ok(Answer::ok(document, lines))
 }
 
-fn read_module(file: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("could not read {}", file.display()))
+/// A module's bytes, and the function that it is.
+fn load(file: &Path) -> anyhow::Result<(Vec<u8>, Function)> {
+    let module = std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let function = Function::load(&module, Limits::default())
+        .with_context(|| format!("{} cannot be a function", file.display()))?;
+    Ok((module, function))
 }
 
 fn entry_json(entry: &FunctionEntry) -> Value {
@@ -156,8 +152,7 @@ async fn unknown<S: FunctionStore>(store: &S, name: &str) -> anyhow::Result<anyh
     })
 }
 
-async fn test<S: FunctionStore>(store: &S, args: &TestArgs) -> anyhow::Result<Answer> {
-    let function = find(store, &args.function).await?;
+fn test(function: &Function, args: &TestArgs) -> anyhow::Result<Answer> {
     let (mut runs, mut lines, mut answered) = (Vec::new(), Vec::new(), true);
     for (number, line) in migrate::items(&args.items)?.split(b'\n').enumerate() {
         let line = line.context("could not read the items")?;
@@ -169,10 +164,9 @@ async fn test<S: FunctionStore>(store: &S, args: &TestArgs) -> anyhow::Result<An
         let Some(item) = text.and_then(|text| read_dynamodb_item(text).ok()) else {
             bail!("line {number} is no item in DynamoDB JSON");
         };
-        let (told, document, has_answer) = ran(&function, &item);
+        let (told, mut document, has_answer) = ran(function, &item);
         answered &= has_answer;
         lines.extend(told.into_iter().map(|told| format!("line {number}: {told}")));
-        let mut document = document;
         show::extend(&mut document, json!({"line": number}));
         runs.push(document);
     }
@@ -181,13 +175,8 @@ async fn test<S: FunctionStore>(store: &S, args: &TestArgs) -> anyhow::Result<An
     Ok(Answer { exit, ..Answer::ok(document, lines) })
 }
 
-/// A function by the file of its module, its id or its name.
+/// A function by its name or its id.
 async fn find<S: FunctionStore>(store: &S, text: &str) -> anyhow::Result<Function> {
-    if Path::new(text).is_file() {
-        let module = read_module(Path::new(text))?;
-        return Function::load(&module, Limits::default())
-            .with_context(|| format!("{text} cannot be a function"));
-    }
     let named = store.functions().await?.into_iter().find(|entry| entry.name.as_str() == text);
     let Some(id) = named.map(|entry| entry.id).or_else(|| FunctionId::parse(text)) else {
         return Err(unknown(store, text).await?);

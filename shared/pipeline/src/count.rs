@@ -99,11 +99,13 @@ pub struct BatchReport {
 }
 
 /// Why a batch was not finished.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Stop {
     /// The time budget ran out.
+    #[error("out of time")]
     OutOfTime,
     /// The store did not let it finish.
+    #[error("{0}")]
     Store(StoreError),
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_wire::function::{from_json, to_json};
 
-use crate::functions::check_digest;
+use crate::functions::{check_digest, check_entry};
 use crate::ports::{FunctionStore, StoreError};
 
 /// A store of functions in a folder.
@@ -94,9 +94,7 @@ impl FunctionStore for FunctionFolder {
         let text = to_json(to).map_err(|error| StoreError::Rejected(error.to_string()))?;
         let _held = self.lock()?;
         let stored = self.entry(&to.name)?;
-        if stored.as_ref() != from && stored.as_ref() != Some(to) {
-            return Err(StoreError::Conflict);
-        }
+        check_entry(stored.as_ref(), from, to)?;
         write(&self.module_path(&to.id), module)?;
         write(&self.entry_path(&to.name), text.as_bytes())
     }

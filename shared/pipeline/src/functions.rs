@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use evercount_core::function::FunctionId;
+use evercount_core::function::{FunctionEntry, FunctionId};
 use evercount_sandbox::cache::Cache;
 use evercount_sandbox::function::{Function, Refusal, id_of};
 use evercount_sandbox::limits::Limits;
@@ -63,6 +63,19 @@ pub async fn bring(
         }
     }
     Ok(at_hand)
+}
+
+/// Checks that the list is what whoever edits it read: the entry that stands under the name is `from`, or
+/// already `to`.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where it is neither.
+pub fn check_entry(
+    stored: Option<&FunctionEntry>,
+    from: Option<&FunctionEntry>,
+    to: &FunctionEntry,
+) -> Result<(), StoreError> {
+    if stored == from || stored == Some(to) { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
 /// Checks that a module is the one that its id names; what a store does before it keeps one.

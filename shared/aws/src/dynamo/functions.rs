@@ -2,8 +2,9 @@
 
 use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_core::value::Value;
-use evercount_pipeline::functions::check_digest;
+use evercount_pipeline::functions::{check_digest, check_entry};
 use evercount_pipeline::ports::{FunctionStore, StoreError};
+use evercount_wire::function::{EntryError, to_json};
 use evercount_wire::items::{
     FUNCTIONS_PK, function_from_item, function_item, function_key, module_from_items, module_items, module_pk,
 };
@@ -38,20 +39,14 @@ impl FunctionStore for DynamoStore {
             Some(item) => Some(function_from_item(&item).map_err(unreadable)?),
             None => None,
         };
-        if stored.as_ref() != from && stored.as_ref() != Some(to) {
-            return Err(StoreError::Conflict);
-        }
+        check_entry(stored.as_ref(), from, to)?;
         // The module before its entry, so that a name never leads to nothing.
         self.batch_write(&self.tables.metadata, puts(&module_items(&to.id, module))?).await?;
-        let item =
-            function_item(to, module.len()).map_err(|error| StoreError::Rejected(error.to_string()))?;
-        let entry = |entry: &FunctionEntry| {
-            let item = function_item(entry, 0).map_err(|error| StoreError::Rejected(error.to_string()))?;
-            Ok::<_, StoreError>(item.get("entry").cloned().unwrap_or(Value::Null))
-        };
+        let rejected = |error: EntryError| StoreError::Rejected(error.to_string());
+        let item = function_item(to, module.len()).map_err(rejected)?;
         let condition = match &stored {
             None => Condition::Absent("entry"),
-            Some(stored) => Condition::Equals("entry", entry(stored)?),
+            Some(stored) => Condition::Equals("entry", Value::String(to_json(stored).map_err(rejected)?)),
         };
         self.edit(&Edit::of(&self.tables.metadata, key).set_all(item).only_if(condition)).await.map(|_| ())
     }

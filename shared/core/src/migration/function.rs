@@ -50,6 +50,17 @@ impl Scalar {
         Self::ALL.iter().find(|(one, _)| *one == self).map_or("text", |(_, name)| name)
     }
 
+    /// The conversion to this kind that neither cuts nor rounds.
+    #[must_use]
+    pub fn conversion(self) -> Conversion {
+        match self {
+            Self::Text => Conversion::ToText { max_length: None },
+            Self::Number => Conversion::ToNumber { scale: None },
+            Self::Binary => Conversion::ToBinary { max_length: None },
+            Self::Bool => Conversion::ToBool,
+        }
+    }
+
     /// Whether a value is of this kind.
     #[must_use]
     pub fn is_of(self, value: &Value) -> bool {
@@ -433,13 +444,7 @@ impl MigrationFunction {
             Self::Drop { .. } => return None,
             Self::Rename { from, to } => Self::Rename { from: to, to: from },
             Self::Retype { path, from, conversion, on_loss } => {
-                let back = match from {
-                    Scalar::Text => Conversion::ToText { max_length: None },
-                    Scalar::Number => Conversion::ToNumber { scale: None },
-                    Scalar::Binary => Conversion::ToBinary { max_length: None },
-                    Scalar::Bool => Conversion::ToBool,
-                };
-                Self::Retype { path, from: conversion.makes(), conversion: back, on_loss }
+                Self::Retype { path, from: conversion.makes(), conversion: from.conversion(), on_loss }
             }
             Self::Split { path, separator, into } => Self::Merge { paths: into, separator, into: path },
             Self::Merge { paths, separator, into } => Self::Split { path: into, separator, into: paths },
@@ -487,7 +492,9 @@ impl MigrationFunction {
             }
             Self::Nest { names, .. } | Self::Flatten { names, .. } if names.is_empty() => Err(Invalid::Names),
             Self::Custom { columns, .. } if columns.is_empty() => Err(Invalid::Names),
-            Self::Retype { from, conversion, .. } if is_idle(*from, *conversion) => Err(Invalid::SameKind),
+            Self::Retype { from, conversion, .. } if from.conversion() == *conversion => {
+                Err(Invalid::SameKind)
+            }
             Self::MapValues { values, .. } => {
                 let goes_on = |made: &Value| values.get(made).is_some_and(|next| next != made);
                 if values.values().any(goes_on) { Err(Invalid::Chain) } else { Ok(()) }
@@ -508,15 +515,4 @@ fn is_injective(from: Scalar, conversion: Conversion, on_loss: OnLoss) -> bool {
         // Nothing tells the text "1" of true from that of a number.
         _ => false,
     }
-}
-
-/// Whether a conversion leaves every value of a kind as it is.
-fn is_idle(from: Scalar, conversion: Conversion) -> bool {
-    matches!(
-        (from, conversion),
-        (Scalar::Text, Conversion::ToText { max_length: None })
-            | (Scalar::Number, Conversion::ToNumber { scale: None })
-            | (Scalar::Binary, Conversion::ToBinary { max_length: None })
-            | (Scalar::Bool, Conversion::ToBool)
-    )
 }

@@ -165,12 +165,6 @@ impl SchemaGraph {
         Self { versions: all.into_keys().collect(), edges }
     }
 
-    /// What leads from one version to another.
-    #[must_use]
-    pub fn edges(&self) -> &[Edge] {
-        &self.edges
-    }
-
     /// The cheapest way from one version to another (Dijkstra, 1959); of two that cost the same, the
     /// one over what a person wrote.
     ///
@@ -331,16 +325,10 @@ fn backwards(version: &SchemaVersion, parent: &SchemaVersion) -> Result<Vec<Migr
 /// numbers that were written otherwise.
 fn nearest_back(function: &MigrationFunction) -> Option<MigrationFunction> {
     let MigrationFunction::Retype { path, from, conversion, .. } = function else { return None };
-    let back = match from {
-        Scalar::Text => Conversion::ToText { max_length: None },
-        Scalar::Number => Conversion::ToNumber { scale: None },
-        Scalar::Binary => Conversion::ToBinary { max_length: None },
-        Scalar::Bool => Conversion::ToBool,
-    };
     let back = MigrationFunction::Retype {
         path: path.clone(),
         from: conversion.makes(),
-        conversion: back,
+        conversion: from.conversion(),
         on_loss: OnLoss::Refuse,
     };
     back.validate().is_ok().then_some(back)

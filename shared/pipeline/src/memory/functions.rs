@@ -3,7 +3,7 @@
 use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 
 use super::Memory;
-use crate::functions::check_digest;
+use crate::functions::{check_digest, check_entry};
 use crate::ports::{FunctionStore, StoreError};
 
 impl FunctionStore for Memory {
@@ -24,9 +24,7 @@ impl FunctionStore for Memory {
         check_digest(&to.id, module)?;
         let mut state = self.lock();
         let stored = state.functions.get(&to.name);
-        if stored != from && stored != Some(to) {
-            return Err(StoreError::Conflict);
-        }
+        check_entry(stored, from, to)?;
         state.modules.insert(to.id, module.to_vec());
         state.functions.insert(to.name.clone(), to.clone());
         Ok(())

@@ -1,6 +1,6 @@
 //! What an item becomes by a migration function.
 
-use super::{Failure, MigrationFunction, OnLoss};
+use super::{Failure, MigrationFunction, OnLoss, Scalar};
 use crate::function::{FunctionId, Functions};
 use crate::migration::{Conversion, put, take};
 use crate::path::Path;
@@ -69,9 +69,9 @@ impl MigrationFunction {
                     place(&mut made, to, value)?;
                 }
             }
-            Self::Retype { path, conversion, on_loss, .. } => {
+            Self::Retype { path, from, conversion, on_loss } => {
                 if let Some(value) = path.lookup(item) {
-                    place(&mut made, path, retyped(value, *conversion, *on_loss, path)?)?;
+                    place(&mut made, path, retyped(value, *from, *conversion, *on_loss, path)?)?;
                 }
             }
             Self::Split { path, separator, into } => split(&mut made, path, separator, into)?,
@@ -122,17 +122,16 @@ fn place(item: &mut Item, path: &Path, value: Value) -> Result<(), Failure> {
     }
 }
 
-fn retyped(value: &Value, conversion: Conversion, on_loss: OnLoss, path: &Path) -> Result<Value, Failure> {
+fn retyped(
+    value: &Value,
+    from: Scalar,
+    conversion: Conversion,
+    on_loss: OnLoss,
+    path: &Path,
+) -> Result<Value, Failure> {
     let made = conversion.apply(value).ok();
-    let survives = made.as_ref().is_some_and(|made| {
-        let back = match value {
-            Value::String(_) => Conversion::ToText { max_length: None },
-            Value::Number(_) => Conversion::ToNumber { scale: None },
-            Value::Binary(_) => Conversion::ToBinary { max_length: None },
-            _ => Conversion::ToBool,
-        };
-        back.apply(made).is_ok_and(|back| back == *value)
-    });
+    let back = |made: &Value| from.conversion().apply(made).is_ok_and(|back| back == *value);
+    let survives = made.as_ref().is_some_and(back);
     match (made, on_loss) {
         (Some(made), _) if survives => Ok(made),
         (_, OnLoss::Refuse) => Err(Failure::Loss { path: path.clone() }),
