@@ -128,6 +128,10 @@ impl<S: Store + Send> Counter<S> {
         let newest = records.iter().map(|record| record.arrived_at).max().unwrap_or(now);
         let iterator_age = now.saturating_sub(newest).max(0);
         log(lane, report, iterator_age / 1_000);
+        for (function, unanswered) in &report.unanswered {
+            let (images, because) = (unanswered.images, &unanswered.because);
+            tracing::warn!(%lane, %function, images, because, "a function gave no answer");
+        }
         if let Some(metrics) = &self.metrics {
             println!("{}", metrics.counted(lane, report, iterator_age, now));
         }

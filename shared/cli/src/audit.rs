@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 
 use anyhow::bail;
-use evercount_aws::dynamo::DynamoSource;
 use evercount_core::logic::LogicVersion;
 use evercount_core::order::Micros;
 use evercount_local::stack::now;
@@ -79,7 +78,7 @@ async fn recount(
     } else {
         ProgressBar::new_spinner()
     };
-    let source = DynamoSource::new(opened.stack.dynamodb());
+    let source = opened.stack.counted_tables();
     let report = audit::run(opened.stack.store(), &source, logic, options, now, |rows| {
         progress.set_message(format!("{rows} rows read"));
         progress.tick();

@@ -4,11 +4,12 @@ mod alter;
 
 use anyhow::{Context, bail};
 use evercount_core::definition::{CountDefinition, DefinitionName};
+use evercount_core::function;
 use evercount_core::logic::{Coverage, LogicState, LogicVersion};
 use evercount_core::path::Path;
 use evercount_local::stack::now;
 use evercount_pipeline::define;
-use evercount_pipeline::ports::CatalogStore;
+use evercount_pipeline::ports::{CatalogStore, FunctionStore};
 use evercount_wire::definition::{DefinitionParts, build};
 use evercount_wire::logic;
 use serde_json::json;
@@ -41,21 +42,21 @@ pub fn consent(kind: Option<TargetKind>) -> anyhow::Result<()> {
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<Exit> {
+    consent(args.target.target)?;
+    let opened = target::open(args.target.target).await?;
     let definitions = match &args.file {
         Some(file) => replay::definitions(file)?,
         None => vec![build(DefinitionParts {
             name: args.name.clone().unwrap_or_default(),
             table: args.table.clone().unwrap_or_default(),
             group_by: args.group_by.clone(),
-            filter: args.filter.clone(),
+            filter: with_ids(&opened, args.filter.clone()).await?,
             distinct: args.distinct.clone(),
             groups_max: args.groups_max,
             headroom: args.headroom.clone(),
             headroom_truth: args.headroom_truth,
         })?],
     };
-    consent(args.target.target)?;
-    let opened = target::open(args.target.target).await?;
     let mut created = Vec::new();
     for definition in definitions {
         if let Target::Embedded { .. } | Target::Local { .. } = opened.target {
@@ -87,6 +88,17 @@ async fn create(args: CreateArgs) -> anyhow::Result<Exit> {
     }
     opened.stack.stop().await;
     Ok(Exit::Ok)
+}
+
+/// A condition with the ids of the functions that it names.
+///
+/// # Errors
+/// Where the list of functions cannot be read.
+pub async fn with_ids(opened: &Opened, condition: Option<String>) -> anyhow::Result<Option<String>> {
+    match condition {
+        Some(text) => Ok(Some(function::with_ids(&text, &opened.stack.store().functions().await?))),
+        None => Ok(None),
+    }
 }
 
 /// A count of a table that is empty, or is not there yet, misses nothing.

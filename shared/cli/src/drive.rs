@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use evercount_aws::config::SEGMENTS;
-use evercount_aws::dynamo::DynamoSource;
+use evercount_aws::dynamo::CountedTables;
 use evercount_aws::meter::meter;
 use evercount_core::adjustment::Start;
 use evercount_core::adoption::{Adjustment, PlanOutcome};
@@ -30,8 +30,8 @@ const WAIT_MAX: Micros = 10_000_000;
 
 /// The source of tables on a target.
 #[must_use]
-pub fn source(opened: &Opened) -> DynamoSource {
-    DynamoSource::new(opened.stack.dynamodb())
+pub fn source(opened: &Opened) -> CountedTables {
+    opened.stack.counted_tables()
 }
 
 /// What the target allows for a table; `margin` is what a person says of clocks, in seconds.

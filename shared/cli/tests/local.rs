@@ -420,3 +420,55 @@ async fn a_schema_is_seen_and_so_is_what_becomes_of_it() {
     local.stop("-INT");
     assert_eq!(json(home.path(), &["schema", "history", "orders"]).1, before);
 }
+
+/// A predicate with this body, which has the item's place and length.
+fn predicate(home: &Path, name: &str, body: &str) -> String {
+    let text = format!(
+        r#"(module (memory (export "memory") 2)
+             (func (export "evercount_abi") (result i32) i32.const 1)
+             (func (export "alloc") (param i32) (result i32) i32.const 4096)
+             (func (export "predicate") (param i32 i32) (result i32) {body}))"#
+    );
+    let file = home.join(format!("{name}.wasm"));
+    std::fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+    file.display().to_string()
+}
+
+#[tokio::test]
+async fn a_function_that_is_added_meanwhile_is_asked_and_one_that_loops_is_contained() {
+    let home = TempDir::new().unwrap();
+    let home = home.path();
+    let local = Local::start(home);
+    create_table(&local.dynamodb, "orders").await;
+    put(&local.dynamodb, "orders", 0..20, "open").await;
+
+    // An item whose id has two digits is longer.
+    let long = r#"{"id":{"S":"10"},"status":{"S":"open"}}"#.len();
+    let long = predicate(home, "long", &format!("(i32.ge_u (local.get 1) (i32.const {long}))"));
+    assert_eq!(json(home, &["function", "add", "long", &long]).0, 0);
+    let asked = ["count", "create", "long", "--table", "orders", "--where", "\"function:long\" = true"];
+    let (exit, created) = json(home, &asked);
+    assert_eq!(exit, 0, "{created:#}");
+    put(&local.dynamodb, "orders", 20..30, "open").await;
+    put(&local.dynamodb, "orders", 0..5, "open").await;
+    delete(&local.dynamodb, "orders", 29..30).await;
+    // The rows from before are asked about as they are read.
+    json(home, &["backfill", "start", "long"]);
+    wait_for(home, "long", 19, true);
+    let audit = json(home, &["audit", "long"]).1;
+    assert_eq!((&audit["agreeing"], &audit["rows"]), (&29.into(), &29.into()), "{audit:#}");
+
+    let loops = predicate(home, "loops", "(loop br 0) (i32.const 1)");
+    assert_eq!(json(home, &["function", "add", "loops", &loops]).0, 0);
+    let altered = json(home, &["count", "alter", "long", "--where", "\"function:loops\" = true"]).1;
+    put(&local.dynamodb, "orders", 30..33, "open").await;
+    let count = wait_for(home, "long", 22, true);
+    assert_eq!(count["version"], 1, "{count:#}\n{altered:#}");
+    let refused = evercount(home)
+        .args(["count", "create", "x", "--table", "orders", "--where", "\"function:lnog\" = true"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("there is no function `lnog`"), "{said}");
+    local.stop("-INT");
+}

@@ -4,8 +4,9 @@
 //! row been written after that, the write's own record is newer and wins whichever comes first;
 //! otherwise the row read is the row's last state. So an audit may repair while writers go on.
 
-use crate::change::{Change, RowKey};
+use crate::change::{Change, Digests, RowKey};
 use crate::counting::{self, Cells, Contributions};
+use crate::function::digest_of_source;
 use crate::ledger::LedgerRow;
 use crate::logic::{LogicVersion, TableLogic};
 use crate::order::{Micros, OrderVersion};
@@ -83,7 +84,9 @@ pub fn read_version(epoch: u16, read_at: Micros, margin: Micros) -> OrderVersion
 #[must_use]
 pub fn observation(row: RowKey, image: Option<Item>, version: OrderVersion) -> Change {
     let at = version.clock_micros().unwrap_or(0);
-    Change { row, before: image.clone(), after: image, version, at, whole: None }
+    let digest = image.as_ref().map_or(0, digest_of_source);
+    let whole = Some(Digests { before: digest, after: digest });
+    Change { row, before: image.clone(), after: image, version, at, whole }
 }
 
 /// Compares what the ledger holds of a row with the source's image of it, read at `version`.

@@ -100,7 +100,8 @@ pub struct Targets {
     /// What it counts for, whole.
     pub cells: Contributions,
     /// Versions that could not judge it and were given the image of their parent's judgement
-    /// instead: a shadow's failure is evidence, and never a failed batch.
+    /// instead, or doubt where they are counted from nothing: a shadow's failure is evidence, and
+    /// never a failed batch.
     pub failed: BTreeSet<LogicId>,
     /// Versions for which it is of an earlier shape than their parents knew.
     pub earlier: BTreeSet<LogicId>,
@@ -109,7 +110,7 @@ pub struct Targets {
 /// What an image counts for under the live versions of its table (parents first).
 ///
 /// # Errors
-/// [`Unavailable`] where the active version, or one that is counted from nothing, cannot judge it.
+/// [`Unavailable`] where the active version cannot judge it.
 pub fn targets(
     live: &[Arc<LogicVersion>],
     image: Option<&Item>,
@@ -125,12 +126,14 @@ pub fn targets(
         }
         let cells = match cells_of(version, &item) {
             Ok(cells) => cells,
-            Err(Unavailable) if version.state == LogicState::Active || version.base == Base::Own => {
-                return Err(Unavailable);
-            }
+            Err(Unavailable) if version.state == LogicState::Active => return Err(Unavailable),
             Err(Unavailable) => {
                 targets.failed.insert(version.id.clone());
-                parent_image(version, &targets.cells)
+                match version.base {
+                    Base::Derived { .. } => parent_image(version, &targets.cells),
+                    // There is nothing to go by: the item may count or not.
+                    Base::Own => Cells::from([(Cell::Uncertain, 1)]),
+                }
             }
         };
         if !cells.is_empty() {

@@ -20,9 +20,10 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::change::Change;
 use crate::path::Path;
 use crate::predicate::Truth;
-use crate::value::{Item, Value};
+use crate::value::{self, Item, Value};
 
 pub use entry::{Answer, DESCRIPTION_BYTES_MAX, EXAMPLES_MAX, Example, FunctionEntry, FunctionName};
 
@@ -70,7 +71,11 @@ impl FunctionId {
     /// The function whose answer a path reads; `None` for a path to an attribute of the item.
     #[must_use]
     pub fn of_path(path: &Path) -> Option<Self> {
-        Self::parse(path.column_name().strip_prefix(PREFIX)?)
+        Self::of_column(path.column_name())
+    }
+
+    fn of_column(column: &str) -> Option<Self> {
+        Self::parse(column.strip_prefix(PREFIX)?)
     }
 }
 
@@ -131,10 +136,36 @@ impl Functions for NoFunctions {
     }
 }
 
+/// What the path of a function's answer says where it holds no id: somebody meant a name.
+#[must_use]
+pub fn misnamed(path: &Path) -> Option<&str> {
+    path.column_name().strip_prefix(PREFIX).filter(|id| FunctionId::parse(id).is_none())
+}
+
+/// A condition's text with the ids of the functions that it names: `"function:paid" = true` asks the
+/// one that is called `paid` now. What is no name on the list stays as it is.
+#[must_use]
+pub fn with_ids(condition: &str, list: &[FunctionEntry]) -> String {
+    let quoted = format!("\"{PREFIX}");
+    let mut parts = condition.split(&quoted);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('"').map_or((part, None), |(name, rest)| (name, Some(rest)));
+        let id = list.iter().find(|entry| entry.name.as_str() == name).map(|entry| entry.id.to_string());
+        text.push_str(&quoted);
+        text.push_str(id.as_deref().unwrap_or(name));
+        if let Some(rest) = rest {
+            text.push('"');
+            text.push_str(rest);
+        }
+    }
+    text
+}
+
 /// Whether a column of an item holds a function's answer, and nothing of the source's.
 #[must_use]
 pub fn is_answer(column: &str) -> bool {
-    column.starts_with(PREFIX)
+    FunctionId::of_column(column).is_some()
 }
 
 /// The functions whose answers these paths read.
@@ -144,8 +175,9 @@ pub fn named<'a>(paths: impl IntoIterator<Item = &'a Path>) -> BTreeSet<Function
 }
 
 /// The item with the answers of these functions as attributes: true, false, NULL for unknown, and
-/// [`Value::Unavailable`] for one that failed. Functions see the item without answers. An attribute
-/// of the source's that has the name of an answer does not count as one: it is replaced.
+/// [`Value::Unavailable`] for one that failed, or that would have to judge an item of which a value was
+/// not sent. Functions see the item without answers. An attribute of the source's that has the name of
+/// an answer does not count as one: it is replaced.
 #[must_use]
 pub fn with_answers<'a>(
     functions: &impl Functions,
@@ -153,8 +185,10 @@ pub fn with_answers<'a>(
     item: &'a Item,
 ) -> Cow<'a, Item> {
     let mut answered = Cow::Borrowed(item);
+    let is_partial = || item.values().any(|value| *value == Value::Unavailable);
     for function in named {
-        let answer = match functions.judge(function, item) {
+        let judged = if is_partial() { None } else { functions.judge(function, item) };
+        let answer = match judged {
             Some(Truth::True) => Value::Bool(true),
             Some(Truth::False) => Value::Bool(false),
             Some(Truth::Unknown) => Value::Null,
@@ -163,6 +197,40 @@ pub fn with_answers<'a>(
         answered.to_mut().insert(function.path().column_name().to_owned(), answer);
     }
     answered
+}
+
+/// Which images of a change are judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Images {
+    /// The one after it: the ledger knows what was before.
+    After,
+    /// Both: what is counted is their difference.
+    Both,
+}
+
+/// Gives the images of a change the answers of these functions. Its digests stay those of the images
+/// as the source has them, so that a change is known again whichever functions are asked.
+pub fn answer(change: &mut Change, functions: &impl Functions, named: &BTreeSet<FunctionId>, images: Images) {
+    if named.is_empty() {
+        return;
+    }
+    change.whole = Some(change.digests());
+    let before = change.before.as_mut().filter(|_| images == Images::Both);
+    for image in before.into_iter().chain(change.after.as_mut()) {
+        if let Cow::Owned(answered) = with_answers(functions, named, image) {
+            *image = answered;
+        }
+    }
+}
+
+/// The digest of an item as the source has it, without the answers it was given.
+#[must_use]
+pub fn digest_of_source(item: &Item) -> u64 {
+    if !item.keys().any(|column| is_answer(column)) {
+        return value::digest(Some(item));
+    }
+    let source = item.iter().filter(|(column, _)| !is_answer(column));
+    value::digest(Some(&source.map(|(column, value)| (column.clone(), value.clone())).collect()))
 }
 
 #[cfg(test)]
@@ -252,6 +320,27 @@ mod tests {
         forged.insert(function.path().column_name().to_owned(), Value::Bool(true));
         let answered = with_answers(&ByPaid, &[function].into(), &forged);
         assert_eq!(function.path().lookup(&answered), Some(&Value::Bool(false)));
+    }
+
+    #[test]
+    fn names_on_the_list_become_ids_and_nothing_else_changes() {
+        let id = FunctionId::of_digest([7; 32]);
+        let entry = FunctionEntry {
+            name: FunctionName::parse("paid").unwrap(),
+            id,
+            kind: FunctionKind::Predicate,
+            abi: 1,
+            description: String::new(),
+            added_at: 0,
+            examples: Vec::new(),
+        };
+        let text = |name: &str| format!("NOT \"function:{name}\" = true AND \"function:other\" = false");
+        assert_eq!(with_ids(&text("paid"), &[entry.clone()]), text(&id.to_string()));
+        for same in ["", "status = 'paid'", "\"function:paid", "\"function:\" = 1"] {
+            assert_eq!(with_ids(same, &[]), same);
+        }
+        assert_eq!(misnamed(&Path::column("function:other")), Some("other"));
+        assert_eq!((misnamed(&id.path()), misnamed(&Path::column("paid"))), (None, None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::change::TableName;
 use crate::definition::{CountDefinition, DefinitionName};
+use crate::function::{self, FunctionId};
 use crate::migration::Step;
 use crate::order::Micros;
 use crate::path::Path;
@@ -337,6 +338,12 @@ impl TableLogic {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.draining.is_empty() && self.live.iter().all(|version| version.base == Base::Own)
+    }
+
+    /// The functions that its live versions ask.
+    #[must_use]
+    pub fn functions(&self) -> BTreeSet<FunctionId> {
+        function::named(self.live.iter().flat_map(|version| version.definition.paths()))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::function::is_answer;
 use crate::value::{Item, Value};
 
 /// Deepest path. DynamoDB nests at most 32 levels.
@@ -95,10 +96,13 @@ impl Path {
         &self.rest
     }
 
-    /// The value at this path, or `None` where it is absent.
+    /// The value at this path, or `None` where it is absent. A function's answer is never absent: where
+    /// nobody asked, it is not known.
     #[must_use]
     pub fn lookup<'a>(&self, item: &'a Item) -> Option<&'a Value> {
-        let mut value = item.get(&self.column)?;
+        let Some(mut value) = item.get(&self.column) else {
+            return is_answer(&self.column).then_some(&Value::Unavailable);
+        };
         for segment in &self.rest {
             value = match (segment, value) {
                 // Nothing is known below a value that was not sent.

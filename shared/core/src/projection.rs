@@ -41,7 +41,9 @@ impl Projection {
     /// What counting by checkpoints and deltas needs: the columns that live versions read.
     #[must_use]
     pub fn for_lanes(logic: &TableLogic) -> Self {
-        Self { read: read(logic), others: Others::Dropped, digests: false }
+        // Functions see whole items.
+        let others = if logic.functions().is_empty() { Others::Dropped } else { Others::Kept };
+        Self { read: read(logic), others, digests: false }
     }
 
     /// What counting by a ledger needs: also the columns that the adopted shape does not know, which
@@ -49,8 +51,8 @@ impl Projection {
     #[must_use]
     pub fn for_ledger(logic: &TableLogic) -> Self {
         let others = match &logic.adopted {
-            Some(adopted) => Others::Strange(adopted.columns.clone()),
-            None => Others::Kept,
+            Some(adopted) if logic.functions().is_empty() => Others::Strange(adopted.columns.clone()),
+            _ => Others::Kept,
         };
         Self { read: read(logic), others, digests: true }
     }

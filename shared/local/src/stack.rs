@@ -9,7 +9,7 @@ use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_aws::analyzer::{AnalyzeHook, Analyzer};
 use evercount_aws::counter::{Counter, ReportHook};
-use evercount_aws::dynamo::{DynamoSource, DynamoStore, TableNames};
+use evercount_aws::dynamo::{CountedTables, DynamoStore, TableNames};
 use evercount_aws::listener::{ListenHook, SchemaListener};
 use evercount_aws::schema_events::AwsSchemaEvents;
 use evercount_aws::setup;
@@ -199,6 +199,12 @@ impl Stack {
         Arc::new(SchemaListener::new(self.store.clone(), events, options, now).with_report(hook))
     }
 
+    /// Its DynamoDB tables, as counts read them back.
+    #[must_use]
+    pub fn counted_tables(&self) -> CountedTables {
+        self.store.counted_tables(&self.dynamodb)
+    }
+
     /// The impact analyzer on this stack, with its DynamoDB tables for sources.
     #[must_use]
     pub fn analyzer<A: Alerts>(
@@ -207,8 +213,8 @@ impl Stack {
         alerts: A,
         hook: AnalyzeHook,
     ) -> Arc<LocalAnalyzer<A>> {
-        let source = DynamoSource::new(&self.dynamodb);
-        Arc::new(Analyzer::new(self.store.clone(), source, alerts, options, now).with_report(hook))
+        let analyzer = Analyzer::new(self.store.clone(), self.counted_tables(), alerts, options, now);
+        Arc::new(analyzer.with_report(hook))
     }
 
     /// The shadow validator on this stack, as [`Stack::analyzer`].
@@ -219,8 +225,7 @@ impl Stack {
         alerts: A,
         hook: ValidateHook,
     ) -> LocalValidator<A> {
-        let source = DynamoSource::new(&self.dynamodb);
-        Validator::new(self.store.clone(), source, alerts, options, now).with_report(hook)
+        Validator::new(self.store.clone(), self.counted_tables(), alerts, options, now).with_report(hook)
     }
 
     /// A poller with the event source mapping of the template: batches of `batch_size`, bisect,
@@ -279,10 +284,10 @@ pub fn invoke_listener(
 }
 
 /// An impact analyzer of a stack.
-pub type LocalAnalyzer<A> = Analyzer<DynamoStore, DynamoSource, A>;
+pub type LocalAnalyzer<A> = Analyzer<DynamoStore, CountedTables, A>;
 
 /// A shadow validator of a stack.
-pub type LocalValidator<A> = Validator<DynamoStore, DynamoSource, A>;
+pub type LocalValidator<A> = Validator<DynamoStore, CountedTables, A>;
 
 /// An impact analyzer as the handler of the schema events stream's poller, as [`invoke`].
 pub fn invoke_analyzer<A: Alerts + Send + 'static>(

@@ -4,25 +4,31 @@
 //! Only a store that stays unavailable or the end of the time budget leaves records unapplied,
 //! and then the report says from which sequence number on, which is what Lambda is told.
 
+mod decode;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use evercount_core::change::{Record, TableName};
+use evercount_core::change::TableName;
 use evercount_core::chunk::{
     self, ACTIONS_MAX, CellMove, Chunk, Commit, Content, Delivery, Facts, LaneAdvance, Mode, Poison, Tally,
 };
+use evercount_core::function::FunctionId;
 use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::logic::Catalog;
 use evercount_core::memo::Memo;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::placement::Placement;
-use evercount_core::projection::Projection;
-use evercount_wire::cdc::{Decoder, Envelope, Format, Scanner};
+use evercount_sandbox::cache::Cache;
+use evercount_wire::cdc::Format;
 
 use crate::empty_table;
+use crate::functions::Unanswered;
 use crate::ports::{Cost, Store, StoreError, TableFacts};
+use decode::{Decoded, Reading};
+
+pub use decode::decode_record;
 
 /// Attempts at one chunk before the batch gives up and lets the records be delivered again. A
 /// conflict means somebody else moved on, so progress is being made; 20 in a row do not happen
@@ -77,8 +83,8 @@ pub struct Warm {
     facts: Option<(u64, TableFacts)>,
     placement: Placement,
     memo: Memo,
-    /// Made for a catalog of this revision.
-    scanner: Option<(u64, Scanner)>,
+    reading: Option<Reading>,
+    functions: Cache,
 }
 
 /// What became of a batch.
@@ -96,6 +102,8 @@ pub struct BatchReport {
     pub commits: u64,
     /// Items that went to an overflow cell, because their definition has as many groups as it may.
     pub overflowed: u64,
+    /// Functions of users that gave no answer, and why the first time.
+    pub unanswered: BTreeMap<FunctionId, Unanswered>,
 }
 
 /// Why a batch was not finished.
@@ -143,21 +151,41 @@ struct Batch<'a, S> {
 
 type Stopped = (Stop, Option<SequenceNumber>);
 
+/// What became of an attempt to go on.
+enum Advanced {
+    /// So many deliveries are in the counts.
+    By(usize),
+    /// The catalog is another one than they were decoded for.
+    Outdated,
+}
+
 impl<S: Store> Batch<'_, S> {
     async fn run(&mut self, keep_going: impl Fn() -> bool + Send) -> Result<(), Stopped> {
-        let first = self.records.first().map(|record| record.sequence.clone());
-        let mut state = self.prepare().await.map_err(|error| (Stop::Store(error), first))?;
-        let deliveries = self.decode(&state);
-        let mut rest = deliveries.as_slice();
-        while let Some(next) = rest.first() {
-            if !keep_going() {
-                return Err((Stop::OutOfTime, Some(next.sequence.clone())));
+        let mut next = self.records.first().map(|record| record.sequence.clone());
+        let mut state = self.prepare().await.map_err(|error| (Stop::Store(error), next.clone()))?;
+        loop {
+            let decoded = self.decode(&state, &keep_going).await;
+            let Decoded { deliveries, revision, stopped_at } =
+                decoded.map_err(|error| (Stop::Store(error), next.clone()))?;
+            let mut rest = deliveries.as_slice();
+            let mut is_current = true;
+            while let Some(delivery) = rest.first().filter(|_| is_current) {
+                next = Some(delivery.sequence.clone());
+                if !keep_going() {
+                    return Err((Stop::OutOfTime, next));
+                }
+                let advanced = self.advance(rest, revision, &mut state).await;
+                match advanced.map_err(|error| (Stop::Store(error), next.clone()))? {
+                    Advanced::By(consumed) => rest = rest.get(consumed..).unwrap_or_default(),
+                    Advanced::Outdated => is_current = false,
+                }
             }
-            let stopped = |error| (Stop::Store(error), Some(next.sequence.clone()));
-            let consumed = self.advance(rest, &mut state).await.map_err(stopped)?;
-            rest = rest.get(consumed..).unwrap_or_default();
+            match stopped_at {
+                _ if !is_current => {}
+                Some(sequence) => return Err((Stop::OutOfTime, Some(sequence))),
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Loads what deciding needs; most of it is warm.
@@ -196,64 +224,19 @@ impl<S: Store> Batch<'_, S> {
         self.warm.facts.as_ref().map(|(_, facts)| facts.floors.clone()).unwrap_or_default()
     }
 
-    fn decode(&mut self, state: &LaneState) -> Vec<Delivery> {
-        let mut decoder = Decoder::new(self.options.format, self.options.epoch);
-        let mut known: BTreeMap<TableName, Micros> = BTreeMap::new();
-        if let Some((_, facts)) = &self.warm.facts {
-            for (table, (at, shape)) in &facts.shapes {
-                decoder.learn(table.clone(), shape.clone());
-                known.insert(table.clone(), *at);
-            }
-        }
-        let mut scanner = self.scanner();
-        let is_new =
-            |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
-        let deliveries = self
-            .records
-            .iter()
-            .filter(is_new)
-            .map(|record| {
-                let content = decode_record(&decoder, Some(&mut scanner), record);
-                if let Content::Tables(events, _) = &content {
-                    for event in events {
-                        let is_newer = known.get(&event.table).is_none_or(|at| event.at >= *at);
-                        if let Some(shape) = event.shape.as_ref().filter(|_| is_newer) {
-                            decoder.learn(event.table.clone(), shape.clone());
-                            known.insert(event.table.clone(), event.at);
-                        }
-                    }
-                }
-                let bytes = record.data.as_ref().map_or_else(String::len, Vec::len);
-                Delivery { sequence: record.sequence.clone(), arrived_at: record.arrived_at, bytes, content }
-            })
-            .collect();
-        self.warm.scanner = self.warm.catalog.as_ref().map(|catalog| (catalog.revision, scanner));
-        deliveries
-    }
-
-    /// What reads records by the million, told which columns the counts of the catalog need.
-    fn scanner(&mut self) -> Scanner {
-        let catalog = self.warm.catalog.clone().unwrap_or_default();
-        if let Some((revision, scanner)) = self.warm.scanner.take()
-            && revision == catalog.revision
-        {
-            return scanner;
-        }
-        let mut scanner = Scanner::default();
-        for (table, logic) in catalog.names() {
-            let projection = match self.options.mode {
-                CountMode::Ledger => Projection::for_ledger(logic),
-                CountMode::Lane => Projection::for_lanes(logic),
-            };
-            scanner.project(table.clone(), projection);
-        }
-        scanner
-    }
-
-    /// Commits one chunk from the front of the deliveries; returns how many it took.
-    async fn advance(&mut self, deliveries: &[Delivery], state: &mut LaneState) -> Result<usize, StoreError> {
+    /// Commits one chunk from the front of the deliveries, which were decoded for the catalog of a
+    /// revision: another one may read what was left out of them.
+    async fn advance(
+        &mut self,
+        deliveries: &[Delivery],
+        revision: u64,
+        state: &mut LaneState,
+    ) -> Result<Advanced, StoreError> {
         let (mut unavailable, mut window_max) = (0, deliveries.len());
         for _ in 0..ATTEMPTS_MAX {
+            if self.warm.catalog.as_ref().is_some_and(|catalog| catalog.revision != revision) {
+                return Ok(Advanced::Outdated);
+            }
             let mut window = deliveries.get(..window_max).unwrap_or(deliveries);
             match self.first_table_change(window) {
                 Some(0) if self.options.mode == CountMode::Lane && self.empties_a_table(window) => {
@@ -262,7 +245,7 @@ impl<S: Store> Batch<'_, S> {
                             *state = self.lane_state().await?;
                             continue;
                         }
-                        other => return other,
+                        other => return other.map(Advanced::By),
                     }
                 }
                 Some(0) => match self.settle_tables(window).await {
@@ -280,13 +263,14 @@ impl<S: Store> Batch<'_, S> {
                 None => {}
             }
             match self.attempt(window, state).await {
-                Ok(consumed) => return Ok(consumed),
+                Ok(consumed) => return Ok(Advanced::By(consumed)),
                 Err(StoreError::Conflict) => {}
                 Err(StoreError::Unavailable(_)) if unavailable < UNAVAILABLE_MAX => unavailable += 1,
                 // Find the record the store will not have, and put it aside alone.
                 Err(StoreError::Rejected(_)) if window.len() > 1 => window_max = window.len().div_ceil(2),
                 Err(StoreError::Rejected(why)) => {
-                    return self.put_aside(window, state, "store_rejected", why).await;
+                    let aside = self.put_aside(window, state, "store_rejected", why).await;
+                    return aside.map(Advanced::By);
                 }
                 Err(error) => return Err(error),
             }
@@ -494,46 +478,5 @@ impl<S: Store> Batch<'_, S> {
             Poison { reason: reason.to_owned(), detail: why, table, raw: Vec::new(), partition_key: None };
         let poisoned = Delivery { content: Content::Poison(poison), ..delivery.clone() };
         self.attempt(&[poisoned], state).await
-    }
-}
-
-/// Decodes one record as a counter does. A decoder that panics is a bug, but not a reason to block a shard.
-///
-/// A scanner leaves out of the images what it was told not to keep.
-pub fn decode_record(decoder: &Decoder, scanner: Option<&mut Scanner>, record: &StreamRecord) -> Content {
-    let poison = |reason: String, detail: String, table| {
-        Content::Poison(Poison {
-            reason,
-            detail,
-            table,
-            raw: record.data.clone().unwrap_or_default(),
-            partition_key: Some(record.partition_key.clone()),
-        })
-    };
-    let data = match &record.data {
-        Ok(data) => data,
-        Err(raw) => {
-            let mut content =
-                poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
-            if let Content::Poison(poison) = &mut content {
-                poison.raw = raw.clone().into_bytes();
-            }
-            return content;
-        }
-    };
-    let envelope =
-        Envelope { data, partition_key: Some(&record.partition_key), arrival: Some(record.arrived_at) };
-    let decode = || match scanner {
-        Some(scanner) => decoder.decode_kept(scanner, &envelope),
-        None => decoder.decode(&envelope),
-    };
-    match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(Ok(Record::Changes(changes))) => Content::Changes(changes),
-        Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.clone()),
-        Ok(Ok(Record::Passed(passed))) => Content::Passed(passed),
-        Ok(Err(bad)) => poison(bad.reason.to_string(), bad.detail, bad.table),
-        Err(_) => {
-            poison("decoder_panicked".to_owned(), "the decoder panicked on this record".to_owned(), None)
-        }
     }
 }

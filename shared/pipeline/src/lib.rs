@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`define`] | a count definition → logic version 1 |
 //! | [`functions`] | functions that records need → loaded, each once |
+//! | [`answering`] | items read back → items with the answers of the functions that counts ask |
 //! | [`count`] | a batch of CDC records → counts |
 //! | [`empty_table`] | a truncate or drop → rows and counts of the table gone |
 //! | [`listen`] | a batch of CDC records → observed schemas, schema change events |
@@ -28,6 +29,7 @@
 
 pub mod accept;
 pub mod adapt;
+pub mod answering;
 pub mod alert;
 pub mod backfill;
 pub mod drain;

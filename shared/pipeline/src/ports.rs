@@ -443,9 +443,9 @@ pub trait FunctionStore: Sync {
 }
 
 /// Everything a store offers.
-pub trait Store: CatalogStore + CountStore + TableStore + QuarantineStore {}
+pub trait Store: CatalogStore + CountStore + TableStore + QuarantineStore + FunctionStore {}
 
-impl<S: CatalogStore + CountStore + TableStore + QuarantineStore> Store for S {}
+impl<S: CatalogStore + CountStore + TableStore + QuarantineStore + FunctionStore> Store for S {}
 
 /// The table that is counted, where Evercount can read it.
 pub trait SourceTable: Sync {

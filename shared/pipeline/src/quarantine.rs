@@ -6,8 +6,8 @@ use evercount_core::order::Micros;
 use evercount_wire::cdc::{Decoder, Envelope};
 
 use crate::count::CountOptions;
-use crate::operator;
 use crate::ports::{Store, StoreError};
+use crate::{answering, operator};
 
 /// What became of a quarantined record.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,7 +42,7 @@ pub async fn replay<S: Store>(
         partition_key: poison.partition_key.as_deref(),
         arrival: Some(record.arrived_at),
     };
-    let changes = match decoder.decode(&envelope) {
+    let mut changes = match decoder.decode(&envelope) {
         Ok(Record::Changes(changes)) => changes,
         Ok(Record::Passed(_)) => Vec::new(),
         Ok(Record::Tables(_)) => {
@@ -52,6 +52,7 @@ pub async fn replay<S: Store>(
         }
         Err(bad) => return Ok(Replayed::StillPoison(format!("{}: {}", bad.reason, bad.detail))),
     };
+    answering::answer(store, &mut changes).await?;
     match operator::apply(store, &changes, Some(record), now).await {
         Ok((tally, _)) => Ok(Replayed::Released(tally)),
         Err(StoreError::Rejected(why)) => Ok(Replayed::StillPoison(why)),

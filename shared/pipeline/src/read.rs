@@ -8,7 +8,7 @@ use evercount_core::definition::DefinitionName;
 use evercount_core::logic::{Catalog, LogicId, LogicState, LogicVersion};
 use evercount_core::reading::Reading;
 
-use crate::ports::{Cut, Store, StoreError};
+use crate::ports::{CatalogStore, Cut, Store, StoreError};
 
 /// Attempts at a cut at which no lane moved; after that the reading says that lanes were moving.
 const ATTEMPTS_MAX: u32 = 3;
@@ -100,6 +100,6 @@ pub async fn whole<S: Store>(store: &S, logic: &LogicVersion) -> Result<Cells, S
 ///
 /// # Errors
 /// Whatever the store answers.
-pub async fn catalog<S: Store>(store: &S) -> Result<Catalog, StoreError> {
+pub async fn catalog<S: CatalogStore>(store: &S) -> Result<Catalog, StoreError> {
     Ok(store.catalog(None).await?.unwrap_or_default())
 }

@@ -12,6 +12,7 @@ use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{ACTIONS_MAX, CellMove, Commit, Quarantined, RowWrite};
 use evercount_core::counting::Cells;
 use evercount_core::definition::DefinitionName;
+use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
@@ -19,8 +20,8 @@ use evercount_core::logic::{Catalog, LogicId, LogicVersion};
 use evercount_core::order::{Floor, Micros};
 use evercount_pipeline::memory::{Memory, State};
 use evercount_pipeline::ports::{
-    CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
-    TableStore,
+    CatalogEdit, CatalogStore, Cost, CountStore, Cut, FunctionStore, Page, QuarantineStore, StoreError,
+    TableFacts, TableStore,
 };
 use evercount_wire::items::{
     TableFactsItem, adopted_item, counter_item, lane_entry_item, ledger_item, logic_item, read_units,
@@ -374,5 +375,28 @@ impl QuarantineStore for Metered {
 
     async fn put_aside(&self, records: &[Quarantined]) -> Result<(), StoreError> {
         self.memory.put_aside(records).await
+    }
+}
+
+impl FunctionStore for Metered {
+    async fn module(&self, id: &FunctionId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.memory.module(id).await
+    }
+
+    async fn functions(&self) -> Result<Vec<FunctionEntry>, StoreError> {
+        self.memory.functions().await
+    }
+
+    async fn put_function(
+        &self,
+        from: Option<&FunctionEntry>,
+        to: &FunctionEntry,
+        module: &[u8],
+    ) -> Result<(), StoreError> {
+        self.memory.put_function(from, to, module).await
+    }
+
+    async fn remove_function(&self, name: &FunctionName) -> Result<bool, StoreError> {
+        self.memory.remove_function(name).await
     }
 }

@@ -14,13 +14,14 @@ use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{Commit, Quarantined};
 use evercount_core::counting::Cells;
 use evercount_core::definition::DefinitionName;
+use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{Catalog, LogicId, LogicVersion};
 use evercount_core::order::{Floor, Micros};
 use evercount_pipeline::ports::{
-    CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
-    TableStore,
+    CatalogEdit, CatalogStore, Cost, CountStore, Cut, FunctionStore, Page, QuarantineStore, StoreError,
+    TableFacts, TableStore,
 };
 use fastrand::Rng;
 
@@ -371,5 +372,28 @@ impl QuarantineStore for Timed {
 
     async fn put_aside(&self, records: &[Quarantined]) -> Result<(), StoreError> {
         self.metered.put_aside(records).await
+    }
+}
+
+impl FunctionStore for Timed {
+    async fn module(&self, id: &FunctionId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.metered.module(id).await
+    }
+
+    async fn functions(&self) -> Result<Vec<FunctionEntry>, StoreError> {
+        self.metered.functions().await
+    }
+
+    async fn put_function(
+        &self,
+        from: Option<&FunctionEntry>,
+        to: &FunctionEntry,
+        module: &[u8],
+    ) -> Result<(), StoreError> {
+        self.metered.put_function(from, to, module).await
+    }
+
+    async fn remove_function(&self, name: &FunctionName) -> Result<bool, StoreError> {
+        self.metered.remove_function(name).await
     }
 }

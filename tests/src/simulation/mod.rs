@@ -6,6 +6,7 @@
 #![expect(clippy::indexing_slicing, reason = "a simulator that indexes out of bounds must stop")]
 
 pub mod adapting;
+pub mod asked;
 pub mod chaos;
 pub mod controls;
 pub mod invariants;

@@ -28,7 +28,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 pub(crate) use failure::Failure;
 pub(crate) use failure::{judge, retrying};
 pub use registry::DynamoServices;
-pub use source::DynamoSource;
+pub use source::{CountedTables, DynamoSource};
 pub use value::{ConversionError, from_attribute, from_attributes, to_attribute, to_attributes};
 
 /// How long one attempt at a call may take. A transaction of 100 items takes well under a second;

@@ -13,13 +13,14 @@ use base64::engine::general_purpose::STANDARD;
 use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::value::{Item, Value};
+use evercount_pipeline::answering::Answering;
 use evercount_pipeline::ports::{Page, SourceFacts, SourceTable, StoreError};
 use evercount_wire::json::{canonical_key, read_plain_item};
 
 use super::calls::read;
 use super::failure::{Failure, judge, retrying};
 use super::value::{from_attributes, to_attribute, to_attributes};
-use super::without_retries;
+use super::{DynamoStore, without_retries};
 
 /// The DynamoDB tables of an account, as sources.
 #[derive(Debug)]
@@ -93,6 +94,17 @@ fn key_of_text(schema: &KeySchema, text: &str) -> Option<Item> {
 fn key_of_item(schema: &KeySchema, item: &Item) -> Item {
     let of_key = |name: &String| item.get_key_value(name).map(|(name, value)| (name.clone(), value.clone()));
     schema.iter().filter_map(|(name, _)| of_key(name)).collect()
+}
+
+/// DynamoDB tables as counts read them back: with the answers of the functions that they ask.
+pub type CountedTables = Answering<DynamoSource, DynamoStore>;
+
+impl DynamoStore {
+    /// The tables that its counts are of, read through a client.
+    #[must_use]
+    pub fn counted_tables(&self, client: &Client) -> CountedTables {
+        Answering::new(DynamoSource::new(client), self.clone())
+    }
 }
 
 impl SourceTable for DynamoSource {

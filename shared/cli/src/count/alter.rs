@@ -10,7 +10,7 @@ use evercount_pipeline::adapt;
 use evercount_pipeline::ports::CatalogStore;
 use evercount_wire::definition::build;
 
-use super::{active, parts};
+use super::{active, parts, with_ids};
 use crate::answer::{self, Answer};
 use crate::args::adjust::{AlterArgs, DefinitionEdit};
 use crate::exit::Exit;
@@ -28,7 +28,9 @@ async fn alter(opened: &Opened, args: &AlterArgs) -> anyhow::Result<Answer> {
     let versions = store.versions().await?;
     // What is planned is planned on the newest version that is counted.
     let head = adapt::head(&versions, &active.id.definition).unwrap_or(active);
-    let definition = edited(&head.definition, &args.edit)?;
+    let filter = with_ids(opened, args.edit.filter.clone()).await?;
+    let edit = DefinitionEdit { filter, ..args.edit.clone() };
+    let definition = edited(&head.definition, &edit)?;
     if definition == head.definition {
         bail!(
             "that is what version {} of `{}` counts already; `evercount version show {} {}` shows it",

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use evercount_aws::dynamo::DynamoSource;
 use evercount_core::backfill::Segment;
 use evercount_core::change::TableName;
 use evercount_core::counting::{Cells, add_cells, contribution};
@@ -70,7 +69,7 @@ pub async fn at_rest(stack: &Stack, names: &[DefinitionName], release: Release) 
 /// Asks the table for every row whose changes could not be ordered; says whether some are not due
 /// yet.
 async fn settle(stack: &Stack, rechecked: &mut u64) -> anyhow::Result<bool> {
-    let source = DynamoSource::new(stack.dynamodb());
+    let source = stack.counted_tables();
     let table = TableName::new(workload::TABLE);
     match recheck::run(stack.store(), &source, &table, 0, now(), RECHECK_MARGIN).await {
         Ok(round) => {
@@ -85,7 +84,7 @@ async fn settle(stack: &Stack, rechecked: &mut u64) -> anyhow::Result<bool> {
 
 /// Every count beside a recount by a scan.
 async fn recount(stack: &Stack, names: &[DefinitionName], release: Release) -> anyhow::Result<Recounted> {
-    let source = DynamoSource::new(stack.dynamodb());
+    let source = stack.counted_tables();
     let table = TableName::new(workload::TABLE);
     let versions = active(stack, names).await?;
     let mut recounts = vec![Cells::new(); versions.len()];

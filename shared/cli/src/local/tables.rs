@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType, TableDescription};
-use evercount_aws::dynamo::DynamoSource;
 use evercount_core::change::TableName;
 use evercount_core::logic::{Coverage, LogicId, LogicVersion};
 use evercount_core::order::Micros;
@@ -212,7 +211,7 @@ impl<'a> Tables<'a> {
         let late: Vec<&LogicVersion> =
             counted.values().flatten().filter(|logic| logic.coverage != Coverage::Whole).collect();
         self.withdrawn.retain(|id, _| late.iter().any(|logic| logic.id == *id));
-        let source = DynamoSource::new(self.stack.dynamodb());
+        let source = self.stack.counted_tables();
         let options = AuditOptions { one_in: 1, repair: true, margin: MARGIN_MICROS, epoch: self.epoch };
         for logic in late {
             let table = &logic.definition.table;
@@ -234,7 +233,7 @@ impl<'a> Tables<'a> {
     }
 
     async fn recheck(&self) {
-        let source = DynamoSource::new(self.stack.dynamodb());
+        let source = self.stack.counted_tables();
         for table in self.captured.keys() {
             let about = format!("recheck of `{table}`");
             let store = self.stack.store();

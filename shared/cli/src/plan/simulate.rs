@@ -41,7 +41,12 @@ pub async fn run(opened: &Opened, args: &SimulateArgs) -> anyhow::Result<Answer>
             let changes = changes.collect::<anyhow::Result<_>>()?;
             Cause::Schema { event: "simulated".to_owned(), changes, position: None, at: now() }
         }
-        Asked::Definition(clauses) => {
+        Asked::Definition(mut clauses) => {
+            for clause in &mut clauses {
+                if let DefinitionClause::Where(filter) = clause {
+                    *filter = count::with_ids(opened, filter.take()).await?;
+                }
+            }
             Cause::Redefinition { definition: redefined(&head.definition, &clauses)?, at: now() }
         }
     };

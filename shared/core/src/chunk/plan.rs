@@ -11,12 +11,14 @@ use super::{
 use crate::change::{Change, RowIdentity, RowKey, TableEvent, Told};
 use crate::counting::{self, Cells, Contributions, Unavailable};
 use crate::evidence;
+use crate::function::is_answer;
 use crate::group::Cell;
 use crate::lane::{LaneId, LaneState};
 use crate::ledger::{self, LedgerRow, Transition};
 use crate::logic::{LogicId, TableLogic};
 use crate::memo::Memo;
 use crate::placement::Placement;
+use crate::value::Value;
 
 /// How counts are kept exact.
 #[derive(Clone, Copy, Debug)]
@@ -381,12 +383,26 @@ fn whole_of<'a>(logic: &TableLogic, stored: &'a Contributions) -> Cow<'a, Contri
 }
 
 fn unavailable(change: &Change) -> Poison {
-    Poison {
-        reason: "value_unavailable".to_owned(),
-        detail: format!(
-            "a column that a count of `{}` reads was not sent, and the ledger does not know it from before",
-            change.row.table
+    let table = &change.row.table;
+    let images = change.before.iter().chain(&change.after);
+    let mut columns = images.flatten().filter(|(_, value)| **value == Value::Unavailable);
+    let (reason, detail) = match columns.find(|(column, _)| is_answer(column)) {
+        Some((function, _)) => (
+            "function_unavailable",
+            format!(
+                "the {function} that a count of `{table}` asks gave no answer; see `evercount function test`"
+            ),
         ),
+        None => (
+            "value_unavailable",
+            format!(
+                "a column that a count of `{table}` reads was not sent, and the ledger does not know it from before"
+            ),
+        ),
+    };
+    Poison {
+        reason: reason.to_owned(),
+        detail,
         table: Some(change.row.table.clone()),
         raw: Vec::new(),
         partition_key: None,

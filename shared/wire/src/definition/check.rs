@@ -7,7 +7,7 @@ use evercount_core::definition::{
     CountDefinition, DefinitionName, GROUP_BY_MAX, GROUPS_MAX_DEFAULT, GROUPS_MAX_LIMIT, Headroom,
     NAME_BYTES_MAX,
 };
-use evercount_core::function;
+use evercount_core::function::{self, FunctionId};
 use evercount_core::path::Path;
 
 use super::DefinitionParts;
@@ -15,6 +15,9 @@ use super::DefinitionParts;
 /// Longest name of a table, in bytes. DynamoDB's end at 255, and `database.schema.table` at
 /// three times PostgreSQL's 63 and two dots.
 const TABLE_BYTES_MAX: usize = 255;
+
+/// Most functions that a condition asks.
+const FUNCTIONS_MAX: usize = 4;
 
 /// The part of a definition that an error is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,16 +174,25 @@ fn filter(text: &str) -> Result<evercount_core::predicate::Predicate, PartError>
         help: error.help,
         span: Some(error.span),
     })?;
-    if let Some(function) = function::named(filter.paths()).first() {
-        // An attribute of that name is no item's: the count would say 0, and not why.
-        let message = format!("the function {function} is named, and counts do not ask functions yet");
-        return Err(PartError::new(Part::Filter, message, "write the condition over attributes of the item"));
+    if let Some(name) = filter.paths().into_iter().find_map(function::misnamed) {
+        let help = "name it by its id here, as `evercount function list` shows it";
+        return Err(PartError::new(Part::Filter, format!("there is no function `{name}`"), help));
+    }
+    let named = function::named(filter.paths()).len();
+    if named > FUNCTIONS_MAX {
+        let help = format!("ask at most {FUNCTIONS_MAX}: each is run for every record of the table");
+        return Err(PartError::new(Part::Filter, format!("{named} functions"), help));
     }
     Ok(filter)
 }
 
 fn path(part: Part, text: &str) -> Result<Path, PartError> {
-    Path::parse(text).map_err(|error| {
+    let parsed = Path::parse(text);
+    if let Some(function) = parsed.as_ref().ok().and_then(FunctionId::of_path) {
+        let message = format!("the function {function} has an answer, and no value to count by");
+        return Err(PartError::new(part, message, "ask functions in `where`"));
+    }
+    parsed.map_err(|error| {
         let end = text
             .get(error.at..)
             .and_then(|rest| rest.chars().next())

@@ -14,6 +14,7 @@ use evercount_core::value::Item;
 use evercount_pipeline::memory::{Memory, State};
 use evercount_pipeline::read;
 
+use crate::simulation::asked::answered;
 use crate::simulation::world::ready;
 
 /// What is counted, as far as it compares with a recount.
@@ -135,7 +136,8 @@ fn row_is_image(
     if in_doubt && row.cut {
         return Ok(());
     }
-    let expected = counting::contribution(version, image, Some(&row.version)).unwrap_or_default();
+    let judged = image.map(|image| answered(version, image));
+    let expected = counting::contribution(version, judged.as_deref(), Some(&row.version)).unwrap_or_default();
     let overflowed = counted.get(&Cell::Overflow).is_some_and(|n| *n > 0);
     let (counted, expected) = (comparable(counted, overflowed), comparable(expected, overflowed));
     if counted == expected {
@@ -255,7 +257,7 @@ pub fn recount(memory: &Memory, name: &str, items: &[Item], has_ledger: bool) ->
     let reader = LogicVersion { migration: Vec::new(), ..LogicVersion::clone(&active) };
     let mut expected = Cells::new();
     for item in items {
-        if let Ok(cells) = counting::contribution(&reader, Some(item), None) {
+        if let Ok(cells) = counting::contribution(&reader, Some(&answered(&reader, item)), None) {
             counting::add_cells(&mut expected, &cells, 1);
         }
     }

@@ -104,6 +104,8 @@ pub struct Plan {
     pub follows: bool,
     /// Those who follow.
     pub following: Following,
+    /// Whether a count asks a function that somebody wrote.
+    pub asks: bool,
 }
 
 impl Plan {
@@ -180,6 +182,7 @@ impl Plan {
             budget: 1_000.0,
             follows: true,
             following,
+            asks: false,
         };
         // Without a ledger, what a retired version counted is what each row's first changes come to,
         // and a sketch of it finds its groups by their items: the event source mapping reads parents
@@ -193,6 +196,12 @@ impl Plan {
         plan.following.ahead = on(&mut rng, 200..1_000);
         if rng.u32(0..10) == 0 {
             plan.writes *= 4;
+        }
+        // Not drawn: what other seeds do must stay as it was. A database may leave values out, and then
+        // nobody can be asked.
+        plan.asks = plan.analyzed && kind.is_typed() && seed % 4 == 1;
+        if plan.asks {
+            plan.following.redefine = plan.following.redefine.max(10);
         }
         plan
     }

@@ -16,8 +16,10 @@ use evercount_core::logic::{AdoptedShape, LogicState, LogicVersion};
 use evercount_core::reading::{Doubt, Exactness, Reading};
 use evercount_core::value::Item;
 use evercount_pipeline::adapt::{self, AdaptOptions, Decision, Planner};
+use evercount_pipeline::answering::Answering;
 use evercount_pipeline::audit::{self, AuditOptions};
 use evercount_pipeline::ports::{CatalogStore, Page, SourceTable, StoreError};
+use evercount_pipeline::recheck::{self, Rechecked};
 use evercount_pipeline::{maintain, read, validate};
 
 use super::source::{News, Source};
@@ -138,6 +140,8 @@ pub struct Desk {
     pub store: Chaos,
     /// The source.
     pub source: Readable,
+    /// Whether counts ask functions, so that what is read back has to come with answers.
+    pub asks: bool,
     /// The clock.
     pub clock: Arc<AtomicI64>,
     /// What makes plans.
@@ -157,7 +161,15 @@ impl Desk {
     }
 
     async fn run(self, errand: Errand) -> Result<Done, StoreError> {
-        let (store, source, options, planner) = (&self.store, &self.source, self.options, self.planner);
+        if self.asks {
+            let source = Answering::new(self.source.clone(), self.store.clone());
+            return Box::pin(self.run_on(errand, &source)).await;
+        }
+        Box::pin(self.run_on(errand, &self.source)).await
+    }
+
+    async fn run_on<T: SourceTable>(&self, errand: Errand, source: &T) -> Result<Done, StoreError> {
+        let (store, options, planner) = (&self.store, self.options, self.planner);
         let now = self.clock.load(Ordering::Relaxed);
         match errand {
             Errand::Follow(news) | Errand::Again(news) => {
@@ -216,6 +228,20 @@ impl Desk {
             }
         }
         Ok(Done::Nothing)
+    }
+
+    /// Asks the source for every row whose changes could not be ordered.
+    ///
+    /// # Errors
+    /// Whatever the stores answer.
+    pub async fn recheck(&self) -> Result<Rechecked, StoreError> {
+        let (store, now, margin) = (&self.store, self.clock.load(Ordering::Relaxed), self.margin);
+        let table = self.source.with(|source| source.table());
+        if self.asks {
+            let source = Answering::new(self.source.clone(), store.clone());
+            return recheck::run(store, &source, &table, 0, now, margin).await;
+        }
+        recheck::run(store, &self.source, &table, 0, now, margin).await
     }
 
     async fn active(&self, name: &DefinitionName) -> Result<Option<LogicVersion>, StoreError> {

@@ -22,7 +22,6 @@ use evercount_pipeline::adapt::{AdaptOptions, Planner};
 use evercount_pipeline::count::{self, BatchReport, CountMode, CountOptions, Warm};
 use evercount_pipeline::event_source::{Next, Reply};
 use evercount_pipeline::ports::CatalogStore;
-use evercount_pipeline::recheck;
 use fastrand::Rng;
 
 use super::checks::{self, Checker};
@@ -31,6 +30,7 @@ use super::plan::{Kind, Plan};
 use super::planner;
 use super::source::{News, Source};
 use super::tasks::{Desk, Done, Errand, PAGE_ROWS, Readable, Work, at_one_cut};
+use crate::simulation::asked;
 use crate::simulation::chaos::Chaos;
 use crate::simulation::controls::Control as CountingControl;
 use crate::simulation::seeds::Outcome;
@@ -113,6 +113,7 @@ pub fn run(seed: u64, plan: &Plan, control: Option<Control>) -> Outcome {
         None if plan.analyzed => adjustment::plan,
         _ => planner::right,
     };
+    let plan = &Plan { asks: plan.asks && control.is_none(), ..plan.clone() };
     let mut world = World::new(seed, plan.clone(), control, planner);
     let mut violation = world.live().and_then(|()| world.settle()).err();
     if violation.is_none() && control.is_none() {
@@ -166,6 +167,10 @@ fn definitions(plan: &Plan, source: &Source) -> Vec<CountDefinition> {
     let mut open = define("open", &[], Some("status = 'A' OR amount > 500"));
     by_city.groups_max = plan.groups_max;
     by_city.distinct = plan.unique_images.then(|| Path::column("amount"));
+    if plan.asks {
+        open.filter =
+            evercount_wire::predicate::parse(&format!("{} OR amount > 500", asked::condition())).ok();
+    }
     if plan.headroom {
         by_status.headroom.attributes = vec![Path::column("city")];
         open.headroom.truth = true;
@@ -180,6 +185,9 @@ impl World {
         let store = Chaos::new(plan.faults.clone(), counting, seed ^ 0xc4a05)
             .with_pages_of(plan.page_rows)
             .spoiled_by(control.and_then(Control::spoils));
+        if plan.asks {
+            asked::add_to(&store.memory);
+        }
         let definitions = definitions(&plan, &source);
         let names = definitions.iter().map(|definition| definition.name.clone()).collect();
         for definition in definitions {
@@ -220,8 +228,15 @@ impl World {
             segments: plan.segments,
             ..AdaptOptions::BARE
         };
-        let desk =
-            Desk { store, source: source.clone(), clock: clock.clone(), planner, options, margin: MARGIN };
+        let desk = Desk {
+            store,
+            source: source.clone(),
+            asks: plan.asks,
+            clock: clock.clone(),
+            planner,
+            options,
+            margin: MARGIN,
+        };
         Self {
             rng: Rng::with_seed(seed),
             clock,

@@ -66,6 +66,14 @@ impl World {
         let parse = |text: String| evercount_wire::predicate::parse(&text).ok();
         let is_grouped = |name: &str| head.definition.group_by.iter().any(|path| path.column_name() == name);
         match (name.as_str(), self.rng.u32(0..5)) {
+            ("open", 1..4) if self.plan.asks => {
+                let condition = asked::condition();
+                let (and, alone) = (format!("{condition} AND amount > 300"), condition);
+                let is_asked =
+                    head.definition.filter.as_ref().is_some_and(|it| Some(it) == parse(and.clone()).as_ref());
+                asked.filter = parse(if is_asked { alone } else { and });
+                self.count("ask");
+            }
             ("by_status", 0) if asked.filter.is_none() => {
                 let status = asked.group_by.first()?.clone();
                 asked.filter = parse(format!("{status} = 'A' OR {status} = 'B'"));

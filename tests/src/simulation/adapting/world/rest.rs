@@ -206,9 +206,8 @@ impl World {
             return Ok(());
         }
         self.clock.fetch_add(MARGIN * 4, Ordering::Relaxed);
-        let table = self.source.with(|source| source.table());
-        let (store, source, now) = (self.desk.store.clone(), self.source.clone(), self.now());
-        let rechecked = drive(async move { recheck::run(&store, &source, &table, 0, now, MARGIN).await });
+        let desk = self.desk.clone();
+        let rechecked = drive(async move { desk.recheck().await });
         rechecked.map_err(|error| format!("I15: rechecks fail: {error}"))?;
         let doubtful = self
             .desk

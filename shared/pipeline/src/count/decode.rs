@@ -1,0 +1,169 @@
+//! From records to deliveries: decoded with what is known of their tables, without the columns that no
+//! count reads, and with the answers of the functions that counts ask.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use evercount_core::change::{Change, Record, RowIdentity, TableName};
+use evercount_core::chunk::{Content, Delivery, Poison};
+use evercount_core::function::{self, FunctionId, Images};
+use evercount_core::lane::{LaneState, SequenceNumber};
+use evercount_core::order::Micros;
+use evercount_core::projection::Projection;
+use evercount_sandbox::evaluator::Evaluator;
+use evercount_sandbox::limits::Limits;
+use evercount_wire::cdc::{Decoder, Envelope, Scanner};
+
+use super::{Batch, CountMode, StreamRecord};
+use crate::functions;
+use crate::ports::{Store, StoreError};
+
+/// How the records of counted tables are read under one catalog.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// The catalog's revision.
+    revision: u64,
+    /// What reads records by the million, told which columns counts need.
+    scanner: Scanner,
+    /// The functions that counts of each table ask, where there are any.
+    asked: BTreeMap<TableName, BTreeSet<FunctionId>>,
+}
+
+/// A batch, decoded.
+pub(super) struct Decoded {
+    /// What its records say, but for those that the lane has taken.
+    pub(super) deliveries: Vec<Delivery>,
+    /// The catalog that they were decoded for.
+    pub(super) revision: u64,
+    /// The first record that functions had no time for.
+    pub(super) stopped_at: Option<SequenceNumber>,
+}
+
+impl<S: Store> Batch<'_, S> {
+    pub(super) async fn decode(
+        &mut self,
+        state: &LaneState,
+        keep_going: &(impl Fn() -> bool + Send),
+    ) -> Result<Decoded, StoreError> {
+        let Reading { revision, mut scanner, asked } = self.reading();
+        let named: BTreeSet<FunctionId> = asked.values().flatten().copied().collect();
+        let at_hand =
+            functions::bring(self.store, &mut self.warm.functions, &named, Limits::default()).await?;
+        let evaluator = Evaluator::new(&at_hand.ready, keep_going);
+        let mut decoder = Decoder::new(self.options.format, self.options.epoch);
+        let mut known: BTreeMap<TableName, Micros> = BTreeMap::new();
+        if let Some((_, facts)) = &self.warm.facts {
+            for (table, (at, shape)) in &facts.shapes {
+                decoder.learn(table.clone(), shape.clone());
+                known.insert(table.clone(), *at);
+            }
+        }
+        let is_new =
+            |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
+        let (mut deliveries, mut stopped_at) = (Vec::new(), None);
+        for record in self.records.iter().filter(is_new) {
+            let mut content = decode_record(&decoder, Some(&mut scanner), record);
+            match &mut content {
+                Content::Tables(events, _) => {
+                    for event in events {
+                        let is_newer = known.get(&event.table).is_none_or(|at| event.at >= *at);
+                        if let Some(shape) = event.shape.as_ref().filter(|_| is_newer) {
+                            decoder.learn(event.table.clone(), shape.clone());
+                            known.insert(event.table.clone(), event.at);
+                        }
+                    }
+                }
+                Content::Changes(changes) if !asked.is_empty() => {
+                    let of_counted =
+                        changes.iter_mut().filter_map(|one| Some((asked.get(&one.row.table)?, one)));
+                    for (named, change) in of_counted {
+                        let images = images(change, self.options.mode);
+                        function::answer(change, &evaluator, named, images);
+                    }
+                }
+                _ => {}
+            }
+            if evaluator.timed_out() {
+                stopped_at = Some(record.sequence.clone());
+                break;
+            }
+            let bytes = record.data.as_ref().map_or_else(String::len, Vec::len);
+            let sequence = record.sequence.clone();
+            deliveries.push(Delivery { sequence, arrived_at: record.arrived_at, bytes, content });
+        }
+        functions::add_unanswered(&mut self.report.unanswered, &at_hand.missing, evaluator.into_failures());
+        self.warm.reading = Some(Reading { revision, scanner, asked });
+        Ok(Decoded { deliveries, revision, stopped_at })
+    }
+
+    /// What the batch before used, where the catalog is still the same.
+    fn reading(&mut self) -> Reading {
+        let catalog = self.warm.catalog.clone().unwrap_or_default();
+        if let Some(reading) = self.warm.reading.take().filter(|one| one.revision == catalog.revision) {
+            return reading;
+        }
+        let mut reading =
+            Reading { revision: catalog.revision, scanner: Scanner::default(), asked: BTreeMap::new() };
+        for (table, logic) in catalog.names() {
+            let projection = match self.options.mode {
+                CountMode::Ledger => Projection::for_ledger(logic),
+                CountMode::Lane => Projection::for_lanes(logic),
+            };
+            reading.scanner.project(table.clone(), projection);
+            let functions = logic.functions();
+            if !functions.is_empty() {
+                reading.asked.insert(table.clone(), functions);
+            }
+        }
+        reading
+    }
+}
+
+/// Which images of a change are judged.
+fn images(change: &Change, mode: CountMode) -> Images {
+    match (mode, &change.row.identity) {
+        (CountMode::Ledger, RowIdentity::Key(_)) => Images::After,
+        (CountMode::Ledger, RowIdentity::Position(_)) | (CountMode::Lane, _) => Images::Both,
+    }
+}
+
+/// Decodes one record as a counter does. A decoder that panics is a bug, but not a reason to block a shard.
+///
+/// A scanner leaves out of the images what it was told not to keep.
+pub fn decode_record(decoder: &Decoder, scanner: Option<&mut Scanner>, record: &StreamRecord) -> Content {
+    let poison = |reason: String, detail: String, table| {
+        Content::Poison(Poison {
+            reason,
+            detail,
+            table,
+            raw: record.data.clone().unwrap_or_default(),
+            partition_key: Some(record.partition_key.clone()),
+        })
+    };
+    let data = match &record.data {
+        Ok(data) => data,
+        Err(raw) => {
+            let mut content =
+                poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
+            if let Content::Poison(poison) = &mut content {
+                poison.raw = raw.clone().into_bytes();
+            }
+            return content;
+        }
+    };
+    let envelope =
+        Envelope { data, partition_key: Some(&record.partition_key), arrival: Some(record.arrived_at) };
+    let decode = || match scanner {
+        Some(scanner) => decoder.decode_kept(scanner, &envelope),
+        None => decoder.decode(&envelope),
+    };
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(Record::Changes(changes))) => Content::Changes(changes),
+        Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.clone()),
+        Ok(Ok(Record::Passed(passed))) => Content::Passed(passed),
+        Ok(Err(bad)) => poison(bad.reason.to_string(), bad.detail, bad.table),
+        Err(_) => {
+            poison("decoder_panicked".to_owned(), "the decoder panicked on this record".to_owned(), None)
+        }
+    }
+}
