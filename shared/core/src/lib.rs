@@ -19,6 +19,7 @@
 //! | [`registry`] | subjects, their policies and their schema versions |
 //! | [`evolution`] | what a proposed schema makes of a subject, under its policy |
 //! | [`lineage`] | who writes and who reads a subject |
+//! | [`prediction`] | what was said of a table's schema to come, and what came of it |
 //! | [`registration`] | what one transaction writes into the registry |
 //! | [`predicate`], [`definition`] | what to count, as data |
 //! | [`function`] | how logic names a function that somebody wrote, and what its answers are |
@@ -59,6 +60,7 @@ pub mod detection;
 pub mod registry;
 pub mod evolution;
 pub mod lineage;
+pub mod prediction;
 pub mod registration;
 pub mod predicate;
 pub mod definition;
