@@ -3,6 +3,7 @@
 //! It passes the same contract suite as the DynamoDB store, so it is a second honest store and
 //! not a mock.
 
+mod forecasts;
 mod functions;
 mod registry;
 
@@ -26,6 +27,7 @@ use crate::ports::{
     TableStore,
 };
 
+pub use forecasts::Forecasts;
 pub use registry::Registry;
 
 /// Rows of one page of [`CountStore::rows_of_table`].
@@ -81,6 +83,8 @@ pub struct State {
     pub functions: BTreeMap<FunctionName, FunctionEntry>,
     /// Their modules.
     pub modules: BTreeMap<FunctionId, Vec<u8>>,
+    /// Predictions and what belongs to them.
+    pub forecasts: Forecasts,
 }
 
 impl State {

@@ -11,6 +11,7 @@ mod commit;
 mod counts;
 mod edit;
 mod failure;
+mod forecasts;
 mod functions;
 mod quarantine;
 mod registry;

@@ -25,6 +25,11 @@
 //! | quarantined record | metadata | `quarantine#<lane>` | `<digits><sequence>` |
 //! | control record | metadata | `control#<table>` | `<time>#<lane>#<sequence>` |
 //! | subjects, versions, events, lineage | metadata | `subjects`, `subject#<subject>`, `outbox`, `services` | see the module `registry` |
+//! | prediction that stands now | metadata | `forecasts` | `<table>` |
+//! | past prediction | metadata | `forecast#<table>` | `<time it was made>` |
+//! | what was learnt from predictions | metadata | `forecast-learnt` | `learnt` |
+//! | how reliable predictions were | metadata | `forecast-reliability` | `<month>#<kind>#<days>` |
+//! | document imported for forecasts | metadata | `forecast-imports` | `<kind>#<name>` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -56,6 +61,7 @@ mod functions;
 mod ledger;
 mod long_text;
 mod policies;
+mod predictions;
 mod records;
 pub(crate) mod registry;
 mod size;
@@ -89,6 +95,12 @@ pub use functions::{
 };
 pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
 pub use policies::{policies_from_item, policies_item, policies_key};
+pub use predictions::{
+    IMPORTS_PK, PREDICTION_OPTIONAL, PREDICTIONS_PK, RELIABILITY_PK, import_items, import_key,
+    imports_from_items, is_of_import, learnt_from_item, learnt_item, learnt_key, past_prediction_item,
+    past_predictions_pk, prediction_from_item, prediction_item, prediction_key, reliability_from_item,
+    reliability_item,
+};
 pub use records::{
     ENTITY_QUARANTINED, RAW_INLINE_BYTES_MAX, StoredRecord, control_from_items, control_items, control_key,
     part_key, part_prefix, quarantine_key, quarantined_from_items, quarantined_items, raw_parts,
