@@ -5,6 +5,7 @@
 
 mod functions;
 mod registry;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicState, LogicVersion, PlanId};
 use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
+use evercount_core::shadow::{ShadowRow, ShadowSchema};
 
 use crate::ports::{
     CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
@@ -81,6 +83,10 @@ pub struct State {
     pub functions: BTreeMap<FunctionName, FunctionEntry>,
     /// Their modules.
     pub modules: BTreeMap<FunctionId, Vec<u8>>,
+    /// Shadow schemas.
+    pub shadow_schemas: BTreeMap<TableName, ShadowSchema>,
+    /// What is kept beside tables.
+    pub shadow_rows: BTreeMap<RowKey, ShadowRow>,
 }
 
 impl State {
