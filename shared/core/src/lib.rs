@@ -25,6 +25,7 @@
 //! | [`function`] | how logic names a function that somebody wrote, and what its answers are |
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`conform`] | what an item has to become to be one of a schema |
+//! | [`shadow`] | which columns a table is believed to get, and what was written to them already |
 //! | [`transform`] | what a derivable change makes of stored counts |
 //! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
@@ -67,6 +68,7 @@ pub mod definition;
 pub mod function;
 pub mod migration;
 pub mod conform;
+pub mod shadow;
 pub mod transform;
 pub mod logic;
 pub mod adjustment;

@@ -6,6 +6,7 @@
 mod forecasts;
 mod functions;
 mod registry;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicState, LogicVersion, PlanId};
 use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
+use evercount_core::shadow::{ShadowRow, ShadowSchema};
 
 use crate::ports::{
     CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
@@ -85,6 +87,10 @@ pub struct State {
     pub modules: BTreeMap<FunctionId, Vec<u8>>,
     /// Predictions and what belongs to them.
     pub forecasts: Forecasts,
+    /// Shadow schemas.
+    pub shadow_schemas: BTreeMap<TableName, ShadowSchema>,
+    /// What is kept beside tables.
+    pub shadow_rows: BTreeMap<RowKey, ShadowRow>,
 }
 
 impl State {

@@ -4,6 +4,8 @@
 //! still write `async fn`. Every write is conditional or idempotent: any of them may be repeated
 //! after a lost reply.
 
+mod forecasts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
@@ -20,12 +22,14 @@ use evercount_core::ledger::LedgerRow;
 use evercount_core::lineage::{Consumer, Lineage, ProducerId, Seen, WindowSketch};
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicVersion};
 use evercount_core::order::{Floor, Micros};
-use evercount_core::prediction::{ImportKind, Imported, Learnt, Prediction, ReliabilityPoint};
 use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
 use evercount_core::registry::SubjectState;
 use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::Subject;
+use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::{Item, Value};
+
+pub use forecasts::{ForecastCommit, ForecastStore};
 
 /// Why a store call did not do what it was asked to.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -443,60 +447,56 @@ pub trait FunctionStore: Sync {
     fn remove_function(&self, name: &FunctionName) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// What one transaction writes about one table's prediction.
-#[derive(Clone, PartialEq, Debug)]
-pub struct ForecastCommit {
-    /// The prediction that stands from now on, where the stored one's revision is that of `from`; `None`
-    /// where there is none.
-    pub prediction: (Option<u64>, Prediction),
-    /// The one that stood until now, where another window begins.
-    pub past: Option<Prediction>,
-    /// What was learnt, from the stored revision (0 where nothing is stored), with the points that follow
-    /// from the same claims. All writers of points write what was learnt, so they need no condition of their
-    /// own.
-    pub learnt: Option<(Learnt, Vec<ReliabilityPoint>)>,
+/// Shadow schemas: which columns tables are believed to get.
+pub trait ShadowSchemaStore: Sync {
+    /// All of them, by table.
+    fn shadow_schemas(&self) -> impl Future<Output = Result<Vec<ShadowSchema>, StoreError>> + Send;
+
+    /// That of a table (consistent read); `None` where nothing was ever believed of it.
+    fn shadow_schema(
+        &self,
+        table: &TableName,
+    ) -> impl Future<Output = Result<Option<ShadowSchema>, StoreError>> + Send;
+
+    /// Replaces a table's shadow schema where the stored one is of revision `from`; `None` creates it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another is stored; [`StoreError::Rejected`] where it is of more than
+    /// [`evercount_core::shadow::SHADOW_COLUMNS_MAX`] columns.
+    fn replace_shadow_schema(
+        &self,
+        from: Option<u64>,
+        to: &ShadowSchema,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Predictions, what was learnt from them, and the documents they are made from.
-pub trait ForecastStore: Sync {
-    /// The predictions that stand now, one for each table, by table (consistent read).
-    fn predictions(&self) -> impl Future<Output = Result<Vec<Prediction>, StoreError>> + Send;
-
-    /// All predictions of a table, the past ones too, oldest first.
-    fn predictions_of(
+/// Values of shadow columns, kept beside their tables by item.
+pub trait ShadowStore: Sync {
+    /// What is kept for items (consistent read); items for which nothing is kept are left out.
+    fn shadow_rows(
         &self,
-        table: &Subject,
-    ) -> impl Future<Output = Result<Vec<Prediction>, StoreError>> + Send;
+        keys: &BTreeSet<RowKey>,
+    ) -> impl Future<Output = Result<BTreeMap<RowKey, ShadowRow>, StoreError>> + Send;
 
-    /// What was learnt; nothing, where nothing was (consistent read).
-    fn learnt(&self) -> impl Future<Output = Result<Learnt, StoreError>> + Send;
-
-    /// How reliable predictions were, by month, kind and days.
-    fn reliability(&self) -> impl Future<Output = Result<Vec<ReliabilityPoint>, StoreError>> + Send;
-
-    /// Executes a commit: all of it or nothing.
+    /// Replaces what is kept for an item where the stored row is of revision `from`; from `None` it creates
+    /// it, to `None` it deletes it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where the stored prediction or what was learnt is not of the revision that
-    /// the commit goes on from.
-    fn commit_forecast(&self, commit: &ForecastCommit)
-    -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The imported documents, by kind and name.
-    fn imports(&self) -> impl Future<Output = Result<Vec<Imported>, StoreError>> + Send;
-
-    /// Keeps a document; one of the same kind and name is replaced.
-    ///
-    /// # Errors
-    /// [`StoreError::Rejected`] where its name or length is beyond the limits.
-    fn put_import(&self, imported: &Imported) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Forgets a document. Returns whether it was there.
-    fn remove_import(
+    /// [`StoreError::Conflict`] where another row is stored, or one is where none should be.
+    fn replace_shadow_row(
         &self,
-        kind: ImportKind,
-        name: &str,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+        key: &RowKey,
+        from: Option<u64>,
+        to: Option<&ShadowRow>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// A page of what is kept for a table (consistent read). A row that is there from before the first
+    /// page until after the last one is on one of them.
+    fn shadow_rows_of_table(
+        &self,
+        table: &TableName,
+        after: Option<String>,
+    ) -> impl Future<Output = Result<Page<ShadowRow>, StoreError>> + Send;
 }
 
 /// Everything a store offers.

@@ -30,6 +30,8 @@
 //! | what was learnt from predictions | metadata | `forecast-learnt` | `learnt` |
 //! | how reliable predictions were | metadata | `forecast-reliability` | `<month>#<kind>#<days>` |
 //! | document imported for forecasts | metadata | `forecast-imports` | `<kind>#<name>` |
+//! | shadow schema | metadata | `shadow-schemas` | `<table>` |
+//! | values of shadow columns of an item | metadata | `shadow#<table>#<bucket>` | `#<key>` or `@<position>` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -64,6 +66,7 @@ mod policies;
 mod predictions;
 mod records;
 pub(crate) mod registry;
+mod shadow;
 mod size;
 mod tables;
 
@@ -115,6 +118,10 @@ pub use registry::{
     subject_entry_from_item, subject_entry_item, subject_from_item, subject_item, subject_key, subject_pk,
     version_detail_key, version_from_items, version_head_from_item, version_key, watch_from_item, watch_item,
     watch_key,
+};
+pub use shadow::{
+    SHADOW_BUCKETS, SHADOW_SCHEMAS_PK, TooManyColumns, shadow_pk, shadow_row_from_item, shadow_row_item,
+    shadow_row_key, shadow_schema_from_item, shadow_schema_item, shadow_schema_key,
 };
 pub use size::{ITEM_BYTES_MAX, read_units, size_bytes, write_units};
 pub use tables::{
