@@ -15,6 +15,7 @@ mod forecasts;
 mod functions;
 mod quarantine;
 mod registry;
+mod shadow;
 mod source;
 mod tables;
 mod value;
