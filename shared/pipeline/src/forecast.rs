@@ -4,6 +4,12 @@
 //! Nothing is asked of whoever runs it but to run it again: a prediction is settled, learnt from and written
 //! in one transaction, from the revisions that were read, so a run that dies anywhere is gone on with by the
 //! next, and one that finds nothing new writes nothing.
+//!
+//! The shadow schemas follow from the predictions as they are stored ([`shadow`]). They are brought up to
+//! them twice in a run: before windows are replaced, so that nothing that came to its end is lost with its
+//! window, and after.
+
+pub mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +28,9 @@ use evercount_forecast::settle::{adjustment, learn, settle, trust};
 use evercount_forecast::signals::{LeftOut, Signals, flags, release, usage};
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::HORIZONS;
-use evercount_forecast::window::revise;
+use evercount_forecast::window::{WINDOW, revise};
 
-use crate::ports::{ForecastCommit, ForecastStore, RegistryStore, StoreError};
+use crate::ports::{ForecastCommit, ForecastStore, RegistryStore, ShadowSchemaStore, StoreError};
 
 /// How often a run begins anew because another one wrote meanwhile.
 const ATTEMPTS_MAX: usize = 3;
@@ -74,6 +80,8 @@ pub struct ForecastReport {
     pub revised: usize,
     /// What came or came to its end.
     pub settled: Vec<Settled>,
+    /// Columns of shadow schemas whose state is another now: the table, the column, and the state's name.
+    pub shadowed: Vec<(Subject, String, &'static str)>,
     /// Predictions whose time is not over.
     pub open: usize,
     /// What was learnt so far.
@@ -106,9 +114,10 @@ pub fn reliability(points: &[ReliabilityPoint]) -> Option<(f64, f64)> {
     (n > 0).then(|| (mean(squared as f64 / 1e6), mean(came as f64) - mean(said as f64 / 1e6)))
 }
 
-/// Reads what imported documents hold.
+/// Reads what imported documents hold, as far as it is of use at a time: what was asked for half a year ago
+/// says nothing any more.
 #[must_use]
-pub fn read_imports(imports: &[Imported]) -> Known {
+pub fn read_imports(imports: &[Imported], now: Micros) -> Known {
     let mut known = Known::default();
     for one in imports {
         let bytes = one.text.as_bytes();
@@ -123,6 +132,10 @@ pub fn read_imports(imports: &[Imported]) -> Known {
                 let plans = read(bytes);
                 into.extend(plans.planned);
                 left_out = plans.left_out;
+            }
+            ImportKind::Usage if one.at.saturating_add(WINDOW) < now => {
+                let because = "it is half a year old, and no longer taken in".to_owned();
+                left_out.push(LeftOut { place: 0, because });
             }
             ImportKind::Usage => match usage::read(bytes) {
                 Ok(usage) => {
@@ -182,21 +195,20 @@ pub async fn load_history<R: RegistryStore>(
 ///
 /// # Errors
 /// Whatever the stores answer; what was done until then stays done, and the next run goes on from there.
-pub async fn run<R: RegistryStore, F: ForecastStore>(
+pub async fn run<R: RegistryStore, F: ForecastStore + ShadowSchemaStore>(
     registry: &R,
     store: &F,
     model: &Model,
     warm: &mut Warm,
     now: Micros,
 ) -> Result<ForecastReport, StoreError> {
-    let known = read_imports(&store.imports().await?);
+    let known = read_imports(&store.imports().await?, now);
     let history = load_history(registry, warm, &known.histories, now).await?;
-    let subjects: BTreeSet<Subject> =
-        registry.subjects().await?.into_iter().map(|state| state.subject).collect();
+    let tables = columns_of(warm);
     let mut report = ForecastReport { left_out: known.left_out, ..ForecastReport::default() };
     let mut attempt = 1;
     loop {
-        let run = Run { store, model, history: &history, signals: &known.signals, subjects: &subjects, now };
+        let run = Run { store, model, history: &history, signals: &known.signals, tables: &tables, now };
         match run.once(&mut report).await {
             Err(StoreError::Conflict) if attempt < ATTEMPTS_MAX => attempt += 1,
             ended => return ended.map(|()| report),
@@ -204,16 +216,25 @@ pub async fn run<R: RegistryStore, F: ForecastStore>(
     }
 }
 
+/// The columns of the tables that the registry knows.
+fn columns_of(warm: &Warm) -> BTreeMap<Subject, BTreeSet<String>> {
+    // Ascending: the last version of each stands.
+    let columns = |version: &SchemaVersion| {
+        version.schema.columns().map(|(path, _)| path.as_str().to_owned()).collect()
+    };
+    warm.versions.values().map(|version| (version.subject.clone(), columns(version))).collect()
+}
+
 struct Run<'a, F> {
     store: &'a F,
     model: &'a Model,
     history: &'a History,
     signals: &'a Signals,
-    subjects: &'a BTreeSet<Subject>,
+    tables: &'a BTreeMap<Subject, BTreeSet<String>>,
     now: Micros,
 }
 
-impl<F: ForecastStore> Run<'_, F> {
+impl<F: ForecastStore + ShadowSchemaStore> Run<'_, F> {
     async fn once(&self, report: &mut ForecastReport) -> Result<(), StoreError> {
         let mut standing: BTreeMap<Subject, Prediction> =
             self.store.predictions().await?.into_iter().map(|one| (one.table.clone(), one)).collect();
@@ -222,7 +243,9 @@ impl<F: ForecastStore> Run<'_, F> {
         for one in standing.values_mut() {
             self.synchronise(one, &mut learnt, &mut points, report).await?;
         }
+        self.shadow(&standing, report).await?;
         self.predict(&mut standing, &learnt, report).await?;
+        self.shadow(&standing, report).await?;
         report.open = standing.values().filter(|one| one.standing == Standing::Open).count();
         (report.learnt, report.points) = (learnt, points);
         Ok(())
@@ -280,7 +303,7 @@ impl<F: ForecastStore> Run<'_, F> {
         for forecast in &forecasts {
             let table = Subject::new(&*forecast.table);
             // A table that only an imported history knows is nothing that could be held against anything.
-            if !self.subjects.contains(&table) {
+            if !self.tables.contains_key(&table) {
                 continue;
             }
             report.tables += 1;
@@ -302,6 +325,31 @@ impl<F: ForecastStore> Run<'_, F> {
                 report.revised += 1
             }
             standing.insert(table, prediction);
+        }
+        Ok(())
+    }
+}
+
+impl<F: ForecastStore + ShadowSchemaStore> Run<'_, F> {
+    /// Brings the shadow schemas up to the predictions.
+    async fn shadow(
+        &self,
+        standing: &BTreeMap<Subject, Prediction>,
+        report: &mut ForecastReport,
+    ) -> Result<(), StoreError> {
+        let stored = self.store.shadow_schemas().await?;
+        let none = BTreeSet::new();
+        for (table, prediction) in standing {
+            let known = stored.iter().find(|one| one.table == *table);
+            let registered = self.tables.get(table).unwrap_or(&none);
+            let Some(next) = shadow::shadowed(known, prediction, registered, self.now) else { continue };
+            self.store.replace_shadow_schema(known.map(|one| one.revision), &next).await?;
+            for (name, column) in &next.columns {
+                let before = known.and_then(|known| known.columns.get(name)).map(|column| column.state);
+                if before != Some(column.state) {
+                    report.shadowed.push((table.clone(), name.clone(), column.state.name()));
+                }
+            }
         }
         Ok(())
     }

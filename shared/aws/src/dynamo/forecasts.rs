@@ -7,10 +7,10 @@ use evercount_core::value::{Item, Value};
 use evercount_pipeline::imports;
 use evercount_pipeline::ports::{ForecastCommit, ForecastStore, StoreError};
 use evercount_wire::items::{
-    IMPORTS_PK, ItemError, PK, PREDICTION_OPTIONAL, PREDICTIONS_PK, RELIABILITY_PK, import_items, import_key,
-    imports_from_items, is_of_import, learnt_from_item, learnt_item, learnt_key, past_prediction_item,
-    past_predictions_pk, prediction_from_item, prediction_item, prediction_key, reliability_from_item,
-    reliability_item,
+    IMPORTS_PK, ItemError, PK, PREDICTION_OPTIONAL, PREDICTIONS_PK, RELIABILITY_PK, SK, import_items,
+    import_key, imports_from_items, is_of_import, learnt_from_item, learnt_item, learnt_key,
+    past_prediction_item, past_predictions_pk, prediction_from_item, prediction_item, prediction_key,
+    reliability_from_item, reliability_item,
 };
 
 use super::DynamoStore;
@@ -24,6 +24,14 @@ fn revision(revision: u64) -> Value {
 
 fn read_all<T>(items: &[Item], read: impl Fn(&Item) -> Result<T, ItemError>) -> Result<Vec<T>, StoreError> {
     items.iter().map(read).collect::<Result<_, _>>().map_err(unreadable)
+}
+
+impl DynamoStore {
+    /// A document and its parts.
+    async fn parts_of_import(&self, kind: ImportKind, name: &str) -> Result<Vec<Item>, StoreError> {
+        let found = self.query(&self.tables.metadata, IMPORTS_PK, &import_key(kind, name).sk).await?;
+        Ok(found.into_iter().filter(|item| is_of_import(item, kind, name)).collect())
+    }
 }
 
 impl ForecastStore for DynamoStore {
@@ -83,13 +91,18 @@ impl ForecastStore for DynamoStore {
         let (item, parts) = import_items(imported);
         // The parts before what leads to them.
         self.batch_write(&self.tables.metadata, puts(&parts)?).await?;
-        self.put(&self.tables.metadata, &item).await
+        self.put(&self.tables.metadata, &item).await?;
+        // Of a longer one before it, parts are left that nothing leads to.
+        let left = self.parts_of_import(imported.kind, &imported.name).await?;
+        let key = |item: &Item| item.get(SK).cloned();
+        let is_old = |one: &&Item| key(one) != key(&item) && parts.iter().all(|part| key(part) != key(one));
+        let old: Vec<Item> = left.iter().filter(is_old).cloned().collect();
+        self.batch_write(&self.tables.metadata, deletes(&old)?).await.map(|_| ())
     }
 
     async fn remove_import(&self, kind: ImportKind, name: &str) -> Result<bool, StoreError> {
         let was_there = self.delete(&self.tables.metadata, &import_key(kind, name)).await?;
-        let left = self.query(&self.tables.metadata, IMPORTS_PK, &import_key(kind, name).sk).await?;
-        let parts: Vec<Item> = left.into_iter().filter(|item| is_of_import(item, kind, name)).collect();
+        let parts = self.parts_of_import(kind, name).await?;
         self.batch_write(&self.tables.metadata, deletes(&parts)?).await?;
         Ok(was_there)
     }

@@ -61,3 +61,4 @@ pub trait ForecastStore: Sync {
         kind: ImportKind,
         name: &str,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}

@@ -11,6 +11,7 @@ use evercount_core::value::{Item, Value};
 use super::fields::{Fields, number, signed, text, time_text, time_value};
 use super::long_text::{put_text, read_text};
 use super::registry::change::{malformed, put, real};
+use super::tables::table_in_key;
 use super::{FORMAT, ItemError, ItemKey, SK};
 use crate::prediction::{
     PredictionJsonError, from_json, learnt_from_json, learnt_to_json, point_from_json, point_to_json, to_json,
@@ -30,13 +31,13 @@ pub const PREDICTION_OPTIONAL: [&str; 7] =
 /// The key of the prediction of a table that stands now.
 #[must_use]
 pub fn prediction_key(table: &Subject) -> ItemKey {
-    ItemKey::new(PREDICTIONS_PK, table.as_str())
+    ItemKey::new(PREDICTIONS_PK, table_in_key(table))
 }
 
 /// The partition of a table's predictions that are past.
 #[must_use]
 pub fn past_predictions_pk(table: &Subject) -> String {
-    format!("forecast#{table}")
+    format!("forecast#{}", table_in_key(table))
 }
 
 /// The key of what was learnt.
@@ -302,4 +303,103 @@ fn import(item: &Item, others: &[Item]) -> Result<Imported, ItemError> {
 pub fn is_of_import(item: &Item, kind: ImportKind, name: &str) -> bool {
     let key = import_key(kind, name).sk;
     matches!(item.get(SK), Some(Value::String(sk)) if *sk == key || sk.strip_prefix(&key).is_some_and(|rest| rest.starts_with("#part-")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+    use evercount_core::prediction::{ExpectedAt, Probability};
+
+    use super::*;
+
+    const AT: Micros = 1_769_851_800_123_456;
+
+    fn prediction() -> Prediction {
+        let said = Probability { p: 0.41, from: 0.33, to: 0.5 };
+        let claim = Claim { kind: Kind::Any, days: 183, said, now: said, came: None };
+        let gift = ColumnBelief {
+            column: "gift".to_owned(),
+            typed: Some("BOOL".to_owned()),
+            kind: Kind::Add,
+            p: 0.7,
+            source: "release".to_owned(),
+            evidence: "the release `gifts` names it".to_owned(),
+            precision: "assumed, not measured: 7 of 10".to_owned(),
+            since: AT,
+            at: Some(AT),
+            until: AT,
+            standing: Standing::Open,
+            came: None,
+            counted: None,
+            discrepancy: String::new(),
+        };
+        Prediction {
+            table: Subject::new("orders"),
+            made_at: AT,
+            ends_at: AT,
+            updated_at: AT,
+            outlook: Outlook::Claims {
+                claims: vec![claim],
+                expected: ExpectedAt { middle: Some(AT), ..ExpectedAt::default() },
+                because: "raised by how often it changed".to_owned(),
+            },
+            columns: vec![gift],
+            planned: vec![("gifts".to_owned(), AT)],
+            standing: Standing::Open,
+            came: None,
+            error: None,
+            discrepancy: String::new(),
+            revision: 1,
+        }
+    }
+
+    /// What a person reads in the console, and what was written so is read forever.
+    #[test]
+    fn a_prediction_is_made_to_be_read() {
+        let item = prediction_item(&prediction());
+        assert_eq!(prediction_from_item(&item).unwrap(), prediction());
+        let shown = |name: &str| match item.get(name) {
+            Some(Value::String(shown)) => shown.as_str(),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(
+            shown("summary"),
+            "orders changes within 183 days with 41 % [33, 50]; `gift` may come (70 %)."
+        );
+        assert_eq!(shown("made_at"), "2026-01-31T09:30:00.123456Z");
+        assert_eq!(shown("state"), "open");
+        assert_eq!(
+            shown("prediction"),
+            concat!(
+                r#"{"format":1,"table":"orders","made_at":1769851800123456,"#,
+                r#""ends_at":1769851800123456,"updated_at":1769851800123456,"claims":[{"kind":"any","#,
+                r#""days":183,"said":[0.41,0.33,0.5],"now":[0.41,0.33,0.5],"came":null}],"#,
+                r#""expected":[null,1769851800123456,null],"because":"raised by how often it changed","#,
+                r#""cannot_judge":false,"columns":[{"column":"gift","type":"BOOL","kind":"add","#,
+                r#""p":0.7,"source":"release","evidence":"the release `gifts` names it","#,
+                r#""precision":"assumed, not measured: 7 of 10","since":1769851800123456,"#,
+                r#""at":1769851800123456,"until":1769851800123456,"standing":"open","came":null,"#,
+                r#""counted":null,"discrepancy":""}],"planned":[["gifts",1769851800123456]],"#,
+                r#""standing":"open","came":null,"error":null,"discrepancy":"","revision":1}"#
+            )
+        );
+        let newer = Item::from([("format".to_owned(), number(FORMAT + 1))]);
+        let mut item = item;
+        item.extend(newer);
+        assert!(prediction_from_item(&item).is_err_and(|error| error.is_newer()));
+    }
+
+    #[test]
+    fn a_point_tells_its_month() {
+        let mut point = ReliabilityPoint::empty(1_767_225_600_000_000, Kind::Any, 30);
+        point.count(0.25, true, false);
+        let item = reliability_item(&point);
+        assert_eq!(item.get(SK), Some(&text("2026-01#any#030")));
+        assert_eq!(reliability_from_item(&item).unwrap(), point);
+        let Some(Value::String(summary)) = item.get("summary") else { panic!("{item:?}") };
+        assert_eq!(
+            summary,
+            "Of 1 predictions of any within 30 days that ended in 2026-01, 1 came; 0.2 were to be expected."
+        );
+    }
 }
