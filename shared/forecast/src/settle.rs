@@ -162,12 +162,42 @@ fn compared(belief: &ColumnBelief, at: Micros, typed: &str) -> String {
         Some(days) if days < 0 => format!(" {} days early", -days),
         Some(days) => format!(" {days} days late"),
     };
-    let differs = |said: &&String| belief.kind == Kind::Add && !said.eq_ignore_ascii_case(typed);
+    let differs = |said: &&String| belief.kind == Kind::Add && family(said) != family(typed);
     let typed = match belief.typed.as_ref().filter(differs) {
         Some(said) if !typed.is_empty() => format!(", as {typed} where {said} was said"),
         _ => String::new(),
     };
     format!("{when}{typed}")
+}
+
+/// What kind of type a text means: a plan says `TEXT` or `S` where the registry says `string(20) or null`.
+fn family(typed: &str) -> String {
+    let end = typed.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(typed.len());
+    let word = typed.get(..end).unwrap_or(typed).to_ascii_lowercase();
+    let is = |names: &[&str]| names.contains(&word.as_str());
+    if is(&["s", "text", "string", "varchar", "char", "character", "tinytext", "mediumtext", "longtext"]) {
+        return "text".to_owned();
+    }
+    let numbers = [
+        "n",
+        "number",
+        "int",
+        "integer",
+        "bigint",
+        "smallint",
+        "mediumint",
+        "tinyint",
+        "decimal",
+        "numeric",
+        "float",
+        "double",
+        "real",
+    ];
+    match () {
+        () if is(&numbers) => "number".to_owned(),
+        () if is(&["bool", "boolean"]) => "boolean".to_owned(),
+        () => word,
+    }
 }
 
 /// What a prediction teaches.

@@ -143,9 +143,13 @@ mod tests {
             })
             .collect();
         let plot = reliability(&points, 183);
+        plot.iter().for_each(|line| println!("{line}"));
         assert!(plot.len() > 8 && plot.iter().any(|line| line.contains("100 %")), "{plot:#?}");
         let course = scores(&points, 183);
+        course.iter().for_each(|line| println!("{line}"));
         assert!(course.last().is_some_and(|line| line.contains("1970-0")), "{course:#?}");
-        assert!(timeline(&[], &[month(1), month(9)]).len() > 8);
+        let marks = timeline(&[], &[month(1), month(3), month(9)]);
+        marks.iter().for_each(|line| println!("{line}"));
+        assert!(marks.len() > 8);
     }
 }

@@ -30,7 +30,7 @@ fn forecast(at: Seconds, p: f64, columns: &[(&str, Option<Seconds>)]) -> TableFo
         let precision = Precision::Assumed { of_ten: 7, own: Record::default() };
         Candidate {
             column: (*column).to_owned(),
-            typed: Some("TEXT".to_owned()),
+            typed: Some("BOOL DEFAULT true".to_owned()),
             kind: Kind::Add,
             p: precision.share(),
             at: *at,
@@ -69,7 +69,7 @@ fn a_change_confirms_and_its_end_scores_it() {
     assert_eq!((soon.standing, soon.error), (Standing::Confirmed, Some(0.6)));
     assert_eq!(soon.discrepancy, "40 % [20, 60] was said, and after 12 days it got `gift` (S)");
     assert_eq!(soon.columns[0].standing, Standing::Confirmed);
-    assert_eq!(soon.columns[0].discrepancy, "it came 2 days late, as S where TEXT was said");
+    assert_eq!(soon.columns[0].discrepancy, "it came 2 days late, as S where BOOL DEFAULT true was said");
     assert!(soon.claims().iter().all(|claim| claim.came.is_none()), "no time is over");
     let (learnt, points) = learn(Some(&made), &soon, &Learnt::default(), &[]).unwrap();
     assert_eq!(
@@ -87,6 +87,17 @@ fn a_change_confirms_and_its_end_scores_it() {
     let next = revise(Some(&last), &forecast(MADE + 191 * DAY_S, 0.3, &[]));
     assert_eq!(next.past, Some(last));
     assert_eq!((next.prediction.made_at, next.prediction.columns.len()), (at_day(191), 0));
+}
+
+#[test]
+fn types_are_the_same_in_other_words() {
+    for (said, came) in
+        [("TEXT", "string(20) or null"), ("S", "VARCHAR(9)"), ("int(11)", "integer"), ("N", "float(64)")]
+    {
+        assert_eq!(family(said), family(came), "{said} {came}");
+    }
+    assert_ne!(family("BOOL"), family("S"));
+    assert_ne!(family("DATE"), family("timestamp"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use evercount_core::order::Micros;
 use evercount_core::prediction::{ColumnBelief, Kind, Prediction, Standing};
 use evercount_core::schema::{Constraints, FieldType, TypeSet};
 use evercount_core::shadow::{SHADOW_COLUMNS_MAX, ShadowColumn, ShadowSchema, ShadowState};
+use evercount_core::value::Value;
 use evercount_wire::sql_type::{Dialect, parse_in};
 
 /// From which probability on a column is held ready. What is declared is above it, and what is often asked
@@ -24,7 +25,9 @@ pub struct Declared {
     /// Its types.
     pub types: TypeSet,
     /// The default, where it is a constant.
-    pub default: Option<evercount_core::value::Value>,
+    pub default: Option<Value>,
+    /// Bounds beyond those of the type.
+    pub constraints: Constraints,
 }
 
 /// The shadow schema after a prediction; `None` where nothing changes. `registered` are the columns that
@@ -74,20 +77,20 @@ fn expected(column: &mut ShadowColumn, belief: &ColumnBelief) {
     if matches!(column.state, ShadowState::Arrived { .. } | ShadowState::Moved { .. }) {
         return;
     }
-    let ShadowColumn { types, default, expected_at, probability, source, .. } = new(belief);
+    let ShadowColumn { types, default, constraints, expected_at, probability, source, .. } = new(belief);
     column.state = ShadowState::Expected;
     if belief.typed.is_some() {
-        (column.types, column.default) = (types, default);
+        (column.types, column.default, column.constraints) = (types, default, constraints);
     }
     (column.expected_at, column.probability, column.source) = (expected_at, probability, source);
 }
 
 fn new(belief: &ColumnBelief) -> ShadowColumn {
-    let Declared { types, default } = declared(belief.typed.as_deref());
+    let Declared { types, default, constraints } = declared(belief.typed.as_deref());
     ShadowColumn {
         types,
         default,
-        constraints: Constraints::default(),
+        constraints,
         expected_at: belief.at,
         probability: belief.p,
         source: belief.evidence.clone(),
@@ -96,27 +99,53 @@ fn new(belief: &ColumnBelief) -> ShadowColumn {
     }
 }
 
-/// What a text such as `VARCHAR(20) NOT NULL DEFAULT 'x'` declares. Bounds of the type are its own; a type
-/// that is not known, or that nobody says, is any.
+/// What a text such as `INT NOT NULL DEFAULT 0 CHECK (stars >= 0 AND stars <= 5)` declares. Bounds of the type
+/// are its own; a type that is not known, or that nobody says, is any.
 #[must_use]
 pub fn declared(text: Option<&str>) -> Declared {
-    let text = text.unwrap_or_default().trim();
-    let upper = text.to_ascii_uppercase();
-    let (typed, default) = match upper.find(" DEFAULT ") {
-        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + " DEFAULT ".len()..)),
-        None => (text, None),
-    };
-    let upper = typed.to_ascii_uppercase();
-    let (typed, nullable) = match upper.find(" NOT NULL") {
-        Some(at) => (typed.get(..at).unwrap_or_default(), false),
-        None => (typed, true),
-    };
+    let (rest, check) = cut(text.unwrap_or_default().trim(), "CHECK");
+    let (rest, default) = cut(rest, "DEFAULT");
+    let (typed, not_null) = cut(rest, "NOT NULL");
+    // The clauses may stand in another order.
+    let not_null = not_null.is_some() || default.is_some_and(|text| cut(text, "NOT NULL").1.is_some());
+    let default = default.map(|text| cut(text, "NOT NULL").0.trim());
     let types = match dynamodb(typed).unwrap_or_else(|| parse_in(Dialect::Standard, typed)) {
         FieldType::Other(_) => anything(),
         known => TypeSet::of(known),
     };
-    let default = default.and_then(|default| constant(default.trim(), &types));
-    Declared { types: types.nullable(nullable), default }
+    let default = default.and_then(|default| constant(default, &types));
+    let constraints = check.map(checked).unwrap_or_default();
+    Declared { types: types.nullable(!not_null), default, constraints }
+}
+
+/// A text before a clause, and behind its word.
+fn cut<'a>(text: &'a str, word: &str) -> (&'a str, Option<&'a str>) {
+    // Words of SQL are ASCII, and so is what upper case makes of them: places stay the same.
+    let at = text.to_ascii_uppercase().find(&format!(" {word}"));
+    match at.and_then(|at| Some((text.get(..at)?, text.get(at + 1 + word.len()..)?))) {
+        Some((before, after)) => (before.trim(), Some(after)),
+        None => (text, None),
+    }
+}
+
+/// The bounds in a condition such as `(stars >= 0 AND stars <= 5 AND LENGTH(note) >= 3)`; what is not one of
+/// these is the source's to check.
+fn checked(condition: &str) -> Constraints {
+    let mut bounds = Constraints::default();
+    let condition = condition.trim().trim_start_matches('(').to_ascii_uppercase();
+    for part in condition.split(" AND ") {
+        let bound = |sign: &str| {
+            let (name, bound) = part.split_once(sign)?;
+            Some((name.contains("LENGTH("), bound.trim().trim_end_matches(')').trim().to_owned()))
+        };
+        match (bound(">="), bound("<=")) {
+            (Some((true, length)), _) => bounds.min_length = length.parse().ok(),
+            (Some((false, least)), _) => bounds.minimum = least.parse().ok(),
+            (None, Some((false, most))) => bounds.maximum = most.parse().ok(),
+            _ => {}
+        }
+    }
+    bounds
 }
 
 /// The types that items of DynamoDB show, by its own names.
@@ -145,7 +174,6 @@ mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
     use evercount_core::prediction::Outlook;
     use evercount_core::schema_change::Subject;
-    use evercount_core::value::Value;
 
     use super::*;
 
@@ -224,5 +252,11 @@ mod tests {
         assert_eq!(of("int not null default 5").types.is_nullable(), false);
         assert!(of("what is that").types.0.len() > 5 && declared(None).types.0.len() > 5);
         assert_eq!(of("TIMESTAMP DEFAULT NOW()").default, None);
+        let stars = of("INT DEFAULT 3 NOT NULL CHECK (stars >= 0 AND stars <= 5)");
+        assert_eq!((stars.default, stars.types.is_nullable()), (Some(Value::Number(3.into())), false));
+        let bounds = stars.constraints;
+        assert_eq!((bounds.minimum, bounds.maximum), (Some(0.into()), Some(5.into())));
+        assert_eq!(of("TEXT CHECK (LENGTH(note) >= 3)").constraints.min_length, Some(3));
+        assert_eq!(of("TEXT CHECK (note LIKE 'a%')").constraints, Constraints::default());
     }
 }
