@@ -98,9 +98,9 @@ fn chart((from, to): (f32, f32), label: fn(f32) -> String, shapes: &[Shape<'_>])
     chart.to_string().lines().map(|line| format!("  {line}")).collect()
 }
 
-/// Some dots around a place, so that it is seen.
-fn mark(x: f32, y: f32) -> [(f32, f32); 3] {
-    [(x, y), (x, (y - 0.02).max(0.0)), (x, (y + 0.02).min(1.0))]
+/// Some dots around a place, so that it is seen beside lines.
+fn mark(x: f32, y: f32) -> [(f32, f32); 5] {
+    [-0.05, -0.025, 0.0, 0.025, 0.05].map(|by| (x, (y + by).clamp(0.0, 1.0)))
 }
 
 fn said(bin: &Bin) -> f32 {
