@@ -107,7 +107,7 @@ fn read(file: &Path) -> anyhow::Result<History> {
 async fn registered(opened: &Opened, now: Micros) -> anyhow::Result<(History, Basis)> {
     let store = opened.stack.store();
     let known = read_imports(&store.imports().await?, now);
-    known.left_out.iter().for_each(|out| show::remark(out));
+    known.left_out.iter().for_each(show::remark);
     let history = load_history(store, &mut Warm::default(), &known.histories, now).await?;
     let learnt = store.learnt().await?;
     let basis = Basis { signals: known.signals, trust: trust(&learnt), adjustment: adjustment(&learnt) };

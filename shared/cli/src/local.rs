@@ -52,7 +52,7 @@ const VALIDATE_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often schemas are forecast: a day is as long as a forecast stands anywhere else, but whoever imports
 /// a plan here wants to see what becomes of it.
-const FORECAST_PAUSE: Duration = Duration::from_secs(30);
+const FORECAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pages of ledger or source between two looks at the time.
 const PAGES: u32 = 4;

@@ -249,7 +249,7 @@ mod tests {
         let of = |text| declared(Some(text));
         assert_eq!(of("BOOL DEFAULT false").default, Some(Value::Bool(false)));
         assert_eq!(of("N").types.to_string(), "decimal or null");
-        assert_eq!(of("int not null default 5").types.is_nullable(), false);
+        assert!(!of("int not null default 5").types.is_nullable());
         assert!(of("what is that").types.0.len() > 5 && declared(None).types.0.len() > 5);
         assert_eq!(of("TIMESTAMP DEFAULT NOW()").default, None);
         let stars = of("INT DEFAULT 3 NOT NULL CHECK (stars >= 0 AND stars <= 5)");
