@@ -18,9 +18,11 @@ use evercount_forecast::advisor::{Registered, advise};
 use evercount_forecast::history::{EventKind, History, Seconds, read};
 use evercount_forecast::predict::{Question, predict};
 use evercount_forecast::settle::{adjustment, trust};
+use evercount_forecast::signals::usage;
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::HORIZONS;
 use evercount_pipeline::forecast::{ForecastReport, Warm, load_history, read_imports, run};
+use evercount_pipeline::imports::USAGE_OF_PROXY;
 use evercount_pipeline::memory::Memory;
 use evercount_pipeline::ports::{ForecastStore, RegistryStore, ShadowSchemaStore, ShadowStore};
 
@@ -94,16 +96,19 @@ impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore> Year<'_
         self.tell(now, told);
     }
 
-    /// What the data proxy saw: somebody asks for the column. The proxy puts it where this does, under the
-    /// name of the function.
+    /// What the data proxy saw: somebody asks for the column.
     async fn import_usage(&mut self, now: Seconds) {
         let Arrival { table, column, .. } = &self.arrival;
-        let text = format!(
-            "{{\"unknown\": [{{\"table\": \"{table}\", \"attribute\": \"{column}\", \"requests\": 40, \"days\": 7}}, \
-             {{\"table\": \"{table}\", \"attribute\": \"asked_for\", \"requests\": 12, \"days\": 7}}]}}"
-        );
-        let usage =
-            Imported { kind: ImportKind::Usage, name: "data-proxy".into(), at: now * 1_000_000, text };
+        let asked = |attribute: &str, requests| usage::Unknown {
+            table: table.clone(),
+            attribute: attribute.to_owned(),
+            requests,
+            days: 7,
+        };
+        let unknown = vec![asked(column, 40), asked("asked_for", 12)];
+        let text = usage::write(&usage::Usage { unknown, rates: Vec::new() });
+        let (kind, name) = (ImportKind::Usage, USAGE_OF_PROXY.to_owned());
+        let usage = Imported { kind, name, at: now * 1_000_000, text };
         self.store.put_import(&usage).await.unwrap();
         let told =
             format!("the proxy saw requests for `{column}` (40) and for `asked_for` (12) of `{table}`");

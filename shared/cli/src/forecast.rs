@@ -5,7 +5,8 @@
 //! `list` and `explain` with `--json` print `{"at", "tables": [{"table", "chances": [{"kind", "days", "p",
 //! "from", "to"}], "expected": {"from", "middle", "to"}, "because", "cannot_judge", "candidates":
 //! [{"column", "type", "kind", "p", "at", "precision"}]}]}`. `bench` prints `{"projects": [{"name", "rows",
-//! "base_rate", "models": [{"model", "brier", "ap", "auc", "ece", "ci"}]}]}`.
+//! "base_rate", "models": [{"model", "brier", "ap", "auc", "ece", "ci"}]}], "headroom": [{"model", "counters",
+//! "rescans", "avoided", "avoided_per_counter"}]}`.
 
 mod advise;
 mod git;

@@ -91,6 +91,8 @@ fn the_benchmark_forecasts_each_project_by_the_others() {
     let (code, told, errors) = run(&["bench", &path, "--json"]);
     assert_eq!(code, 0, "{errors}");
     let told: Value = serde_json::from_str(&told).unwrap();
+    let headroom = told["headroom"].as_array().unwrap();
+    assert!(headroom.iter().any(|one| one["model"] == "ours" && one["avoided_per_counter"].is_number()));
     let projects = told["projects"].as_array().unwrap();
     assert_eq!(projects.len(), 3);
     for project in projects {
