@@ -157,7 +157,6 @@ fn date(at: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
     use evercount_core::prediction::{Claim, DAY, ExpectedAt, Outlook, Probability, Standing};
     use evercount_core::schema_change::Subject;
 
