@@ -89,10 +89,11 @@ fn only_adapters_name_the_sdk() {
 }
 
 /// What each function speaks to, by the SDK's names.
-const CLIENTS: [(&str, &[&str]); 5] = [
+const CLIENTS: [(&str, &[&str]); 6] = [
     ("event-transformer", &["dynamodb", "kinesis"]),
     ("impact-analyzer", &["dynamodb", "eventbridge", "sns"]),
     ("item-counter", &["dynamodb"]),
+    ("schema-forecaster", &["dynamodb"]),
     ("schema-listener", &["dynamodb", "eventbridge", "kinesis"]),
     ("shadow-validator", &["dynamodb", "eventbridge", "sns"]),
 ];

@@ -5,15 +5,18 @@
 mod adjustments;
 mod catalog;
 mod commits;
+mod forecasts;
 pub mod functions;
 mod lineage;
 mod records;
 mod registry;
 mod rows;
+pub mod shadow;
 
 pub use adjustments::*;
 pub use catalog::*;
 pub use commits::*;
+pub use forecasts::*;
 pub use lineage::*;
 pub use records::*;
 pub use registry::*;
@@ -108,6 +111,12 @@ macro_rules! every_rule {
             acknowledgements_at_once_lose_nothing,
             sketches_are_found_by_field_and_window,
             sketches_expire,
+            a_prediction_comes_back_as_it_was_written,
+            a_prediction_is_replaced_only_from_its_revision,
+            a_forecast_commit_is_all_or_nothing,
+            past_predictions_are_kept_with_their_table,
+            documents_come_back_as_they_were_given,
+            a_document_beyond_the_limits_is_rejected,
         }
     };
 }

@@ -7,8 +7,9 @@ use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::LogicId;
 use evercount_core::schema_change::Subject;
 use evercount_wire::items::{
-    OUTBOX_PK, PLANS_PK, SUBJECTS_PK, adjustment_pk, checkpoint_key, cut_pk, lane_directory_pk, logic_key,
-    logic_pk, quarantine_key, subject_key, table_facts_key, trail_pk,
+    IMPORTS_PK, OUTBOX_PK, PLANS_PK, RELIABILITY_PK, SUBJECTS_PK, adjustment_pk, checkpoint_key, cut_pk,
+    lane_directory_pk, learnt_key, logic_key, logic_pk, past_predictions_pk, prediction_key, quarantine_key,
+    shadow_schema_key, subject_key, table_facts_key, trail_pk,
 };
 
 use super::access::statements;
@@ -58,11 +59,21 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("plans", PLANS_PK.to_owned()),
         ("trail", trail_pk(&definition)),
         ("cut", cut_pk(&logic())),
+        ("prediction", prediction_key(&subject).pk),
+        ("past predictions", past_predictions_pk(&subject)),
+        ("learnt", learnt_key().pk),
+        ("reliability", RELIABILITY_PK.to_owned()),
+        ("imports", IMPORTS_PK.to_owned()),
+        ("shadow schema", shadow_schema_key(&subject).pk),
     ];
     for (role, reached) in [
         ("ItemCounterRole", &["lanes", "tables", "quarantine", "aside"][..]),
         ("EventTransformerRole", &["aside", "subject"]),
         ("SchemaListenerRole", &["subject", "subjects", "outbox"]),
+        (
+            "SchemaForecasterRole",
+            &["prediction", "past predictions", "learnt", "reliability", "shadow schema"],
+        ),
         ("ImpactAnalyzerRole", &["lanes", "catalog", "adjustment", "plans", "trail"]),
         ("ShadowValidatorRole", &["lanes", "catalog", "adjustment", "plans", "trail", "cut"]),
     ] {

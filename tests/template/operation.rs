@@ -9,7 +9,7 @@ use super::{Offences, Rule, source, texts};
 pub const RULES: &[Rule] = &[
     ("functions are built by cargo-lambda, for ARM unless told", built),
     ("variables are those that the code reads", variables),
-    ("the validator is invoked on a schedule", scheduled),
+    ("validator and forecaster are invoked on a schedule", scheduled),
     ("rules match what the code sends", event_patterns),
     ("what goes wrong raises an alarm", alarms),
     ("an alarm reaches the topic", alarms_reach),
@@ -51,6 +51,7 @@ fn expected_variables(binary: &str) -> &'static [&'static str] {
     match binary {
         "schema-listener" => &["EVERCOUNT_FORMAT", "EVERCOUNT_SCHEMA_EVENTS_STREAM", "EVERCOUNT_EVENT_BUS"],
         "item-counter" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
+        "schema-forecaster" => &[],
         "event-transformer" => &["EVERCOUNT_FORMAT", "EVERCOUNT_CONFORMED_STREAM", "EVERCOUNT_UNKNOWN"],
         _ => &[
             "EVERCOUNT_MODE",
@@ -90,17 +91,16 @@ fn variables(template: &Template) -> Offences {
 }
 
 fn scheduled(template: &Template) -> Offences {
-    let events = &template.0["Resources"]["ShadowValidatorFunction"]["Properties"]["Events"];
-    let mut schedules = events.as_object().into_iter().flatten();
     let is_one = |event: &Value| {
         event["Type"] == "ScheduleV2"
             && event["Properties"]["ScheduleExpression"].as_str().is_some_and(|one| one.starts_with("rate("))
     };
-    if schedules.any(|(_, event)| is_one(event)) {
-        Vec::new()
-    } else {
-        vec!["ShadowValidatorFunction: nothing invokes it".to_owned()]
-    }
+    let functions = ["ShadowValidatorFunction", "SchemaForecasterFunction"].into_iter();
+    let idle = functions.filter(|function| {
+        let events = &template.0["Resources"][function]["Properties"]["Events"];
+        !events.as_object().into_iter().flatten().any(|(_, event)| is_one(event))
+    });
+    idle.map(|function| format!("{function}: nothing invokes it")).collect()
 }
 
 fn event_patterns(template: &Template) -> Offences {
@@ -153,6 +153,7 @@ fn alarms(template: &Template) -> Offences {
         ("negative_sums", "shadow-validator"),
         ("draining", "shadow-validator"),
         ("rounds", "shadow-validator"),
+        ("tables_forecast", "schema-forecaster"),
     ] {
         if !has_alarm(template, metric, &json!(service)) {
             found.push(format!("{service}: no alarm on {metric}"));

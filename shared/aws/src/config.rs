@@ -77,6 +77,17 @@ pub struct AdjustingConfig {
     pub namespace: String,
 }
 
+/// How a schema forecaster is configured.
+#[derive(Clone, Debug)]
+pub struct ForecasterConfig {
+    /// Where registry and predictions are.
+    pub tables: TableNames,
+    /// The service that its metrics are of.
+    pub service: String,
+    /// The CloudWatch namespace of its metrics.
+    pub namespace: String,
+}
+
 /// Bound on clock skew and timestamp error between reader and source, milliseconds, unless the
 /// environment says another: a quarter of an hour, because nothing bounds how far apart the clocks
 /// of a source and of its readers are, and only what has to be read back waits for it.
@@ -291,6 +302,19 @@ impl TransformerConfig {
         let (service, namespace) = (reader.service("event-transformer"), reader.namespace());
         let options = TransformOptions { format, epoch, unknown, consumer: service.clone() };
         reader.finish(&tables.clone(), Self { tables, options, conformed_stream, service, namespace })
+    }
+}
+
+impl ForecasterConfig {
+    /// The configuration that an environment asks for; `lookup` gives a variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader { lookup, errors: Vec::new() };
+        let tables = reader.tables();
+        let (service, namespace) = (reader.service("schema-forecaster"), reader.namespace());
+        reader.finish(&tables.clone(), Self { tables, service, namespace })
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`conformed`] | where conformed records are put |
 //! | [`analyzer`] | schema change events, planned for: the body of the impact analyzer |
 //! | [`validator`] | what is known of new versions, acted on: the body of the shadow validator |
+//! | [`forecaster`] | predictions, made, judged and learnt from: the body of the schema forecaster |
 //! | [`alerts`] | where alerts go |
 //! | [`metrics`] | what a batch tells CloudWatch |
 
@@ -33,6 +34,8 @@ pub mod conformed;
 pub mod counter;
 pub mod destination;
 pub mod dynamo;
+#[cfg(feature = "forecast")]
+pub mod forecaster;
 pub mod kinesis;
 pub mod listener;
 #[cfg(feature = "logs")]

@@ -8,9 +8,13 @@ use evercount_core::adjustment::Class;
 use evercount_core::adoption::{Adjustment, PlanOutcome};
 use evercount_core::lane::LaneId;
 use evercount_core::order::Micros;
+#[cfg(feature = "forecast")]
+use evercount_core::prediction::Standing;
 use evercount_core::verdict::Compared;
 use evercount_pipeline::adapt::Adapted;
 use evercount_pipeline::count::BatchReport;
+#[cfg(feature = "forecast")]
+use evercount_pipeline::forecast::{ForecastReport, Settled};
 use evercount_pipeline::listen::ListenReport;
 use evercount_pipeline::transform::TransformReport;
 use serde_json::{Value, json};
@@ -137,6 +141,33 @@ impl Metrics {
         if compared.total() > 0 {
             let agreed = compared.agreed.saturating_add(compared.explained);
             metrics.push(("shadow_agreement", "Percent", 100.0 * agreed as f64 / compared.total() as f64));
+        }
+        self.line(None, &metrics, now)
+    }
+
+    /// The line of a forecast. Of reliability nothing is said before any prediction has come to its end.
+    #[cfg(feature = "forecast")]
+    #[must_use]
+    pub fn forecast(&self, report: &ForecastReport, now: Micros) -> String {
+        let settled = |standing: Standing, column: bool| {
+            let is = |one: &&Settled| one.standing == standing && one.column.is_some() == column;
+            report.settled.iter().filter(is).count() as f64
+        };
+        let mut metrics = vec![
+            ("tables_forecast", "Count", report.tables as f64),
+            ("predictions_made", "Count", report.made as f64),
+            ("predictions_open", "Count", report.open as f64),
+            ("predictions_confirmed", "Count", settled(Standing::Confirmed, false)),
+            ("predictions_refuted", "Count", settled(Standing::Refuted, false)),
+            ("predictions_expired", "Count", settled(Standing::Expired, false)),
+            ("columns_confirmed", "Count", settled(Standing::Confirmed, true)),
+            ("columns_refuted", "Count", settled(Standing::Refuted, true)),
+            ("columns_expired", "Count", settled(Standing::Expired, true)),
+            ("imports_left_out", "Count", report.left_out.len() as f64),
+        ];
+        if let Some((brier, bias)) = report.reliability() {
+            metrics.push(("forecast_brier", "None", brier));
+            metrics.push(("forecast_bias", "None", bias));
         }
         self.line(None, &metrics, now)
     }

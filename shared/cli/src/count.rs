@@ -1,6 +1,6 @@
 //! `evercount count …`: definitions.
 
-mod alter;
+pub mod alter;
 
 use anyhow::{Context, bail};
 use evercount_core::definition::{CountDefinition, DefinitionName};

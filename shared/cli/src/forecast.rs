@@ -1,9 +1,18 @@
 //! `evercount forecast …`: how probable schema changes are, and how good such forecasts are.
 //!
+//! Without a file, `list` and `explain` show what the forecaster has stored, where it has ([`stored`]); else,
+//! and with `--live` or a plan on the command line, they forecast anew. Then
 //! `list` and `explain` with `--json` print `{"at", "tables": [{"table", "chances": [{"kind", "days", "p",
 //! "from", "to"}], "expected": {"from", "middle", "to"}, "because", "cannot_judge", "candidates":
 //! [{"column", "type", "kind", "p", "at", "precision"}]}]}`. `bench` prints `{"projects": [{"name", "rows",
-//! "base_rate", "models": [{"model", "brier", "ap", "auc", "ece", "ci"}]}]}`.
+//! "base_rate", "models": [{"model", "brier", "ap", "auc", "ece", "ci"}]}], "headroom": [{"model", "counters",
+//! "rescans", "avoided", "avoided_per_counter"}]}`.
+
+mod advise;
+mod git;
+mod import;
+mod plots;
+mod stored;
 
 use std::path::Path;
 
@@ -14,13 +23,13 @@ use evercount_forecast::candidates::{Candidate, Trust};
 use evercount_forecast::history::{self, History, Seconds};
 use evercount_forecast::online::Adjustment;
 use evercount_forecast::predict::{Judgement, Outlook, Question, TableForecast, predict};
-use evercount_forecast::registry;
+use evercount_forecast::settle::{adjustment, trust};
 use evercount_forecast::signals::{Signals, release};
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::{HORIZONS, Kind};
 use evercount_local::stack::now;
-use evercount_pipeline::kept;
-use evercount_pipeline::ports::RegistryStore;
+use evercount_pipeline::forecast::{Warm, load_history, read_imports};
+use evercount_pipeline::ports::ForecastStore;
 use serde_json::{Value, json};
 
 use crate::answer::{self, Answer};
@@ -35,23 +44,53 @@ use crate::target::Opened;
 pub async fn run(command: ForecastCommand) -> anyhow::Result<Exit> {
     let (args, of) = match command {
         ForecastCommand::Bench(args) => return run_bench(&args),
+        ForecastCommand::Advise(args) => return advise::run(args).await,
+        ForecastCommand::Import(args) => return import::run(args).await,
         ForecastCommand::List(args) => (args, None),
         ForecastCommand::Explain(ExplainArgs { table, of }) => (of, Some(table)),
     };
-    let answer = |history: &History, now: Seconds| forecast(history, &args, of.as_deref(), now);
+    let of = of.as_deref();
     match &args.history {
         Some(file) => {
             let history = read(file)?;
             let ended = history.span().map(|(_, ended)| ended).context("nothing happened in that history")?;
-            Ok(answer(&history, ended)?.tell(None, args.output))
+            let basis = Basis { signals: signals(&args)?, ..Basis::default() };
+            Ok(forecast(&history, &basis, of, ended)?.tell(None, args.output))
         }
         None => {
             answer::on(args.target, args.output, false, async |opened: &Opened| {
                 let at = now();
-                answer(&registered(opened.stack.store(), at).await?, at / 1_000_000)
+                if !args.live && args.releases.is_empty() {
+                    let asked = stored::Asked { of, now: at, plots: plots::wanted(args.output.json) };
+                    if let Some(answer) = stored::answer(opened.stack.store(), asked).await? {
+                        return Ok(answer);
+                    }
+                }
+                let (history, mut basis) = registered(opened, at).await?;
+                let given = signals(&args)?;
+                basis.signals.releases.extend(given.releases);
+                forecast(&history, &basis, of, at / 1_000_000)
             })
             .await
         }
+    }
+}
+
+/// What a forecast is made from, beside the history.
+#[derive(Default)]
+struct Basis {
+    signals: Signals,
+    trust: Trust,
+    adjustment: Adjustment,
+}
+
+impl Basis {
+    /// Forecasts every table there is.
+    fn predict(&self, history: &History, now: Seconds) -> anyhow::Result<Vec<TableForecast>> {
+        let model = Model::shipped().context("the model that is shipped cannot be read")?;
+        let (adjustment, signals, trust) = (self.adjustment, &self.signals, &self.trust);
+        let question = Question { now, horizons: &HORIZONS, model: &model, adjustment, signals, trust };
+        Ok(predict(history, &question))
     }
 }
 
@@ -65,13 +104,15 @@ fn read(file: &Path) -> anyhow::Result<History> {
     Ok(read.history)
 }
 
-/// What the registry's versions tell, of all subjects.
-async fn registered<S: RegistryStore>(store: &S, now: Micros) -> anyhow::Result<History> {
-    let mut versions = Vec::new();
-    for state in store.subjects().await? {
-        versions.extend(kept::versions(store, &state.subject, now).await?);
-    }
-    Ok(registry::history("registry", &versions))
+/// What the registry's versions tell and what was imported, as the forecaster takes it.
+async fn registered(opened: &Opened, now: Micros) -> anyhow::Result<(History, Basis)> {
+    let store = opened.stack.store();
+    let known = read_imports(&store.imports().await?, now);
+    known.left_out.iter().for_each(show::remark);
+    let history = load_history(store, &mut Warm::default(), &known.histories, now).await?;
+    let learnt = store.learnt().await?;
+    let basis = Basis { signals: known.signals, trust: trust(&learnt), adjustment: adjustment(&learnt) };
+    Ok((history, basis))
 }
 
 fn signals(args: &ForecastArgs) -> anyhow::Result<Signals> {
@@ -89,27 +130,13 @@ fn signals(args: &ForecastArgs) -> anyhow::Result<Signals> {
     Ok(signals)
 }
 
-fn forecast(
-    history: &History,
-    args: &ForecastArgs,
-    of: Option<&str>,
-    now: Seconds,
-) -> anyhow::Result<Answer> {
-    let model = Model::shipped().context("the model that is shipped cannot be read")?;
-    let (signals, trust, adjustment) = (signals(args)?, Trust::default(), Adjustment::default());
-    let question =
-        Question { now, horizons: &HORIZONS, model: &model, adjustment, signals: &signals, trust: &trust };
-    let mut forecasts = predict(history, &question);
+fn forecast(history: &History, basis: &Basis, of: Option<&str>, now: Seconds) -> anyhow::Result<Answer> {
+    let mut forecasts = basis.predict(history, now)?;
     if let Some(wanted) = of {
-        let known = nearest(wanted, forecasts.iter().map(|one| &*one.table)).map(str::to_owned);
-        forecasts.retain(|one| &*one.table == wanted);
-        match (forecasts.is_empty(), known) {
-            (true, Some(known)) => bail!("there is no table `{wanted}`; did you mean `{known}`?"),
-            (true, None) => {
-                bail!("there is no table `{wanted}`; `evercount forecast list` shows what there is")
-            }
-            _ => {}
+        if !forecasts.iter().any(|one| &*one.table == wanted) {
+            return Err(unknown_table(wanted, forecasts.iter().map(|one| &*one.table)));
         }
+        forecasts.retain(|one| &*one.table == wanted);
     }
     let document = json!({
         "at": time(now), "tables": forecasts.iter().map(|one| to_json(one, now)).collect::<Vec<_>>(),
@@ -119,6 +146,16 @@ fn forecast(
         None => listed(&forecasts, now),
     };
     Ok(Answer::ok(document, lines))
+}
+
+/// That there is no such table, with the name that may have been meant.
+fn unknown_table<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
+    match nearest(wanted, known) {
+        Some(known) => anyhow::anyhow!("there is no table `{wanted}`; did you mean `{known}`?"),
+        None => {
+            anyhow::anyhow!("there is no table `{wanted}`; `evercount forecast list` shows what there is")
+        }
+    }
 }
 
 fn time(at: Seconds) -> String {

@@ -19,8 +19,8 @@ use aws_lambda_events::event::kinesis::KinesisEvent;
 use evercount_aws::config::{Config, SCHEMA_EVENTS_STREAM, SEGMENTS};
 use evercount_aws::meter::meter;
 use evercount_local::stack::{
-    self, HandlerFuture, INVOCATION_MICROS, LocalValidator, invoke, invoke_analyzer, invoke_both,
-    invoke_listener, now,
+    self, HandlerFuture, INVOCATION_MICROS, LocalForecaster, LocalValidator, invoke, invoke_analyzer,
+    invoke_both, invoke_listener, now,
 };
 use evercount_local::{EmbeddedAws, EmbeddedOptions, Poller, PollerError, Stack, StartingPosition};
 use evercount_pipeline::adapt::AdaptOptions;
@@ -49,6 +49,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How often versions are validated.
 const VALIDATE_PAUSE: Duration = Duration::from_secs(2);
+
+/// How often schemas are forecast: a day is as long as a forecast stands anywhere else, but whoever imports
+/// a plan here wants to see what becomes of it.
+const FORECAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pages of ledger or source between two looks at the time.
 const PAGES: u32 = 4;
@@ -113,6 +117,7 @@ async fn serve(
     };
     let analyzer = stack.analyzer(adapt, Arc::clone(&feed), feed.analyze_hook());
     let validator = stack.validator(adapt, Arc::clone(&feed), feed.validate_hook());
+    let forecaster = stack.forecaster(feed.forecast_hook()).context("the forecast's model cannot be read")?;
     let mut events =
         stack.poller(SCHEMA_EVENTS_STREAM, stack::BATCH_SIZE, StartingPosition::TrimHorizon).await?;
     let (stop_analyzing, analyzing_stopped) = watch::channel(false);
@@ -153,6 +158,7 @@ async fn serve(
         () = asked_twice => Ok(()),
         never = feed.run() => match never {},
         never = validate(&validator, &feed) => match never {},
+        never = forecast(&forecaster, &feed) => match never {},
         never = retention.run(aws, &stream) => match never {},
     };
     feed.flush();
@@ -180,6 +186,17 @@ async fn validate(validator: &LocalValidator<Arc<Feed>>, feed: &Feed) -> Infalli
             Ok(_) => feed.well("versions"),
             Err(error) => feed.trouble("versions", error),
         }
+    }
+}
+
+/// Forecasts schemas again and again. What a run did not do, the next one does.
+async fn forecast(forecaster: &LocalForecaster, feed: &Feed) -> Infallible {
+    loop {
+        match Box::pin(forecaster.handle()).await {
+            Ok(_) => feed.well("forecasts"),
+            Err(error) => feed.trouble("forecasts", error),
+        }
+        tokio::time::sleep(FORECAST_PAUSE).await;
     }
 }
 

@@ -472,3 +472,38 @@ async fn a_function_that_is_added_meanwhile_is_asked_and_one_that_loops_is_conta
     assert!(said.contains("there is no function `lnog`"), "{said}");
     local.stop("-INT");
 }
+
+/// A table that is written to is forecast as soon as its schema is registered, and a plan that was imported
+/// holds a column ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_table_is_forecast_with_the_plan_that_was_imported() {
+    let home = TempDir::new().unwrap();
+    let local = Local::start(home.path());
+    create_table(&local.dynamodb, "parcels").await;
+    let (done, _) = json(home.path(), &["count", "create", "all_parcels", "--table", "parcels"]);
+    assert_eq!(done, 0);
+    put(&local.dynamodb, "parcels", 0..40, "NEW").await;
+    wait_for(home.path(), "all_parcels", 40, true);
+    let day = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 20);
+    let plan = home.path().join("plan.csv");
+    let text = format!(
+        "date,feature,tables,columns\n{},gifts,parcels,parcels.gift:BOOL\n",
+        day.strftime("%Y-%m-%d")
+    );
+    std::fs::write(&plan, text).unwrap();
+    let (done, imported) = json(home.path(), &["forecast", "import", plan.to_str().unwrap()]);
+    assert_eq!((done, &imported["imported"][0]["kind"]), (0, &Value::from("releases")));
+    let started = Instant::now();
+    loop {
+        let (_, listed) = json(home.path(), &["forecast", "list"]);
+        let is_kept = listed["stored"] == true;
+        let candidates = listed["tables"][0]["candidates"].as_array().cloned().unwrap_or_default();
+        if is_kept && candidates.iter().any(|one| one["column"] == "gift" && one["state"] == "open") {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{listed:#}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let printed = local.stop("-INT");
+    assert!(printed.iter().any(|line| line.contains("`gift` expected")), "{printed:#?}");
+}

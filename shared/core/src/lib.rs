@@ -19,11 +19,13 @@
 //! | [`registry`] | subjects, their policies and their schema versions |
 //! | [`evolution`] | what a proposed schema makes of a subject, under its policy |
 //! | [`lineage`] | who writes and who reads a subject |
+//! | [`prediction`] | what was said of a table's schema to come, and what came of it |
 //! | [`registration`] | what one transaction writes into the registry |
 //! | [`predicate`], [`definition`] | what to count, as data |
 //! | [`function`] | how logic names a function that somebody wrote, and what its answers are |
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`conform`] | what an item has to become to be one of a schema |
+//! | [`shadow`] | which columns a table is believed to get, and what was written to them already |
 //! | [`transform`] | what a derivable change makes of stored counts |
 //! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
@@ -59,12 +61,14 @@ pub mod detection;
 pub mod registry;
 pub mod evolution;
 pub mod lineage;
+pub mod prediction;
 pub mod registration;
 pub mod predicate;
 pub mod definition;
 pub mod function;
 pub mod migration;
 pub mod conform;
+pub mod shadow;
 pub mod transform;
 pub mod logic;
 pub mod adjustment;

@@ -11,6 +11,8 @@ pub(crate) mod conversion;
 pub mod function;
 pub mod graph;
 
+pub use constant::constant;
+
 use std::borrow::Cow;
 
 use crate::decimal::Decimal;

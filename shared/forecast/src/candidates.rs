@@ -111,15 +111,15 @@ pub struct Trust(pub BTreeMap<String, Record>);
 
 impl Trust {
     /// A candidate came, or its time passed without it.
-    pub fn observe(&mut self, source: &Source, came: bool) {
-        let record = self.0.entry(source.name().to_owned()).or_default();
+    pub fn observe(&mut self, source: &str, came: bool) {
+        let record = self.0.entry(source.to_owned()).or_default();
         record.of = record.of.saturating_add(1);
         record.hits = record.hits.saturating_add(u64::from(came));
     }
 
     /// Takes an observation back.
-    pub fn revert(&mut self, source: &Source, came: bool) {
-        if let Some(record) = self.0.get_mut(source.name()) {
+    pub fn revert(&mut self, source: &str, came: bool) {
+        if let Some(record) = self.0.get_mut(source) {
             record.of = record.of.saturating_sub(1);
             record.hits = record.hits.saturating_sub(u64::from(came));
         }

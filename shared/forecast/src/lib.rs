@@ -5,7 +5,7 @@
 //!
 //! (registry, SQL files, CSV) → history → lives → features → units
 //!     → (split, models, choice, calibration, scores: the benchmark)
-//!     → trained model → predictions with candidates → headroom
+//!     → trained model → predictions with candidates → windows → what came of them → headroom
 //!
 //! # What can be expected of it
 //!
@@ -24,6 +24,7 @@
 pub mod history;
 pub mod registry;
 pub mod sql;
+pub mod join;
 pub mod life;
 pub mod series;
 pub mod features;
@@ -41,4 +42,6 @@ pub mod trained;
 pub mod signals;
 pub mod candidates;
 pub mod predict;
+pub mod window;
+pub mod settle;
 pub mod advisor;

@@ -14,47 +14,19 @@ use crate::features::{Row, rows};
 use crate::history::{DAY, EventKind, HALF_YEAR, History, Seconds};
 use crate::life::Replay;
 
-/// What is forecast of a table.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Kind {
-    /// Any of the others.
-    Any,
-    /// A column is added.
-    Add,
-    /// A column is dropped.
-    Drop,
-    /// A column gets another type.
-    Retype,
-}
+pub use evercount_core::prediction::Kind;
 
-impl Kind {
-    /// All with their names in stored text.
-    pub const ALL: [(Self, &'static str); 4] =
-        [(Self::Any, "any"), (Self::Add, "add"), (Self::Drop, "drop"), (Self::Retype, "retype")];
-
-    /// Its name in stored text.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(one, _)| *one == self).map_or("any", |(_, name)| name)
-    }
-
-    /// The kind of a name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, one)| *one == name).map(|(kind, _)| *kind)
-    }
-
-    /// Whether an event is of the kind. A rename is a drop and an add.
-    fn is(self, event: EventKind) -> bool {
-        let add = matches!(event, EventKind::AddColumn | EventKind::RenameColumn);
-        let drop = matches!(event, EventKind::DropColumn | EventKind::RenameColumn);
-        let retype = event == EventKind::ChangeType;
-        match self {
-            Self::Any => add || drop || retype,
-            Self::Add => add,
-            Self::Drop => drop,
-            Self::Retype => retype,
-        }
+/// Whether an event is of a kind. A rename is a drop and an add.
+#[must_use]
+pub fn is_of(kind: Kind, event: EventKind) -> bool {
+    let add = matches!(event, EventKind::AddColumn | EventKind::RenameColumn);
+    let drop = matches!(event, EventKind::DropColumn | EventKind::RenameColumn);
+    let retype = event == EventKind::ChangeType;
+    match kind {
+        Kind::Any => add || drop || retype,
+        Kind::Add => add,
+        Kind::Drop => drop,
+        Kind::Retype => retype,
     }
 }
 
@@ -150,7 +122,7 @@ pub fn units(history: &History, step: Seconds) -> Units {
 #[must_use]
 pub fn outcomes(history: &History, units: &Units, of: Target) -> Outcomes {
     let mut times: BTreeMap<&str, Vec<Seconds>> = BTreeMap::new();
-    for event in history.events().iter().filter(|event| of.kind.is(event.kind)) {
+    for event in history.events().iter().filter(|event| is_of(of.kind, event.kind)) {
         times.entry(&event.table).or_default().push(event.at);
     }
     let changed = |unit: &Unit| {

@@ -10,6 +10,7 @@ use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_aws::analyzer::{AnalyzeHook, Analyzer};
 use evercount_aws::counter::{Counter, ReportHook};
 use evercount_aws::dynamo::{CountedTables, DynamoStore, TableNames};
+use evercount_aws::forecaster::{ForecastHook, Forecaster, ModelError};
 use evercount_aws::listener::{ListenHook, SchemaListener};
 use evercount_aws::schema_events::AwsSchemaEvents;
 use evercount_aws::setup;
@@ -228,6 +229,14 @@ impl Stack {
         Validator::new(self.store.clone(), self.counted_tables(), alerts, options, now).with_report(hook)
     }
 
+    /// The schema forecaster on this stack.
+    ///
+    /// # Errors
+    /// [`ModelError`] where the model that is shipped cannot be read.
+    pub fn forecaster(&self, hook: ForecastHook) -> Result<LocalForecaster, ModelError> {
+        Ok(Forecaster::new(self.store.clone(), now)?.with_report(hook))
+    }
+
     /// A poller with the event source mapping of the template: batches of `batch_size`, bisect,
     /// partial replies, retries without end.
     ///
@@ -288,6 +297,9 @@ pub type LocalAnalyzer<A> = Analyzer<DynamoStore, CountedTables, A>;
 
 /// A shadow validator of a stack.
 pub type LocalValidator<A> = Validator<DynamoStore, CountedTables, A>;
+
+/// A schema forecaster of a stack.
+pub type LocalForecaster = Forecaster<DynamoStore>;
 
 /// An impact analyzer as the handler of the schema events stream's poller, as [`invoke`].
 pub fn invoke_analyzer<A: Alerts + Send + 'static>(

@@ -16,6 +16,7 @@
 //! | [`validate`] | what is known of a version → verdict, promotion, rejection, rollback |
 //! | [`maintain`] | open adjustments, standbys, draining and cuts, time and again |
 //! | [`drain`] | rows of retired versions → their successors |
+//! | [`forecast`] | schema versions and signals → predictions, what came of them, what was learnt |
 //! | [`quarantine`] | a quarantined record → counted and released |
 //! | [`recheck`] | an ambiguous row → settled by the source |
 //! | [`audit`] | the source table → what differs, and repairs |
@@ -24,7 +25,7 @@
 //! [`publish`] is how others hear of schema changes, [`alert`] is how administrators hear of plans
 //! that were wrong, [`ports`] says what the steps need of the world,
 //! [`memory`] is a store in memory, and [`event_source`] is a model of Lambda's Kinesis event source
-//! mapping. [`kept`] are the schema versions of a subject, [`registry_cache`] keeps what the registry said last, and [`discovery`] adds to a
+//! mapping. [`imports`] are the limits of imported documents, [`kept`] are the schema versions of a subject, [`registry_cache`] keeps what the registry said last, and [`discovery`] adds to a
 //! subject's lineage what services say of themselves.
 
 pub mod accept;
@@ -40,12 +41,15 @@ pub mod count;
 pub mod define;
 pub mod discovery;
 pub mod empty_table;
+#[cfg(feature = "forecast")]
+pub mod forecast;
 pub mod functions;
 pub mod function_folder;
 pub mod event_source;
 pub mod memory;
 pub mod operator;
 pub mod judge;
+pub mod imports;
 pub mod kept;
 pub mod kinesis;
 pub mod listen;

@@ -3,8 +3,10 @@
 //! It passes the same contract suite as the DynamoDB store, so it is a second honest store and
 //! not a mock.
 
+mod forecasts;
 mod functions;
 mod registry;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,12 +22,14 @@ use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicState, LogicVersion, PlanId};
 use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
+use evercount_core::shadow::{ShadowRow, ShadowSchema};
 
 use crate::ports::{
     CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
     TableStore,
 };
 
+pub use forecasts::Forecasts;
 pub use registry::Registry;
 
 /// Rows of one page of [`CountStore::rows_of_table`].
@@ -81,6 +85,12 @@ pub struct State {
     pub functions: BTreeMap<FunctionName, FunctionEntry>,
     /// Their modules.
     pub modules: BTreeMap<FunctionId, Vec<u8>>,
+    /// Predictions and what belongs to them.
+    pub forecasts: Forecasts,
+    /// Shadow schemas.
+    pub shadow_schemas: BTreeMap<TableName, ShadowSchema>,
+    /// What is kept beside tables.
+    pub shadow_rows: BTreeMap<RowKey, ShadowRow>,
 }
 
 impl State {

@@ -4,6 +4,8 @@
 //! still write `async fn`. Every write is conditional or idempotent: any of them may be repeated
 //! after a lost reply.
 
+mod forecasts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
@@ -24,7 +26,10 @@ use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, 
 use evercount_core::registry::SubjectState;
 use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::Subject;
+use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::{Item, Value};
+
+pub use forecasts::{ForecastCommit, ForecastStore};
 
 /// Why a store call did not do what it was asked to.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -440,6 +445,58 @@ pub trait FunctionStore: Sync {
     /// Takes a name off the list. Returns whether it was there. The module stays: logic versions name it
     /// by its id, also those that a rollback goes back to.
     fn remove_function(&self, name: &FunctionName) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// Shadow schemas: which columns tables are believed to get.
+pub trait ShadowSchemaStore: Sync {
+    /// All of them, by table.
+    fn shadow_schemas(&self) -> impl Future<Output = Result<Vec<ShadowSchema>, StoreError>> + Send;
+
+    /// That of a table (consistent read); `None` where nothing was ever believed of it.
+    fn shadow_schema(
+        &self,
+        table: &TableName,
+    ) -> impl Future<Output = Result<Option<ShadowSchema>, StoreError>> + Send;
+
+    /// Replaces a table's shadow schema where the stored one is of revision `from`; `None` creates it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another is stored; [`StoreError::Rejected`] where it is of more than
+    /// [`evercount_core::shadow::SHADOW_COLUMNS_MAX`] columns.
+    fn replace_shadow_schema(
+        &self,
+        from: Option<u64>,
+        to: &ShadowSchema,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Values of shadow columns, kept beside their tables by item.
+pub trait ShadowStore: Sync {
+    /// What is kept for items (consistent read); items for which nothing is kept are left out.
+    fn shadow_rows(
+        &self,
+        keys: &BTreeSet<RowKey>,
+    ) -> impl Future<Output = Result<BTreeMap<RowKey, ShadowRow>, StoreError>> + Send;
+
+    /// Replaces what is kept for an item where the stored row is of revision `from`; from `None` it creates
+    /// it, to `None` it deletes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another row is stored, or one is where none should be.
+    fn replace_shadow_row(
+        &self,
+        key: &RowKey,
+        from: Option<u64>,
+        to: Option<&ShadowRow>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// A page of what is kept for a table (consistent read). A row that is there from before the first
+    /// page until after the last one is on one of them.
+    fn shadow_rows_of_table(
+        &self,
+        table: &TableName,
+        after: Option<String>,
+    ) -> impl Future<Output = Result<Page<ShadowRow>, StoreError>> + Send;
 }
 
 /// Everything a store offers.

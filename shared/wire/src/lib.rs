@@ -16,6 +16,7 @@ pub mod migration;
 pub mod adjustment;
 pub mod function;
 pub mod policy;
+pub mod prediction;
 pub mod group;
 pub mod diff_view;
 pub mod sketch;

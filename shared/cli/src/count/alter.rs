@@ -40,16 +40,49 @@ async fn alter(opened: &Opened, args: &AlterArgs) -> anyhow::Result<Answer> {
             head.id.number
         );
     }
-    let options = drive::options(opened, &definition.table, args.margin).await;
-    let source = drive::source(opened);
-    let adapted =
-        adapt::redefine(store, &source, definition, options, now()).await.map_err(plan::lost_race)?;
-    let planned = adapted.and_then(|mut adapted| adapted.adjustments.pop());
-    let Some(planned) = planned else { bail!("`{}` is gone", args.on.name) };
-    let after = drive::on(opened, planned, options, args.on.output.json).await?;
+    let after = redefine(opened, definition, args.margin, args.on.output.json).await?;
     let done = vec![done(&after)];
     let view = plan::View::of(opened, after, false).await?;
     Ok(plan::answer_with(&view, &done))
+}
+
+/// Plans another definition under a name that there is, and takes the plan as far as it goes.
+async fn redefine(
+    opened: &Opened,
+    definition: CountDefinition,
+    margin: Option<u32>,
+    quiet: bool,
+) -> anyhow::Result<Adjustment> {
+    let (store, source, name) = (opened.stack.store(), drive::source(opened), definition.name.clone());
+    let options = drive::options(opened, &definition.table, margin).await;
+    let adapted =
+        adapt::redefine(store, &source, definition, options, now()).await.map_err(plan::lost_race)?;
+    let planned = adapted.and_then(|mut adapted| adapted.adjustments.pop());
+    let Some(planned) = planned else { bail!("`{name}` is gone") };
+    drive::on(opened, planned, options, quiet).await
+}
+
+/// Counts an attribute, or the truth of the condition, beside what is asked for, as
+/// `count alter --headroom` does. Returns what was done, in a sentence.
+///
+/// # Errors
+/// Where there is no such count, or it cannot be planned for.
+pub async fn add_headroom(
+    opened: &Opened,
+    name: &str,
+    column: Option<&str>,
+    quiet: bool,
+) -> anyhow::Result<String> {
+    let active = active(opened, name).await?;
+    let versions = opened.stack.store().versions().await?;
+    let head = adapt::head(&versions, &active.id.definition).unwrap_or(active);
+    let mut parts = parts(&head.definition);
+    match column {
+        Some(column) => parts.headroom.push(evercount_core::path::Path::column(column).to_string()),
+        None => parts.headroom_truth = parts.filter.is_some(),
+    }
+    let after = redefine(opened, build(parts)?, None, quiet).await?;
+    Ok(done(&after))
 }
 
 fn edited(before: &CountDefinition, edit: &DefinitionEdit) -> anyhow::Result<CountDefinition> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use evercount_aws::analyzer::AnalyzeHook;
 use evercount_aws::counter::ReportHook;
+use evercount_aws::forecaster::ForecastHook;
 use evercount_aws::listener::ListenHook;
 use evercount_aws::validator::ValidateHook;
 use evercount_core::adoption::PlanOutcome;
@@ -20,6 +21,7 @@ use evercount_core::logic::PlanId;
 use evercount_pipeline::adapt::Adapted;
 use evercount_pipeline::alert::{Alert, Alerts};
 use evercount_pipeline::count::{BatchReport, Stop};
+use evercount_pipeline::forecast::ForecastReport;
 use evercount_pipeline::listen::ListenReport;
 use evercount_pipeline::ports::StoreError;
 use evercount_wire::items::event_summary;
@@ -87,6 +89,31 @@ impl Feed {
     pub fn validate_hook(self: &Arc<Self>) -> ValidateHook {
         let feed = Arc::clone(self);
         Arc::new(move |report| feed.adjusted(&report.adapted))
+    }
+
+    /// Hears of every forecast.
+    pub fn forecast_hook(self: &Arc<Self>) -> ForecastHook {
+        let feed = Arc::clone(self);
+        Arc::new(move |report| feed.forecast(report))
+    }
+
+    /// Tells of predictions that came or came to their end, and of columns that are held ready.
+    fn forecast(&self, report: &ForecastReport) {
+        for one in &report.settled {
+            let what = match &one.column {
+                Some((column, _)) => format!("`{column}` of `{}`", one.table),
+                None => format!("a change of `{}`", one.table),
+            };
+            self.tell(format!(
+                "{}  predicted: {what}: {}: {}",
+                clock(),
+                one.standing.name(),
+                one.discrepancy
+            ));
+        }
+        for (table, column, state) in &report.shadowed {
+            self.tell(format!("{}  shadow schema of `{table}`: `{column}` {state}", clock()));
+        }
     }
 
     /// Tells of adjustments that are new, or of which something new is to be told.

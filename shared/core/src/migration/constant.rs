@@ -19,7 +19,8 @@ const VOLATILE: [&str; 10] = [
 
 /// The value of a default that is a constant of the types; `None` where it is not, or where how
 /// rows would show it is not known.
-pub(crate) fn constant(text: &str, types: &TypeSet) -> Option<Value> {
+#[must_use]
+pub fn constant(text: &str, types: &TypeSet) -> Option<Value> {
     let (text, quoted) = match unquote(text) {
         Some(inner) => (inner, true),
         None => (text.to_owned(), false),

@@ -41,17 +41,21 @@ fn model(name: &str, compared: &Compared) -> Value {
 
 impl Bench {
     /// `{"projects":[{"name","rows","base_rate","models":[{"model","brier","ap","auc","ece","ci":{…}}]}]}`;
-    /// an interval is `[from, to]`, 95 %.
+    /// an interval is `[from, to]`, 95 %. Beside `projects`, `headroom` has for each rule the extra counters
+    /// it bought, the rescans that were not needed for it, and how many that is for each counter.
     #[must_use]
     pub fn json(&self) -> Value {
         let project = |one: &super::ProjectBench| {
             let models: Vec<Value> = shown(&one.models).map(|(name, it)| model(name, it)).collect();
             json!({"name": one.name, "rows": one.rows, "base_rate": number(one.base_rate), "models": models})
         };
-        json!({"projects": self.projects.iter().map(project).collect::<Vec<_>>()})
+        json!({
+            "projects": self.projects.iter().map(project).collect::<Vec<_>>(),
+            "headroom": self.headroom.iter().map(headroom).collect::<Vec<_>>(),
+        })
     }
 
-    /// The same with what is not of one project: `pooled`, `tried`, `headroom`, and for each project the
+    /// The same with what is not of one project: `pooled`, `tried`, and for each project the
     /// differences (ours less the model's) and the models kept.
     #[must_use]
     pub fn json_with_details(&self) -> Value {
@@ -69,7 +73,6 @@ impl Bench {
             },
             "kept": self.projects.iter().map(|one| one.kept.iter().map(|hazard| Recipe::Hazard(*hazard).name()).collect()).collect::<Vec<Vec<_>>>(),
             "tried": self.tried.iter().map(tried).collect::<Vec<_>>(),
-            "headroom": self.headroom.iter().map(headroom).collect::<Vec<_>>(),
         });
         if let (Value::Object(all), Value::Object(details)) = (&mut all, details) {
             all.extend(details);

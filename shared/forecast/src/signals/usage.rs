@@ -9,7 +9,7 @@
 //! An attribute that is asked for is about to come, or a mistake that few repeat. One that is neither read
 //! nor written for a month may go.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::SIGNALS_MAX;
 
@@ -28,7 +28,7 @@ pub struct Usage {
 }
 
 /// An attribute that was asked for and is not there.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Unknown {
     /// Of which table.
     pub table: String,
@@ -41,7 +41,7 @@ pub struct Unknown {
 }
 
 /// How often an attribute is used.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Rate {
     /// Of which table.
     pub table: String,
@@ -55,7 +55,7 @@ pub struct Rate {
     pub days: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Stored {
     #[serde(default)]
     unknown: Vec<Unknown>,
@@ -73,4 +73,27 @@ pub fn read(bytes: &[u8]) -> Result<Usage, String> {
     unknown.truncate(SIGNALS_MAX);
     rates.truncate(SIGNALS_MAX);
     Ok(Usage { unknown, rates })
+}
+
+/// Writes usage as [`read`] reads it: what whoever sees requests keeps for the forecaster.
+#[must_use]
+pub fn write(usage: &Usage) -> String {
+    let stored = Stored { unknown: usage.unknown.clone(), rates: usage.rates.clone() };
+    // Texts and numbers: there is nothing that could not be written.
+    serde_json::to_string(&stored).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let unknown = Unknown { table: "t".into(), attribute: "a\"b".into(), requests: 40, days: 7 };
+        let rate = Rate { table: "t".into(), attribute: "c".into(), reads: 0, writes: 1, days: 31 };
+        let usage = Usage { unknown: vec![unknown], rates: vec![rate] };
+        assert_eq!(read(write(&usage).as_bytes()), Ok(usage));
+        assert_eq!(read(b"{}"), Ok(Usage::default()));
+        assert!(read(b"[").is_err());
+    }
 }

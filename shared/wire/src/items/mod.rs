@@ -25,6 +25,13 @@
 //! | quarantined record | metadata | `quarantine#<lane>` | `<digits><sequence>` |
 //! | control record | metadata | `control#<table>` | `<time>#<lane>#<sequence>` |
 //! | subjects, versions, events, lineage | metadata | `subjects`, `subject#<subject>`, `outbox`, `services` | see the module `registry` |
+//! | prediction that stands now | metadata | `forecasts` | `<table>` |
+//! | past prediction | metadata | `forecast#<table>` | `<time it was made>` |
+//! | what was learnt from predictions | metadata | `forecast-learnt` | `learnt` |
+//! | how reliable predictions were | metadata | `forecast-reliability` | `<month>#<kind>#<days>` |
+//! | document imported for forecasts | metadata | `forecast-imports` | `<kind>#<name>` |
+//! | shadow schema | metadata | `shadow-schemas` | `<table>` |
+//! | values of shadow columns of an item | metadata | `shadow#<table>#<bucket>` | `#<key>` or `@<position>` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -56,8 +63,10 @@ mod functions;
 mod ledger;
 mod long_text;
 mod policies;
+mod predictions;
 mod records;
 pub(crate) mod registry;
+mod shadow;
 mod size;
 mod tables;
 
@@ -89,6 +98,12 @@ pub use functions::{
 };
 pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
 pub use policies::{policies_from_item, policies_item, policies_key};
+pub use predictions::{
+    IMPORTS_PK, PREDICTION_OPTIONAL, PREDICTIONS_PK, RELIABILITY_PK, import_items, import_key,
+    imports_from_items, is_of_import, learnt_from_item, learnt_item, learnt_key, past_prediction_item,
+    past_predictions_pk, prediction_from_item, prediction_item, prediction_key, reliability_from_item,
+    reliability_item,
+};
 pub use records::{
     ENTITY_QUARANTINED, RAW_INLINE_BYTES_MAX, StoredRecord, control_from_items, control_items, control_key,
     part_key, part_prefix, quarantine_key, quarantined_from_items, quarantined_items, raw_parts,
@@ -103,6 +118,10 @@ pub use registry::{
     subject_entry_from_item, subject_entry_item, subject_from_item, subject_item, subject_key, subject_pk,
     version_detail_key, version_from_items, version_head_from_item, version_key, watch_from_item, watch_item,
     watch_key,
+};
+pub use shadow::{
+    SHADOW_BUCKETS, SHADOW_SCHEMAS_PK, TooManyColumns, shadow_pk, shadow_row_from_item, shadow_row_item,
+    shadow_row_key, shadow_schema_from_item, shadow_schema_item, shadow_schema_key,
 };
 pub use size::{ITEM_BYTES_MAX, read_units, size_bytes, write_units};
 pub use tables::{
