@@ -4,6 +4,9 @@
 use std::io;
 use std::process::Command;
 
+/// Why nothing is counted where [`is_there`] says no.
+pub const MISSING: &str = "valgrind is not installed";
+
 /// Whether there is a valgrind to count with.
 #[must_use]
 pub fn is_there() -> bool {

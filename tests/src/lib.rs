@@ -3,6 +3,7 @@
 pub mod callgrind;
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a rule that is broken panics")]
 pub mod contract;
+pub mod figures;
 #[expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

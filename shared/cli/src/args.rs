@@ -76,6 +76,8 @@ pub enum Command {
     Local(LocalArgs),
     /// Check this machine and the target, and name the fix for what fails.
     Doctor(OutputArgs),
+    /// Measure what counting costs on this machine, beside baselines, floors and goals.
+    Bench(BenchArgs),
 }
 
 /// How to print.
@@ -330,6 +332,18 @@ pub struct LocalArgs {
     /// Keep tables in memory only.
     #[arg(long)]
     pub memory: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `bench`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// The benchmarks to run: decode, definitions, fingerprint, conform, writes, sketch, plan, coldstart. By
+    /// default all but coldstart, which builds every function as it is deployed.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod audit;
 mod backfill;
+mod bench;
 mod capture;
 mod count;
 mod counts;
@@ -67,5 +68,6 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Bench(args) => bench::run(&args),
     }
 }

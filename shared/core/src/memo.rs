@@ -20,6 +20,7 @@ mod slot;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -88,17 +89,39 @@ impl Memo {
 /// One thing that an image counts for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hit {
-    /// A definition that is kept by column counts it in a group.
+    /// Definitions that are kept by column, and have one grouping, count it in a group.
     Plain {
-        /// Which definition.
-        plain: usize,
-        /// Which of its groups.
+        /// Which grouping.
+        cube: usize,
+        /// Which definitions.
+        plains: Plains,
+        /// Which of the grouping's groups.
         group: usize,
         /// Where its distinct value falls; [`NO_REGISTER`] where it has none.
         register: u32,
     },
     /// What a whole combination counts for, by its number.
     Whole(usize),
+}
+
+/// Definitions that are kept by column: some of those that share a word of bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plains {
+    word: usize,
+    bits: u64,
+}
+
+impl Iterator for Plains {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.bits == 0 {
+            return None;
+        }
+        let bit = self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(self.word * 64 + bit)
+    }
 }
 
 /// No distinct value.
@@ -138,17 +161,6 @@ pub struct Whole {
     pub judged: Result<Targets, Unavailable>,
 }
 
-/// A definition's place among those of its grouping.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Member {
-    /// Which grouping.
-    pub(crate) cube: usize,
-    /// Which of its definitions.
-    pub(crate) number: usize,
-    /// How many there are.
-    pub(crate) of: usize,
-}
-
 /// The logic of one definition.
 fn family(logic: &TableLogic, versions: &[&Arc<LogicVersion>]) -> TableLogic {
     let of = |one: &&Arc<LogicVersion>| versions.iter().any(|live| live.id.definition == one.id.definition);
@@ -171,6 +183,13 @@ impl TableMemo {
         for versions in definitions.values() {
             memo.add(family(logic, versions));
         }
+        // Those of a grouping follow one another, so that their counts of a group do.
+        memo.plain.sort_by_key(|plain| plain.cube);
+        for (number, plain) in memo.plain.iter().enumerate() {
+            if let Some(cube) = memo.cubes.get_mut(plain.cube) {
+                cube.join(number);
+            }
+        }
         memo.slots.seal(&memo.plain);
         let words = memo.plain.len().div_ceil(64);
         (memo.truths, memo.odds) = (vec![0; words], vec![0; words]);
@@ -180,14 +199,13 @@ impl TableMemo {
     fn add(&mut self, logic: TableLogic) {
         let number = self.families.len();
         match Plain::of(&logic, number, &mut self.slots) {
-            Some(plain) => {
+            Some(mut plain) => {
                 let cube = self.cubes.iter().position(|cube| cube.takes(&plain)).unwrap_or(self.cubes.len());
                 if cube == self.cubes.len() {
                     self.cubes.push(Cube::of(&plain));
                 }
-                if let Some(members) = self.cubes.get_mut(cube).map(|cube| cube.join(self.plain.len())) {
-                    self.plain.push(plain.placed(cube, members - 1));
-                }
+                plain.cube = cube;
+                self.plain.push(plain);
             }
             None => self.whole_only.push(number),
         }
@@ -217,15 +235,13 @@ impl TableMemo {
         self.truths.fill(u64::MAX);
         self.odds.fill(0);
         self.slots.judge(image, &self.classes, &self.plain, &mut self.truths, &mut self.odds);
-        for cube in &mut self.cubes {
-            cube.hits(image, &self.classes, (&self.truths, &self.odds), hits)?;
+        for (number, cube) in self.cubes.iter_mut().enumerate() {
+            cube.hits(number, image, &self.classes, (&self.truths, &self.odds), hits)?;
         }
         for word in 0..self.odds.len() {
-            let mut bits = self.odds.get(word).copied().unwrap_or_default();
-            while bits != 0 {
-                let plain = self.plain.get(word * 64 + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
-                if let Some(family) = plain.map(|plain| plain.family) {
+            let odd = Plains { word, bits: self.odds.get(word).copied().unwrap_or_default() };
+            for plain in odd {
+                if let Some(family) = self.plain.get(plain).map(|plain| plain.family) {
                     self.hit_whole(family, image, at, hits)?;
                 }
             }
@@ -281,10 +297,9 @@ impl TableMemo {
         Some((&plain.version, self.cubes.get(plain.cube)?.cell(group)?))
     }
 
-    /// Which of its cube's definitions one is, and of how many.
-    pub(crate) fn member_of(&self, plain: usize) -> Option<Member> {
-        let plain = self.plain.get(plain)?;
-        Some(Member { cube: plain.cube, number: plain.member, of: self.cubes.get(plain.cube)?.members() })
+    /// Which definitions have a grouping.
+    pub(crate) fn members_of(&self, cube: usize) -> Option<Range<usize>> {
+        self.cubes.get(cube).map(Cube::members)
     }
 
     /// What an image counts for under every live version of the table: what
@@ -298,8 +313,8 @@ impl TableMemo {
         let mut targets = Targets::default();
         for hit in hits {
             match hit {
-                Hit::Plain { plain, group, register } => {
-                    if let Some((version, cell)) = self.plain_of(plain, group) {
+                Hit::Plain { plains, group, register, .. } => {
+                    for (version, cell) in plains.filter_map(|plain| self.plain_of(plain, group)) {
                         let mut cells = Cells::from([(cell.clone(), 1)]);
                         if let Some(register) = slot::register_of(register, cell) {
                             cells.insert(register, 1);

@@ -13,7 +13,9 @@
 //! JSON per second*, doi 10.1007/s00778-019-00578-5, for why that is where the time goes.
 
 pub(crate) mod event;
+mod names;
 pub(crate) mod record;
+mod template;
 mod value;
 
 /// Deepest nesting that is scanned; deeper is unusual.
@@ -110,19 +112,33 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn content(&mut self) -> Option<&'a str> {
         let start = self.at;
-        let (words, _) = self.text.as_bytes().get(start..)?.as_chunks::<8>();
-        for (number, word) in words.iter().enumerate().take(LONG / 8) {
-            let marks = ends(u64::from_le_bytes(*word));
-            if marks != 0 {
-                self.at = start + number * 8 + (marks.trailing_zeros() / 8) as usize;
-                return self.end_of_string(start);
-            }
-        }
-        self.at = start + words.len().min(LONG / 8) * 8;
-        self.rest_of_string(start)
+        self.pass_content()?;
+        self.text.get(start..self.at - 1)
     }
 
-    fn rest_of_string(&mut self, start: usize) -> Option<&'a str> {
+    /// As [`Self::string`], and nobody wants what it holds.
+    #[inline]
+    pub(crate) fn pass_string(&mut self) -> Option<()> {
+        self.take(b'"')?;
+        self.pass_content()
+    }
+
+    /// As [`Self::content`], and nobody wants what it holds.
+    #[inline]
+    pub(crate) fn pass_content(&mut self) -> Option<()> {
+        let (words, _) = self.text.as_bytes().get(self.at..)?.as_chunks::<8>();
+        for word in words.iter().take(LONG / 8) {
+            let marks = ends(u64::from_le_bytes(*word));
+            if marks != 0 {
+                self.at += (marks.trailing_zeros() / 8) as usize;
+                return self.quote();
+            }
+            self.at += 8;
+        }
+        self.pass_long_content()
+    }
+
+    fn pass_long_content(&mut self) -> Option<()> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let length = memchr::memchr2(b'"', b'\\', rest)?;
         // Without an early end, so that many bytes are looked at in one go.
@@ -130,17 +146,17 @@ impl<'a> Cursor<'a> {
             return None;
         }
         self.at += length;
-        self.end_of_string(start)
+        self.quote()
     }
 
+    /// Takes the quote at hand.
     #[inline]
-    fn end_of_string(&mut self, start: usize) -> Option<&'a str> {
-        let end = self.at;
+    fn quote(&mut self) -> Option<()> {
         if self.byte()? != b'"' {
             return None;
         }
         self.at += 1;
-        self.text.get(start..end)
+        Some(())
     }
 
     /// As [`Self::content`], of a string that holds nothing but ASCII, base64 for one: its end is found
@@ -222,11 +238,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn digits(&mut self) -> usize {
-        let start = self.at;
-        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        self.at - start
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += digits;
+        digits
     }
 
     /// Takes a boolean.
@@ -241,7 +256,7 @@ impl<'a> Cursor<'a> {
     /// Takes any value that is plain all through, and leaves it unread.
     pub(crate) fn skip(&mut self, depth: usize) -> Option<()> {
         match self.peek()? {
-            b'"' => self.string().map(drop),
+            b'"' => self.pass_string(),
             b't' => self.word("true"),
             b'f' => self.word("false"),
             b'n' => self.word("null"),
@@ -274,11 +289,6 @@ impl<'a> Cursor<'a> {
             }
             _ => self.number().map(drop),
         }
-    }
-
-    /// Goes back by so many bytes.
-    pub(crate) fn back(&mut self, bytes: usize) {
-        self.at = self.at.saturating_sub(bytes);
     }
 
     /// How many bytes it has passed.

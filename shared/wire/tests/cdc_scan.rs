@@ -103,3 +103,65 @@ proptest! {
         ));
     }
 }
+
+/// A record of one event, as DynamoDB writes them.
+fn record(event: &str, images: &str) -> String {
+    format!(
+        "{{\"awsRegion\":\"eu-central-1\",\"eventID\":\"e-1\",\"eventName\":\"{event}\",\"userIdentity\":null,\
+         \"tableName\":\"{}\",\"dynamodb\":{{\"ApproximateCreationDateTime\":1720740233012,\
+         \"Keys\":{{\"id\":{{\"S\":\"P-1\"}}}},{images}\"SizeBytes\":99}},\"eventSource\":\"aws:dynamodb\"}}",
+        kept::TABLE
+    )
+}
+
+/// Names and values of one record in the place of another's, and bytes that are wrong.
+fn changed(text: &str, changes: &[(usize, u8, usize)]) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, byte, kind) in changes {
+        let at = at % bytes.len();
+        match kind {
+            0 => bytes[at] = *byte,
+            1 => drop(bytes.remove(at)),
+            2 => bytes.insert(at, *byte),
+            _ => {
+                // A field of its own, once more and somewhere else.
+                let field = [
+                    r#""eventName":"REMOVE","#,
+                    r#""Keys":{"id":{"S":"P-2"}},"#,
+                    r#""awsRegion":"x","#,
+                    r#""SizeBytes":1,"#,
+                    r#""OldImage":{},"#,
+                ][usize::from(*byte) % 5];
+                let commas: Vec<usize> = text.match_indices(',').map(|(comma, _)| comma + 1).collect();
+                let at = commas[at % commas.len()].min(bytes.len());
+                bytes.splice(at..at, field.bytes());
+            }
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn what_came_before_a_record_makes_no_difference_to_it(
+        records in prop::collection::vec(
+            (0_usize..3, columns(), prop::collection::vec((any::<usize>(), any::<u8>(), 0_usize..5), 0..2)),
+            1..8,
+        ),
+    ) {
+        let decoder = Decoder::new(Some(Format::DynamoDb), 0);
+        let mut scanners = kept::scanners();
+        for (kind, columns, changes) in records {
+            let image = image(&columns, false);
+            let text = match kind {
+                0 => record("INSERT", &format!("\"NewImage\":{image},")),
+                1 => record("MODIFY", &format!("\"NewImage\":{image},\"OldImage\":{image},")),
+                _ => record("REMOVE", &format!("\"OldImage\":{image},")),
+            };
+            let bytes = changed(&text, &changes);
+            kept::check_with(&mut scanners, &decoder, &Envelope::of(&bytes));
+        }
+    }
+}

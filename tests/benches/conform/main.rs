@@ -16,6 +16,7 @@ use evercount_core::fingerprint::{Fingerprint, SchemaId};
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::schema::{Field, FieldPath, FieldType, Schema, TypeSet};
 use evercount_core::value::Item;
+use evercount_tests::figures::{self, Figure, Goal};
 use evercount_tests::{callgrind, workload};
 use evercount_wire::cdc::{Decoder, Envelope, Format};
 use evercount_wire::conformed::ConformedRecord;
@@ -100,21 +101,20 @@ fn a_record(variant: &str) -> f64 {
 }
 
 fn compare(as_json: bool) {
+    let figure =
+        |value| Figure::of("of_tree", "a record made to conform, of parse and print", value, Goal::None);
     if !callgrind::is_there() {
-        println!("conform: skipped, because valgrind is not installed");
+        let figures = [figure(Err(callgrind::MISSING))];
+        println!("{}", figures::report("conform", &figures, &json!(null), as_json));
         return;
     }
     let [decode, conform, print, tree] = VARIANTS.map(a_record);
+    let details = json!({
+        "instructions_a_record": { "decode": decode, "conform": conform - decode, "print": print - conform,
+            "all": print, "serde_json_parse_and_print": tree },
+    });
+    println!("{}", figures::report("conform", &[figure(Ok(print / tree))], &details, as_json));
     if as_json {
-        println!(
-            "{}",
-            json!({
-                "bench": "conform", "instructions_a_record": {
-                    "decode": decode, "conform": conform - decode, "print": print - conform, "all": print,
-                    "serde_json_parse_and_print": tree,
-                }, "of_parse_and_print": print / tree,
-            })
-        );
         return;
     }
     let mut table = Table::new();
@@ -129,5 +129,5 @@ fn compare(as_json: bool) {
     ] {
         table.add_row([name.to_owned(), format!("{n:.0}"), format!("{:.2}", n / tree)]);
     }
-    println!("{table}");
+    println!("\n{table}");
 }

@@ -27,6 +27,7 @@ use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::memo::Memo;
 use evercount_core::placement::Placement;
 use evercount_core::value::{Item, Value};
+use evercount_tests::figures::{self, Figure, Goal};
 use evercount_tests::{callgrind, workload};
 use evercount_wire::cdc::{Decoder, Envelope, Format};
 use evercount_wire::definition;
@@ -170,32 +171,37 @@ fn compare(as_json: bool) {
     for definitions in NUMBERS {
         assert_eq!(run("memo", definitions, 2), run("text", definitions, 2), "{definitions} definitions");
     }
+    let goals = (Goal::AtMost(GOALS.0), Goal::AtLeast(GOALS.1));
+    let figures_of = |of_one, below| {
+        [
+            Figure::of("hundred_of_one", "a row under 100 definitions, of one under 1", of_one, goals.0),
+            Figure::of("below_text_keys", "the same, text keys by ours", below, goals.1),
+        ]
+    };
     if !callgrind::is_there() {
-        println!("definitions: skipped, because valgrind is not installed");
+        let why = Err(callgrind::MISSING);
+        println!("{}", figures::report("definitions", &figures_of(why, why), &json!(null), as_json));
         return;
     }
-    let figures: Vec<(usize, f64, f64)> =
+    let measured: Vec<(usize, f64, f64)> =
         NUMBERS.map(|number| (number, a_row("memo", number), a_row("text", number))).to_vec();
-    let one = figures.first().map_or(f64::NAN, |(_, memo, _)| *memo);
-    let last = figures.last().copied().unwrap_or((0, f64::NAN, f64::NAN));
+    let one = measured.first().map_or(f64::NAN, |(_, memo, _)| *memo);
+    let last = measured.last().copied().unwrap_or((0, f64::NAN, f64::NAN));
+    let details: Vec<_> = measured
+        .iter()
+        .map(|(number, memo, text)| {
+            json!({ "definitions": number, "instructions_a_row": memo, "text_keys": text })
+        })
+        .collect();
+    let figures = figures_of(Ok(last.1 / one), Ok(last.2 / last.1));
+    println!("{}", figures::report("definitions", &figures, &json!(details), as_json));
     if as_json {
-        let rows: Vec<_> = figures
-            .iter()
-            .map(|(number, memo, text)| {
-                json!({ "definitions": number, "instructions_a_row": memo, "text_keys": text })
-            })
-            .collect();
-        let (of_one, below) = (last.1 / one, last.2 / last.1);
-        println!(
-            "{}",
-            json!({ "bench": "definitions", "rows": rows, "hundred_of_one": of_one, "below_text_keys": below })
-        );
         return;
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["definitions", "instructions a row", "of one", "by text keys", "times less"]);
-    for (number, memo, text) in &figures {
+    for (number, memo, text) in &measured {
         table.add_row([
             number.to_string(),
             format!("{memo:.0}"),
@@ -204,11 +210,7 @@ fn compare(as_json: bool) {
             format!("{:.1}", text / memo),
         ]);
     }
-    println!("{table}");
-    println!(
-        "goals for a hundred: at most {} of one, at least {} times less than text keys",
-        GOALS.0, GOALS.1
-    );
+    println!("\n{table}");
 }
 
 /// Instructions a row.

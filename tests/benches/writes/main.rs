@@ -8,7 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use comfy_table::{Table, presets};
-use evercount_tests::scale::figures;
+use evercount_tests::figures;
 use evercount_tests::scale::writes::measure;
 use serde_json::json;
 
@@ -17,13 +17,16 @@ const BATCHES: usize = 20;
 
 fn main() -> Result<(), String> {
     let measured = measure(BATCHES)?;
-    if std::env::args().any(|argument| argument == "--json") {
-        let rows: serde_json::Map<_, _> =
-            measured.row_bytes.iter().map(|(name, bytes)| (name.clone(), json!(bytes))).collect();
-        println!("{}", json!({ "writes": figures::json(&measured.figures), "ledger_row_bytes": rows }));
+    let rows: serde_json::Map<_, _> =
+        measured.row_bytes.iter().map(|(name, bytes)| (name.clone(), json!(bytes))).collect();
+    let as_json = std::env::args().any(|argument| argument == "--json");
+    println!(
+        "{}",
+        figures::report("writes", &measured.figures, &json!({ "ledger_row_bytes": rows }), as_json)
+    );
+    if as_json {
         return Ok(());
     }
-    println!("{}", figures::table(&measured.figures));
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["attribute of a ledger row", "mean bytes"]);

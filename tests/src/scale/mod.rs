@@ -3,7 +3,6 @@
 
 pub mod baselines;
 pub mod bill;
-pub mod figures;
 pub mod lanes;
 pub mod metered;
 pub mod timed;

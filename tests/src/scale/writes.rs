@@ -14,9 +14,9 @@ use evercount_pipeline::ports::{CatalogEdit, CatalogStore, CountStore};
 use evercount_wire::items::{ledger_item, size_bytes};
 
 use super::baselines::{Baseline, PerRecord};
-use super::figures::{Figure, Goal};
 use super::metered::{Layout, Meter, Metered};
 use super::workload::{BATCH_RECORDS, COLUMNS, Kind, TABLE, Workload, count_by, digest_of};
+use crate::figures::{Figure, Goal};
 use crate::listening::world::drive;
 
 /// Records of a batch in ledger mode.

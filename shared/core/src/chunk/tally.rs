@@ -9,7 +9,7 @@ use crate::counting::{self, Contributions, Targets, Unavailable};
 use crate::evidence;
 use crate::group::Cell;
 use crate::logic::LogicId;
-use crate::memo::{Hit, Memo, NO_REGISTER, ShortMap, TableMemo, register_of};
+use crate::memo::{Hit, Memo, NO_REGISTER, Plains, ShortMap, TableMemo, register_of};
 use crate::order::OrderVersion;
 use crate::placement::Placement;
 use crate::value::Item;
@@ -103,8 +103,8 @@ impl LaneTally {
                 }
             };
             match hit {
-                Hit::Plain { plain, group, register } => {
-                    tally.plain(memo, placement, (plain, group), register, sign);
+                Hit::Plain { cube, plains, group, register } => {
+                    tally.plains(memo, placement, (cube, group), plains, register, sign);
                 }
                 Hit::Whole(number) => tally.whole(memo, placement, number, sign),
             }
@@ -128,32 +128,36 @@ impl LaneTally {
 }
 
 impl TableTally {
-    fn plain(
+    fn plains(
         &mut self,
         memo: &TableMemo,
         placement: &mut Placement,
-        (plain, group): (usize, usize),
+        (cube, group): (usize, usize),
+        plains: Plains,
         register: u32,
         sign: i64,
     ) {
-        let Some(member) = memo.member_of(plain) else { return };
-        if self.cubes.len() <= member.cube {
-            self.cubes.resize_with(member.cube + 1, Vec::new);
+        let Some(members) = memo.members_of(cube) else { return };
+        if self.cubes.len() <= cube {
+            self.cubes.resize_with(cube + 1, Vec::new);
         }
-        let Some(entries) = self.cubes.get_mut(member.cube) else { return };
-        let index = group * member.of + member.number;
-        if entries.len() <= index {
-            entries.resize_with(index + 1, Entry::default);
+        let Some(entries) = self.cubes.get_mut(cube) else { return };
+        let first = group * members.len();
+        if entries.len() < first + members.len() {
+            entries.resize_with(first + members.len(), Entry::default);
         }
-        let Some(entry) = entries.get_mut(index) else { return };
-        entry.net += sign;
-        if !entry.is_touched {
-            entry.is_touched = true;
-            let beyond = is_beyond(memo, placement, plain, group);
-            self.touched.push(Touched { cube: member.cube, index, plain, group, beyond });
-        }
-        if register != NO_REGISTER {
-            *self.registers.entry((plain, group, register)).or_default() += sign;
+        for plain in plains {
+            let index = first + plain - members.start;
+            let Some(entry) = entries.get_mut(index) else { return };
+            entry.net += sign;
+            if !entry.is_touched {
+                entry.is_touched = true;
+                let beyond = is_beyond(memo, placement, plain, group);
+                self.touched.push(Touched { cube, index, plain, group, beyond });
+            }
+            if register != NO_REGISTER {
+                *self.registers.entry((plain, group, register)).or_default() += sign;
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 //! Owns the definitions that are kept by column, and the groups that those of one grouping share.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::slot::{Kind, Slots, UNAVAILABLE, register_class};
-use super::{Hit, NO_REGISTER, ShortMap};
+use super::{Hit, NO_REGISTER, Plains, ShortMap};
 use crate::counting::Unavailable;
 use crate::group::{Cell, Grouped, group_of};
 use crate::logic::{Base, LogicVersion, TableLogic};
@@ -18,9 +19,8 @@ pub(super) struct Plain {
     pub(super) version: Arc<LogicVersion>,
     /// Its family, which judges what is more than counted or not.
     pub(super) family: usize,
-    /// Its place among the definitions of its grouping.
+    /// Its grouping.
     pub(super) cube: usize,
-    pub(super) member: usize,
     /// The parts of the condition, each with the slot that tells whether it holds.
     parts: Vec<(usize, Predicate)>,
     group: Vec<usize>,
@@ -45,16 +45,10 @@ impl Plain {
             version: Arc::clone(version),
             family,
             cube: 0,
-            member: 0,
             parts,
             group: definition.group_by.iter().map(|path| slots.slot(path, Kind::Value)).collect(),
             register: definition.distinct.as_ref().map(|path| slots.slot(path, Kind::Register)),
         })
-    }
-
-    /// The definition with its place among those of its grouping.
-    pub(super) fn placed(self, cube: usize, member: usize) -> Self {
-        Self { cube, member, ..self }
     }
 
     /// Whether a part's truth is told by a slot.
@@ -83,7 +77,8 @@ pub(super) struct Cube {
     register: Option<usize>,
     /// One bit for each definition by column: whether it belongs here.
     mask: Vec<u64>,
-    members: usize,
+    /// The same by their numbers, which follow one another.
+    members: Range<usize>,
     known: ShortMap<Box<[u32]>, usize>,
     cells: Vec<Cell>,
     key: Vec<u32>,
@@ -97,7 +92,7 @@ impl Cube {
             group: plain.group.clone(),
             register: plain.register,
             mask: Vec::new(),
-            members: 0,
+            members: 0..0,
             known: ShortMap::default(),
             cells: Vec::new(),
             key: Vec::new(),
@@ -109,21 +104,23 @@ impl Cube {
         self.group == plain.group && self.register == plain.register
     }
 
-    /// Adds a definition by its number; returns how many there are.
-    pub(super) fn join(&mut self, plain: usize) -> usize {
+    /// Adds a definition by its number, which is the next one.
+    pub(super) fn join(&mut self, plain: usize) {
+        if self.members.is_empty() {
+            self.members.start = plain;
+        }
+        self.members.end = plain + 1;
         if self.mask.len() <= plain / 64 {
             self.mask.resize(plain / 64 + 1, 0);
         }
         if let Some(word) = self.mask.get_mut(plain / 64) {
             *word |= 1 << (plain % 64);
         }
-        self.members += 1;
-        self.members
     }
 
-    /// How many definitions there are.
-    pub(super) fn members(&self) -> usize {
-        self.members
+    /// Which definitions there are.
+    pub(super) fn members(&self) -> Range<usize> {
+        self.members.clone()
     }
 
     /// The cell of a group.
@@ -136,9 +133,10 @@ impl Cube {
         self.cells.len()
     }
 
-    /// What the members count an image for.
+    /// What the members count an image for; `cube` is its number.
     pub(super) fn hits(
         &mut self,
+        cube: usize,
         image: &Item,
         classes: &[u32],
         (truths, odds): (&[u64], &[u64]),
@@ -147,15 +145,13 @@ impl Cube {
         let mut place = None;
         for word in 0..self.mask.len() {
             let of = |words: &[u64]| words.get(word).copied().unwrap_or_default();
-            let mut bits = of(&self.mask) & of(truths) & !of(odds);
-            while bits != 0 {
-                let plain = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
+            let bits = of(&self.mask) & of(truths) & !of(odds);
+            if bits != 0 {
                 let (group, register) = match place {
                     Some(place) => place,
                     None => *place.insert(self.place(image, classes)?),
                 };
-                hits.push(Hit::Plain { plain, group, register });
+                hits.push(Hit::Plain { cube, plains: Plains { word, bits }, group, register });
             }
         }
         Ok(())

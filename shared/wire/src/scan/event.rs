@@ -1,13 +1,14 @@
 //! Owns the fast reading of the event of an invocation. The careful reader is
 //! [`crate::kinesis_event`]'s.
 //!
-//! The records of an event differ in five places. Between them each has what the one before it had,
-//! byte for byte, which is found by comparing; only where that fails is a record read by its names.
+//! The records of an event differ in five places ([`Template`]); only one that is not like the one
+//! before it is read by its names.
 
 use std::borrow::Cow;
 
 use evercount_core::order::Micros;
 
+use super::template::{Places, Template};
 use super::{Cursor, DEPTH_MAX, once};
 use crate::kinesis_event::{EventRecord, arrival};
 
@@ -31,17 +32,11 @@ struct Draft<'a> {
     arrival: Option<Micros>,
     data: Option<Vec<u8>>,
     kinesis: Option<()>,
-    /// Where the parts stand: from, to, and which.
-    places: Vec<(usize, usize, Part)>,
 }
 
-/// What the records of an event have in common.
-#[derive(Default)]
-struct Template<'a> {
-    /// What stands before each part.
-    before: Vec<(&'a str, Part)>,
-    /// What stands behind the last one.
-    rest: &'a str,
+/// What the records so far were like.
+struct Alike<'a> {
+    template: Template<Part>,
     source: &'a str,
 }
 
@@ -55,16 +50,17 @@ pub(crate) fn scan(payload: &[u8]) -> Option<Vec<EventRecord<'_>>> {
     }
     cursor.take(b'[')?;
     let mut records = Vec::new();
-    let mut template = Template::default();
+    let mut alike: Option<Alike<'_>> = None;
     let mut more = !cursor.takes(b']')?;
     while more {
         let start = cursor;
-        let draft = match template.read(&mut cursor) {
+        let draft = match alike.as_ref().and_then(|alike| alike.read(&mut cursor)) {
             Some(draft) => draft,
             None => {
                 cursor = start;
-                let draft = record(&mut cursor)?;
-                template = Template::of(&start, &cursor, &draft)?;
+                let (draft, places) = record(&mut cursor)?;
+                let template = Template::of(&start, &cursor, &places)?;
+                alike = Some(Alike { template, source: draft.source? });
                 draft
             }
         };
@@ -79,7 +75,6 @@ pub(crate) fn scan(payload: &[u8]) -> Option<Vec<EventRecord<'_>>> {
 impl<'a> Draft<'a> {
     /// Takes a part whose first quote, where it has one, is taken.
     fn part(&mut self, cursor: &mut Cursor<'a>, part: Part) -> Option<()> {
-        let from = cursor.passed();
         match part {
             Part::Id => once(&mut self.id, cursor.content()?),
             Part::Sequence => once(&mut self.sequence, cursor.content()?),
@@ -89,10 +84,7 @@ impl<'a> Draft<'a> {
                 let data = base64_simd::STANDARD.decode_to_vec(cursor.long_content()?).ok()?;
                 once(&mut self.data, data)
             }
-        }?;
-        let quote = usize::from(part != Part::Arrival);
-        self.places.push((from, cursor.passed() - quote, part));
-        Some(())
+        }
     }
 
     fn record(self) -> Option<EventRecord<'a>> {
@@ -107,78 +99,60 @@ impl<'a> Draft<'a> {
     }
 }
 
-impl<'a> Template<'a> {
-    /// What a record that was read by its names, from `start` to `end`, has in common with the next.
-    fn of(start: &Cursor<'a>, end: &Cursor<'a>, draft: &Draft<'a>) -> Option<Self> {
-        let text = end.since(start)?;
-        let mut template = Self { source: draft.source?, ..Self::default() };
-        let mut at = 0;
-        for (from, to, part) in &draft.places {
-            template.before.push((text.get(at..from - start.passed())?, *part));
-            at = to - start.passed();
-        }
-        template.rest = text.get(at..)?;
-        Some(template)
-    }
-
+impl<'a> Alike<'a> {
     /// Reads a record that is like the one before it.
     fn read(&self, cursor: &mut Cursor<'a>) -> Option<Draft<'a>> {
         let mut draft = Draft { source: Some(self.source), ..Draft::default() };
-        for (before, part) in &self.before {
-            if !cursor.takes_exactly(before.as_bytes()) {
-                return None;
-            }
-            draft.part(cursor, *part)?;
-            // The last quote belongs to what stands before the next part.
-            cursor.back(usize::from(*part != Part::Arrival));
-        }
-        let is_known = !self.before.is_empty();
-        (is_known && cursor.takes_exactly(self.rest.as_bytes())).then_some(draft)
+        self.template.take(cursor, |cursor, part| draft.part(cursor, part))?;
+        Some(draft)
     }
 }
 
-fn record<'a>(cursor: &mut Cursor<'a>) -> Option<Draft<'a>> {
-    let mut draft = Draft::default();
+/// A record that is read by its names, and where its parts are.
+fn record<'a>(cursor: &mut Cursor<'a>) -> Option<(Draft<'a>, Places<Part>)> {
+    let (mut draft, mut places) = (Draft::default(), Places::default());
     cursor.take(b'{')?;
     loop {
         match cursor.name()? {
             "kinesis" => {
                 once(&mut draft.kinesis, ())?;
-                kinesis(cursor, &mut draft)?;
+                kinesis(cursor, &mut draft, &mut places)?;
             }
-            "eventID" => {
-                cursor.take(b'"')?;
-                draft.part(cursor, Part::Id)?;
-            }
+            "eventID" => part(cursor, &mut draft, &mut places, Part::Id)?,
             "eventSourceARN" => once(&mut draft.source, cursor.string()?)?,
             _ => cursor.skip(DEPTH_MAX)?,
         }
         if !cursor.more(b'}')? {
-            return Some(draft);
+            return Some((draft, places));
         }
     }
 }
 
-fn kinesis<'a>(cursor: &mut Cursor<'a>, draft: &mut Draft<'a>) -> Option<()> {
+fn part<'a>(
+    cursor: &mut Cursor<'a>,
+    draft: &mut Draft<'a>,
+    places: &mut Places<Part>,
+    part: Part,
+) -> Option<()> {
+    match part {
+        Part::Arrival => drop(cursor.peek()?),
+        _ => cursor.take(b'"')?,
+    }
+    let from = *cursor;
+    draft.part(cursor, part)?;
+    places.note(&from, cursor, part);
+    Some(())
+}
+
+fn kinesis<'a>(cursor: &mut Cursor<'a>, draft: &mut Draft<'a>, places: &mut Places<Part>) -> Option<()> {
     cursor.take(b'{')?;
     loop {
-        let part = match cursor.name()? {
-            "sequenceNumber" => Some(Part::Sequence),
-            "partitionKey" => Some(Part::PartitionKey),
-            "approximateArrivalTimestamp" => Some(Part::Arrival),
-            "data" => Some(Part::Data),
-            _ => None,
-        };
-        match part {
-            Some(Part::Arrival) => {
-                cursor.peek()?;
-                draft.part(cursor, Part::Arrival)?;
-            }
-            Some(part) => {
-                cursor.take(b'"')?;
-                draft.part(cursor, part)?;
-            }
-            None => cursor.skip(DEPTH_MAX)?,
+        match cursor.name()? {
+            "sequenceNumber" => part(cursor, draft, places, Part::Sequence)?,
+            "partitionKey" => part(cursor, draft, places, Part::PartitionKey)?,
+            "approximateArrivalTimestamp" => part(cursor, draft, places, Part::Arrival)?,
+            "data" => part(cursor, draft, places, Part::Data)?,
+            _ => cursor.skip(DEPTH_MAX)?,
         }
         if !cursor.more(b'}')? {
             return Some(());

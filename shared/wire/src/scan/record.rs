@@ -1,11 +1,16 @@
 //! Owns the fast reading of records of Kinesis Data Streams for DynamoDB. The careful reader is
 //! [`crate::cdc`]'s.
+//!
+//! Records of one table and one event differ in their images and a few values besides
+//! ([`Template`]); only one that is like none of those before it is read by its names.
 
 use evercount_core::change::{Change, Digests, RowIdentity, RowKey, TableName};
 use evercount_core::order::OrderVersion;
 use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value, canonical};
 
+use super::names::Names;
+use super::template::{Places, Template};
 use super::value::{Digested, Made, Nothing, described, item};
 use super::{Cursor, DEPTH_MAX, Met, once};
 use crate::cdc::key_identity;
@@ -18,6 +23,7 @@ pub struct Scanner {
     /// Those of [`Self::project`], and behind them the one that was met last and is not among them.
     tables: Vec<Table>,
     projected: usize,
+    alike: Vec<Alike>,
     bytes: Vec<u8>,
     whole: Vec<u8>,
 }
@@ -36,15 +42,49 @@ impl Table {
     }
 }
 
+/// How many kinds of record are remembered: insertions, modifications and removals of two tables, and
+/// two more. One that is not among them costs a comparison with each.
+const ALIKE_MAX: usize = 8;
+
+/// What the records of one table and one event are like.
+#[derive(Clone, Debug)]
+struct Alike {
+    table: usize,
+    event: Event,
+    unit: Unit,
+    template: Template<Part>,
+}
+
+/// What differs from record to record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    /// Its id and its size, which nobody wants.
+    Id,
+    Size,
+    Time,
+    Keys,
+    New,
+    Old,
+}
+
+/// What happened to the row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Event {
+    Put,
+    Removed,
+}
+
 /// What a record says, as far as it has been read.
 #[derive(Default)]
 struct Draft<'a> {
-    event: Option<&'a str>,
+    table: Option<usize>,
+    event: Option<Event>,
+    unit: Option<Unit>,
     time: Option<&'a str>,
-    precision: Option<&'a str>,
     identity: Option<RowIdentity>,
     new: Option<Image>,
     old: Option<Image>,
+    size: Option<&'a str>,
 }
 
 struct Image {
@@ -59,22 +99,48 @@ impl Scanner {
         self.tables.retain(|table| table.name != name);
         self.tables.push(Table::new(name, projection));
         self.projected = self.tables.len();
+        self.alike.clear();
     }
 
     /// Reads a record; `None` where it is unusual in any way.
     pub(crate) fn scan(&mut self, text: &str, epoch: u16) -> Option<Change> {
-        let mut cursor = Cursor::new(text);
-        let (mut table, mut draft) = (None, Draft::default());
+        let start = Cursor::new(text);
+        let draft = match self.alike(start) {
+            Some(draft) => draft,
+            None => self.by_names(start)?,
+        };
+        let table = self.tables.get(draft.table?)?;
+        draft.change(table.name.clone(), epoch, table.projection.digests())
+    }
+
+    /// Reads a record that is like one of those before it.
+    fn alike<'a>(&mut self, start: Cursor<'a>) -> Option<Draft<'a>> {
+        let alike = std::mem::take(&mut self.alike);
+        let draft = alike.iter().find_map(|alike| {
+            let (table, event, unit) = (Some(alike.table), Some(alike.event), Some(alike.unit));
+            let (mut cursor, mut draft) = (start, Draft { table, event, unit, ..Draft::default() });
+            alike.template.take(&mut cursor, |cursor, part| self.part(cursor, &mut draft, part))?;
+            cursor.end()?;
+            Some(draft)
+        });
+        self.alike = alike;
+        draft
+    }
+
+    /// Reads a record by its names, and remembers what it is like.
+    fn by_names<'a>(&mut self, start: Cursor<'a>) -> Option<Draft<'a>> {
+        let mut cursor = start;
+        let (mut draft, mut places) = (Draft::default(), Places::default());
         let mut met = Met::nothing();
         cursor.take(b'{')?;
         loop {
             let name = cursor.name()?;
             met.note(name)?;
             match name {
-                "tableName" => once(&mut table, self.table(cursor.string()?)?)?,
-                "eventName" => once(&mut draft.event, cursor.string()?)?,
-                // Its table is known by then in every record that DynamoDB writes.
-                "dynamodb" => self.images(&mut cursor, table?, &mut draft)?,
+                "tableName" => once(&mut draft.table, self.table(cursor.string()?)?)?,
+                "eventName" => once(&mut draft.event, event(cursor.string()?)?)?,
+                "eventID" => self.placed(&mut cursor, &mut draft, &mut places, Part::Id)?,
+                "dynamodb" => self.images(&mut cursor, &mut draft, &mut places)?,
                 "eventSourceARN" => return None,
                 _ => cursor.skip(DEPTH_MAX)?,
             }
@@ -82,9 +148,42 @@ impl Scanner {
                 break;
             }
         }
+        let template = Template::of(&start, &cursor, &places)?;
         cursor.end()?;
-        let name = self.tables.get(table?)?.name.clone();
-        draft.change(name, epoch, self.tables.get(table?)?.projection.digests())
+        let unit = *draft.unit.get_or_insert(Unit::Milliseconds);
+        if self.alike.len() >= ALIKE_MAX {
+            self.alike.remove(0);
+        }
+        self.alike.push(Alike { table: draft.table?, event: draft.event?, unit, template });
+        Some(draft)
+    }
+
+    /// Takes a part, and notes where it is.
+    fn placed<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        draft: &mut Draft<'a>,
+        places: &mut Places<Part>,
+        part: Part,
+    ) -> Option<()> {
+        cursor.peek()?;
+        let from = *cursor;
+        self.part(cursor, draft, part)?;
+        places.note(&from, cursor, part);
+        Some(())
+    }
+
+    #[inline]
+    fn part<'a>(&mut self, cursor: &mut Cursor<'a>, draft: &mut Draft<'a>, part: Part) -> Option<()> {
+        match part {
+            Part::Id => cursor.pass_string(),
+            Part::Size => once(&mut draft.size, cursor.number()?).map(drop),
+            Part::Time => once(&mut draft.time, cursor.number()?),
+            Part::Keys => once(&mut draft.identity, identity(cursor)?),
+            // Its table is known by then in every record that DynamoDB writes.
+            Part::New => once(&mut draft.new, self.image(cursor, draft.table?)?),
+            Part::Old => once(&mut draft.old, self.image(cursor, draft.table?)?),
+        }
     }
 
     /// The number of a table.
@@ -93,20 +192,27 @@ impl Scanner {
         if known.is_none() && !name.is_empty() {
             // In the place of the last such table, so that a flood of names does not grow the list.
             self.tables.truncate(self.projected);
+            self.alike.retain(|alike| alike.table < self.projected);
             self.tables.push(Table::new(TableName::new(name), Projection::nothing()));
         }
         known.or_else(|| self.tables.len().checked_sub(1)).filter(|_| !name.is_empty())
     }
 
-    fn images<'a>(&mut self, cursor: &mut Cursor<'a>, table: usize, draft: &mut Draft<'a>) -> Option<()> {
+    fn images<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        draft: &mut Draft<'a>,
+        places: &mut Places<Part>,
+    ) -> Option<()> {
         cursor.take(b'{')?;
         loop {
             match cursor.name()? {
-                "Keys" => once(&mut draft.identity, identity(cursor)?)?,
-                "NewImage" => once(&mut draft.new, self.image(cursor, table)?)?,
-                "OldImage" => once(&mut draft.old, self.image(cursor, table)?)?,
-                "ApproximateCreationDateTime" => once(&mut draft.time, cursor.number()?)?,
-                "ApproximateCreationDateTimePrecision" => once(&mut draft.precision, cursor.string()?)?,
+                "Keys" => self.placed(cursor, draft, places, Part::Keys)?,
+                "NewImage" => self.placed(cursor, draft, places, Part::New)?,
+                "OldImage" => self.placed(cursor, draft, places, Part::Old)?,
+                "ApproximateCreationDateTime" => self.placed(cursor, draft, places, Part::Time)?,
+                "ApproximateCreationDateTimePrecision" => once(&mut draft.unit, unit(cursor.string()?)?)?,
+                "SizeBytes" => self.placed(cursor, draft, places, Part::Size)?,
                 _ => cursor.skip(DEPTH_MAX)?,
             }
             if !cursor.more(b'}')? {
@@ -152,6 +258,22 @@ impl Scanner {
         }
         let digest = if projection.digests() { digest(&mut fields, bytes, whole)? } else { 0 };
         Some(Image { item: kept, digest })
+    }
+}
+
+fn event(name: &str) -> Option<Event> {
+    match name {
+        "INSERT" | "MODIFY" => Some(Event::Put),
+        "REMOVE" => Some(Event::Removed),
+        _ => None,
+    }
+}
+
+fn unit(precision: &str) -> Option<Unit> {
+    match precision {
+        "MICROSECOND" => Some(Unit::Microseconds),
+        "MILLISECOND" => Some(Unit::Milliseconds),
+        _ => None,
     }
 }
 
@@ -214,16 +336,10 @@ fn digest(fields: &mut [Field<'_>], bytes: &[u8], whole: &mut Vec<u8>) -> Option
 
 impl Draft<'_> {
     fn change(self, table: TableName, epoch: u16, digests: bool) -> Option<Change> {
-        let unit = match self.precision {
-            Some("MICROSECOND") => Unit::Microseconds,
-            Some("MILLISECOND") | None => Unit::Milliseconds,
-            Some(_) => return None,
-        };
-        let at = change_time(self.time?, unit)?;
+        let at = change_time(self.time?, self.unit?)?;
         let after = match self.event? {
-            "INSERT" | "MODIFY" => Some(self.new?),
-            "REMOVE" => None,
-            _ => return None,
+            Event::Put => Some(self.new?),
+            Event::Removed => None,
         };
         let identity = self.identity?;
         let digest = |image: &Option<Image>| image.as_ref().map_or(0, |image| image.digest);
@@ -236,129 +352,5 @@ impl Draft<'_> {
             at,
             whole,
         })
-    }
-}
-
-/// How many names are remembered at once, and how far a name may stand from its place.
-const PLACES: usize = 256;
-const REACH: usize = 8;
-
-/// The names of a table's columns as they were met, and whether each is kept. It is a table of fixed
-/// size, so that a flood of names costs time and no memory.
-#[derive(Clone, Debug)]
-struct Names {
-    places: Box<[Option<Name>]>,
-    /// Where the name is that an image began with last.
-    first: usize,
-}
-
-/// One name.
-#[derive(Clone, Debug)]
-struct Name {
-    /// As it stands in an image: in its quotes, with a colon.
-    quoted: Box<[u8]>,
-    is_kept: bool,
-    /// Where the name is that came after it last: images of one table are alike.
-    next: usize,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self { places: vec![None; PLACES].into(), first: 0 }
-    }
-}
-
-/// The names of one row.
-struct Row<'n> {
-    names: &'n mut Names,
-    met: [u64; PLACES / 64],
-    /// Where the last one met is.
-    last: Option<usize>,
-    doubtful: bool,
-}
-
-impl Names {
-    fn row(&mut self) -> Row<'_> {
-        Row { names: self, met: [0; PLACES / 64], last: None, doubtful: false }
-    }
-}
-
-/// Where a name's place begins.
-fn place(name: &str) -> usize {
-    let mut head = [0; 8];
-    let bytes = name.as_bytes();
-    match bytes.first_chunk::<8>() {
-        Some(chunk) => head = *chunk,
-        None => head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
-    }
-    let tail = bytes.last().map_or(0, |last| u64::from(*last));
-    let word = u64::from_le_bytes(head) ^ (tail << 56) ^ ((bytes.len() as u64) << 48);
-    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
-}
-
-impl Row<'_> {
-    /// Takes the name of a field, and tells whether the field is kept.
-    #[inline]
-    fn take<'a>(&mut self, cursor: &mut Cursor<'a>, projection: &Projection) -> Option<(&'a str, bool)> {
-        let expected = match self.last {
-            Some(last) => self.names.places.get(last)?.as_ref()?.next,
-            None => self.names.first,
-        };
-        let start = *cursor;
-        if let Some(Some(known)) = self.names.places.get(expected)
-            && cursor.takes_exactly(&known.quoted)
-        {
-            let (taken, is_kept) = (cursor.since(&start)?, known.is_kept);
-            self.note(expected);
-            return Some((taken.get(1..taken.len() - 2)?, is_kept));
-        }
-        let name = cursor.name()?;
-        let at = self.find(name, projection);
-        match self.last.and_then(|last| self.names.places.get_mut(last)?.as_mut()) {
-            Some(before) => before.next = at,
-            None => self.names.first = at,
-        }
-        self.note(at);
-        Some((name, self.names.places.get(at)?.as_ref()?.is_kept))
-    }
-
-    /// The place of a name, made for it where it has none.
-    fn find(&mut self, name: &str, projection: &Projection) -> usize {
-        let start = place(name) % PLACES;
-        let mut at = start;
-        for _ in 0..REACH {
-            match self.names.places.get(at) {
-                Some(Some(known)) if known.quoted.get(1..known.quoted.len() - 2) == Some(name.as_bytes()) => {
-                    return at;
-                }
-                Some(Some(_)) => at = (at + 1) % PLACES,
-                _ => return self.learn(at, name, projection),
-            }
-        }
-        // No place left near: it takes the first one, and whatever stood there was perhaps met.
-        self.doubtful = true;
-        self.learn(start, name, projection)
-    }
-
-    fn learn(&mut self, at: usize, name: &str, projection: &Projection) -> usize {
-        if let Some(place) = self.names.places.get_mut(at) {
-            let quoted = [b"\"", name.as_bytes(), b"\":"].concat().into();
-            *place = Some(Name { quoted, is_kept: projection.keeps(name), next: at });
-        }
-        at
-    }
-
-    fn note(&mut self, at: usize) {
-        if let Some(word) = self.met.get_mut(at / 64) {
-            let bit = 1 << (at % 64);
-            self.doubtful |= *word & bit != 0;
-            *word |= bit;
-        }
-        self.last = Some(at);
-    }
-
-    /// Whether a name may have been met twice.
-    fn is_doubtful(&self) -> bool {
-        self.doubtful
     }
 }

@@ -8,7 +8,7 @@ use crate::json::{self, DYNAMODB_DIGITS_MAX, FIELDS_MAX};
 
 /// What is made of a value that is read.
 pub(super) trait Sink {
-    /// Whether lists and maps are made at all.
+    /// Whether anything is made of texts, lists and maps at all.
     const MAKES: bool;
     fn text(&mut self, text: &str);
     fn number(&mut self, text: &str) -> Option<()>;
@@ -152,7 +152,11 @@ fn nested<S: Sink>(cursor: &mut Cursor<'_>, sink: &mut S, depth: usize) -> Optio
     let start = *cursor;
     match cursor.takes_descriptor() {
         Some(b'S') => {
-            sink.text(cursor.string()?);
+            if S::MAKES {
+                sink.text(cursor.string()?);
+            } else {
+                cursor.pass_string()?;
+            }
             return cursor.take(b'}');
         }
         Some(b'N') => {

@@ -2,13 +2,12 @@
 //! a steady schema of twelve attributes. The records are counted from their bytes, in ledger mode,
 //! on the in-memory store.
 //!
+//! `cargo bench -p evercount-tests --no-default-features --bench fingerprint [-- --json]`
+//!
 //! The benchmark runs itself under valgrind with two numbers of records in two variants; the
-//! differences leave out start-up and set-up. It prints why, and measures nothing, where there is
-//! no valgrind.
+//! differences leave out start-up and set-up.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may panic and prints its table")]
-
-use std::process::Command;
 
 use evercount_core::change::Record;
 use evercount_core::fingerprint;
@@ -17,6 +16,8 @@ use evercount_core::logic::Coverage;
 use evercount_pipeline::count::{self, CountMode, CountOptions, StreamRecord, Warm};
 use evercount_pipeline::define;
 use evercount_pipeline::memory::Memory;
+use evercount_tests::callgrind;
+use evercount_tests::figures::{self, Figure, Goal};
 use evercount_wire::cdc::{Decoder, Envelope, Format};
 use evercount_wire::definition;
 
@@ -43,7 +44,7 @@ fn main() {
         [_, variant, records] if variant == "count" || variant == "shape" => {
             run(variant, records.parse().unwrap());
         }
-        _ => compare(),
+        _ => compare(arguments.iter().any(|argument| argument == "--json")),
     }
 }
 
@@ -122,29 +123,21 @@ fn run(variant: &str, records: u64) {
     println!("{shapes:x}");
 }
 
-fn compare() {
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("fingerprint: skipped, because valgrind is not installed");
+fn compare(as_json: bool) {
+    let what = "share of a record that its fingerprint takes, %";
+    let figure = |value| Figure::of("fingerprint_percent", what, value, Goal::AtMost(3.0));
+    if !callgrind::is_there() {
+        let figures = [figure(Err(callgrind::MISSING))];
+        println!("{}", figures::report("fingerprint", &figures, &serde_json::Value::Null, as_json));
         return;
     }
     let each = |variant: &str| {
-        let [few, many] = RECORDS.map(|records| instructions(variant, records));
+        let [few, many] =
+            RECORDS.map(|records| callgrind::instructions(&[variant, &records.to_string()]).unwrap());
         (many - few) as f64 / (RECORDS[1] - RECORDS[0]) as f64
     };
     let (count, shape) = (each("count"), each("shape"));
-    println!("counting                    {count:>10.0} instructions a record");
-    println!("counting and fingerprinting {shape:>10.0}");
-    println!("fingerprint's share         {:>10.2} % (goal: at most 3 %)", (shape - count) / count * 100.0);
-}
-
-fn instructions(variant: &str, records: u64) -> u64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().unwrap())
-        .args([variant, &records.to_string()])
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = told.lines().find(|line| line.contains("Collected")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+    let details = serde_json::json!({ "counting": count, "counting_and_fingerprinting": shape });
+    let figures = [figure(Ok((shape - count) / count * 100.0))];
+    println!("{}", figures::report("fingerprint", &figures, &details, as_json));
 }
