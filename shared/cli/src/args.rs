@@ -72,6 +72,8 @@ pub enum Command {
     Source(SourceCommand),
     /// Recount a table from its source, report differences, repair them.
     Audit(AuditArgs),
+    /// Serve the web page and the API on this machine.
+    Console(ConsoleArgs),
     /// Keep the embedded AWS and the functions running.
     Local(LocalArgs),
     /// Check this machine and the target, and name the fix for what fails.
@@ -311,6 +313,23 @@ pub struct AuditArgs {
     #[arg(long, value_name = "SECONDS")]
     pub margin: Option<u32>,
     /// Where from.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `console`.
+#[derive(Args, Clone, Debug)]
+pub struct ConsoleArgs {
+    /// Where to listen, on this machine; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value_t = crate::console::LISTEN)]
+    pub listen: std::net::SocketAddr,
+    /// Change nothing: no approval, no rollback, no replay.
+    #[arg(long)]
+    pub read_only: bool,
+    /// Of which counts.
     #[command(flatten)]
     pub target: TargetArgs,
     /// How to print.

@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod backfill;
 mod capture;
+mod console;
 mod count;
 mod counts;
 mod demo;
@@ -64,6 +65,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Backfill(command) => backfill::run(command).await,
         Command::Policy(command) => policy::run(command).await,
         Command::Source(command) => source::run(command).await,
+        Command::Console(args) => console::run(args).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -228,10 +228,10 @@ impl From<&Adjustment> for AdjustmentDoc {
             consequence: choice.consequence.clone(),
             becomes: choice.update.as_ref().map(|update| definition_lines(&update.definition)),
         });
-        let by_group = report.by_group.iter().map(|(key, compared)| GroupCompared {
-            key: group_json(key),
-            compared: (*compared).into(),
-        });
+        let by_group = report
+            .by_group
+            .iter()
+            .map(|(key, compared)| GroupCompared { key: group_json(key), compared: (*compared).into() });
         Self {
             id: plan.id.to_string(),
             count: plan.definition.to_string(),

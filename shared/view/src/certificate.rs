@@ -1,8 +1,14 @@
 //! Certificates: why a plan's new counts are right, or why nobody could tell without reading rows.
 
+use std::collections::BTreeMap;
+
 use evercount_core::adjustment::{AdjustmentPlan, Certificate};
+use evercount_core::counting::Cells;
+use evercount_core::definition::CountDefinition;
+use evercount_core::group::{Cell, GroupKey};
 use evercount_core::migration::{Action, Conversion};
 use evercount_core::path::Path;
+use evercount_core::transform::Transform;
 use evercount_core::value::{Item, Value};
 use evercount_wire::group::value_json;
 use evercount_wire::predicate::to_text;
@@ -99,4 +105,34 @@ fn converted(conversion: Conversion) -> String {
         }
         Conversion::ToBool => "true or false".to_owned(),
     }
+}
+
+/// Where groups go: from which, to which (`None` where they are no longer counted), how many items.
+pub type Moves = BTreeMap<(GroupKey, Option<GroupKey>), i64>;
+
+/// Where the groups of a parent's stored cells go, each as its definition shows it.
+#[must_use]
+pub fn moves(
+    transform: &Transform,
+    stored: &Cells,
+    parent: &CountDefinition,
+    child: &CountDefinition,
+) -> Moves {
+    let seen = |view: Option<Transform>, key: &GroupKey| match view {
+        Some(view) => view.group(key),
+        None => Some(key.clone()),
+    };
+    let mut moves = Moves::new();
+    for (cell, n) in stored {
+        let Cell::Group(key) = cell else { continue };
+        let was = seen(parent.view(), key);
+        let becomes = transform.group(key).and_then(|to| seen(child.view(), &to));
+        // What was counted beside, and is still not shown, is nobody's business.
+        if was.is_none() && becomes.is_none() {
+            continue;
+        }
+        *moves.entry((was.unwrap_or_default(), becomes)).or_insert(0) += n;
+    }
+    moves.retain(|_, n| *n != 0);
+    moves
 }

@@ -9,19 +9,24 @@ mod certificate;
 mod change;
 mod estimate;
 mod outlook;
+mod presence;
 mod quarantined;
 mod reading;
 mod schema;
 mod text;
 mod walk;
 
-pub use adjustment::{AdjustmentDoc, Affected, CensusDoc, ChoiceDoc, Compared, CostDoc, Example, GroupCompared, Minimum, ProgressDoc, is_open, outcome_words, relation_name};
-pub use certificate::{CertificateDoc, action};
+pub use adjustment::{
+    AdjustmentDoc, Affected, CensusDoc, ChoiceDoc, Compared, CostDoc, Example, GroupCompared, Minimum,
+    ProgressDoc, is_open, outcome_words, relation_name,
+};
+pub use certificate::{CertificateDoc, Moves, action, moves};
 pub use change::ChangeDoc;
 pub use estimate::{Cardinality, WindowDoc};
 pub use outlook::{CandidateDoc, ChanceDoc, ExpectedDoc, TableOutlook};
+pub use presence::{Presence, Seen};
 pub use quarantined::QuarantinedDoc;
 pub use reading::{CutDoc, GroupDoc, MissingDoc, ReadingDoc, atom_text};
-pub use schema::{HeldDoc, HistoryDoc, LineageDoc, SubjectDoc, SubjectVersionHead, origin};
+pub use schema::{HeldDoc, HistoryDoc, LineageDoc, PolicyDoc, SubjectDoc, SubjectVersionHead, origin};
 pub use text::{nearest, plain, time};
 pub use walk::{WalkDoc, extent, is_walking};

@@ -1,9 +1,11 @@
 //! Subjects, what happened to them, and who writes and reads them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use evercount_core::evolution::{Held, HeldChange};
 use evercount_core::lineage::Lineage;
 use evercount_core::registration::{Recorded, VersionHead};
-use evercount_core::registry::{Origin, SubjectState};
+use evercount_core::registry::{Compatibility, EvolutionRule, Origin, Policy, SubjectState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -263,5 +265,43 @@ pub fn origin(origin: Origin) -> &'static str {
         Origin::Declared => "declared",
         Origin::Observed => "observed",
         Origin::Event => "event",
+    }
+}
+
+/// Which changes of a subject make versions by themselves.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct PolicyDoc {
+    /// The compatibility mode.
+    pub compatibility: String,
+    /// Rules by kind of change.
+    pub rules: BTreeMap<String, String>,
+    /// Only these make a version, where there are any.
+    pub include: BTreeSet<String>,
+    /// These make no version.
+    pub exclude: BTreeSet<String>,
+    /// Changes wait until they add up to this drift.
+    pub drift_threshold: f64,
+    /// Days that versions are kept for once replaced.
+    pub retention_days: i64,
+}
+
+impl From<&Policy> for PolicyDoc {
+    fn from(policy: &Policy) -> Self {
+        let rule = |rule: &EvolutionRule| {
+            EvolutionRule::ALL
+                .iter()
+                .find(|(one, _)| one == rule)
+                .map_or("evolve", |(_, name)| name)
+                .to_owned()
+        };
+        let mode = Compatibility::ALL.iter().find(|(one, _)| *one == policy.compatibility);
+        Self {
+            compatibility: mode.map_or("NONE", |(_, name)| name).to_owned(),
+            rules: policy.rules.iter().map(|(kind, one)| (kind.clone(), rule(one))).collect(),
+            include: policy.include.clone(),
+            exclude: policy.exclude.clone(),
+            drift_threshold: policy.drift_threshold,
+            retention_days: policy.retention / 86_400_000_000,
+        }
     }
 }
