@@ -89,7 +89,8 @@ fn only_adapters_name_the_sdk() {
 }
 
 /// What each function speaks to, by the SDK's names.
-const CLIENTS: [(&str, &[&str]); 5] = [
+const CLIENTS: [(&str, &[&str]); 6] = [
+    ("console", &["dynamodb"]),
     ("event-transformer", &["dynamodb", "kinesis"]),
     ("impact-analyzer", &["dynamodb", "eventbridge", "sns"]),
     ("item-counter", &["dynamodb"]),

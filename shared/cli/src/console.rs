@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use evercount_aws::config::SEGMENTS;
-use evercount_aws::dynamo::{DynamoServices, DynamoSource};
+use evercount_aws::dynamo::{DynamoServices, DynamoSource, DynamoStore};
 use evercount_aws::meter::meter;
 use evercount_console::{Hosts, Served, Settings, TargetDoc, router};
 use evercount_local::stack::now;
@@ -39,10 +39,11 @@ pub async fn run(args: ConsoleArgs) -> anyhow::Result<Exit> {
     served.map(|()| Exit::Ok)
 }
 
-async fn serve(opened: &Opened, args: &ConsoleArgs) -> anyhow::Result<()> {
+/// A console on what is opened.
+pub async fn served(opened: &Opened, writes: bool) -> Served<DynamoStore, DynamoSource, DynamoServices> {
     let options = opened.config.options;
     let settings = Settings {
-        target: described(opened, !args.read_only).await,
+        target: described(opened, writes).await,
         count: options,
         adapt: AdaptOptions {
             has_ledger: options.mode == CountMode::Ledger,
@@ -59,7 +60,11 @@ async fn serve(opened: &Opened, args: &ConsoleArgs) -> anyhow::Result<()> {
     let store = opened.stack.store().clone();
     let source = DynamoSource::new(opened.stack.dynamodb());
     let services = DynamoServices::new(opened.stack.dynamodb(), &opened.config.tables.metadata);
-    let console = Arc::new(Served::new(store, source, services, settings));
+    Served::new(store, source, services, settings)
+}
+
+async fn serve(opened: &Opened, args: &ConsoleArgs) -> anyhow::Result<()> {
+    let console = Arc::new(served(opened, !args.read_only).await);
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!("could not listen on {}; `--listen 127.0.0.1:0` takes any free port", args.listen)
     })?;

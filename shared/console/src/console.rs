@@ -57,6 +57,24 @@ pub struct Settings {
     pub clock: fn() -> Micros,
 }
 
+impl Settings {
+    /// Those of a deployed console, which looks and changes nothing: its role allows no write, and an audit
+    /// takes longer than a request may.
+    #[must_use]
+    pub fn deployed(region: Option<String>, count: CountOptions, clock: fn() -> Micros) -> Self {
+        let text = format!("AWS, region {}", region.as_deref().unwrap_or("unknown"));
+        let target = TargetDoc {
+            kind: "aws".to_owned(),
+            text,
+            account: None,
+            region,
+            writes: false,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Self { target, count, adapt: AdaptOptions::BARE, audits: false, clock }
+    }
+}
+
 /// A console on a store, a source of tables, and a directory of services.
 #[derive(Debug)]
 pub struct Served<S, T, D> {

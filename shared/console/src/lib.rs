@@ -31,6 +31,7 @@ mod work;
 
 pub use assets::ASSETS;
 pub use console::{Console, Served, Settings, TargetDoc};
+pub use counts::{GroupQuery, Sort};
 pub use guard::Hosts;
 pub use problem::Problem;
 pub use routes::{document, router};
