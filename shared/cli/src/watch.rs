@@ -126,7 +126,8 @@ impl Seen {
         let one = |group: &Value| {
             let n = group.get("n").and_then(Value::as_i64).unwrap_or_default();
             let key = group.get("key").and_then(Value::as_object).cloned().unwrap_or_default();
-            let told: Vec<String> = key.iter().map(|(path, value)| plain(format!("{path}={value}"))).collect();
+            let told: Vec<String> =
+                key.iter().map(|(path, value)| plain(format!("{path}={value}"))).collect();
             let name = if told.is_empty() { "(absent)".to_owned() } else { told.join("  ") };
             (name, u64::try_from(n).unwrap_or(0), n.to_string())
         };
@@ -211,7 +212,8 @@ fn draw(frame: &mut Frame<'_>, seen: &Seen) {
     .areas(frame.area());
     let lines = vec![Line::from(seen.headline()).bold(), Line::from(format!("target: {}", seen.target))];
     frame.render_widget(Paragraph::new(lines), head);
-    let (from, to) = (seen.course.first().map_or(0.0, |one| one.0), seen.course.last().map_or(1.0, |one| one.0));
+    let (from, to) =
+        (seen.course.first().map_or(0.0, |one| one.0), seen.course.last().map_or(1.0, |one| one.0));
     let low = seen.course.iter().map(|one| one.1).fold(f64::INFINITY, f64::min).min(f64::MAX);
     let high = seen.course.iter().map(|one| one.1).fold(f64::NEG_INFINITY, f64::max).max(low);
     let line = Dataset::default()
@@ -228,9 +230,7 @@ fn draw(frame: &mut Frame<'_>, seen: &Seen) {
         .block(Block::bordered().title("items over time"))
         .x_axis(Axis::default().bounds([from, to.max(from + 1.0)]).labels([time(from), time(to)]))
         .y_axis(
-            Axis::default()
-                .bounds([low - 1.0, high + 1.0])
-                .labels([format!("{low}"), format!("{high}")]),
+            Axis::default().bounds([low - 1.0, high + 1.0]).labels([format!("{low}"), format!("{high}")]),
         );
     frame.render_widget(chart, course);
     let bars: Vec<Bar<'_>> = seen

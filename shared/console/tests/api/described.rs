@@ -27,9 +27,11 @@ pub fn holds(path: &str, method: &str, status: u16, answer: &Value) {
     let asked: Vec<&str> = path.split('/').collect();
     let fits = |template: &str| {
         let parts: Vec<&str> = template.split('/').collect();
-        parts.len() == asked.len() && parts.iter().zip(&asked).all(|(part, one)| part.starts_with('{') || part == one)
+        parts.len() == asked.len()
+            && parts.iter().zip(&asked).all(|(part, one)| part.starts_with('{') || part == one)
     };
-    let mut of_path: Vec<_> = document["paths"].as_object().unwrap().iter().filter(|(template, _)| fits(template)).collect();
+    let mut of_path: Vec<_> =
+        document["paths"].as_object().unwrap().iter().filter(|(template, _)| fits(template)).collect();
     // The more a template names, the more it is meant.
     of_path.sort_by_key(|(template, _)| template.matches('{').count());
     let operations = of_path.iter().map(|(_, item)| &item[method]).find(|one| one.is_object());

@@ -21,7 +21,8 @@ async fn asked(path: &str) -> Value {
 #[tokio::test]
 async fn counts_are_listed_and_read_by_group() {
     let counts = asked("/api/v1/counts").await;
-    let names: Vec<&str> = counts["counts"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        counts["counts"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["by_note", "by_status"]);
     assert_eq!(counts["counts"][1]["total"], json!(12));
     let count = asked("/api/v1/counts/by_note?limit=2&sort=key&offset=1").await;
@@ -77,7 +78,8 @@ async fn a_plan_is_a_story_with_what_can_be_done() {
     let id = plans["plans"][0]["id"].as_str().unwrap();
     let story = asked(&format!("/api/v1/plans/{id}")).await;
     assert_eq!(story["plan"]["count"], json!("by_status"));
-    let actions: Vec<&str> = story["actions"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap()).collect();
+    let actions: Vec<&str> =
+        story["actions"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap()).collect();
     assert!(actions.contains(&"reject"), "{story}");
     assert!(!story["class_words"].as_str().unwrap().is_empty());
 }

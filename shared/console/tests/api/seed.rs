@@ -148,16 +148,14 @@ pub async fn shop(writes: bool) -> Arc<Shop> {
         .collect();
     let table = TableName::new("orders");
     let at = audit::read_version(0, NOW - 4 * HOUR, 0);
-    let observed = |(id, item): &(String, Item)| {
-        audit::observation(key(&table, id), Some(item.clone()), at.clone())
-    };
+    let observed =
+        |(id, item): &(String, Item)| audit::observation(key(&table, id), Some(item.clone()), at.clone());
     let changes: Vec<_> = rows.iter().map(observed).collect();
     operator::apply(&store, &changes, None, NOW - 4 * HOUR).await.unwrap();
     for version in store.versions().await.unwrap() {
         for hours in [3, 2, 1] {
             let cells = read::whole(&store, &version).await.unwrap();
-            let cut =
-                Cut { logic: version.id.clone(), at: NOW - hours * HOUR, lanes: [].into(), cells };
+            let cut = Cut { logic: version.id.clone(), at: NOW - hours * HOUR, lanes: [].into(), cells };
             store.put_cut(&cut).await.unwrap();
         }
     }
