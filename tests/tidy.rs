@@ -82,7 +82,7 @@ fn core_is_pure() {
 
 #[test]
 fn only_adapters_name_the_sdk() {
-    for pure in ["core", "wire", "sandbox", "pipeline", "forecast"] {
+    for pure in ["core", "wire", "sandbox", "pipeline", "forecast", "view", "console"] {
         let manifest = fs::read_to_string(root().join(format!("shared/{pure}/Cargo.toml"))).unwrap();
         assert!(!manifest.contains("aws"), "shared/{pure} must not depend on AWS crates");
     }

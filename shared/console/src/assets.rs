@@ -1,7 +1,14 @@
 //! The page, as it was built: served from the binary.
 
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::OnceLock;
+
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// One file of the page.
@@ -27,16 +34,50 @@ pub const ASSETS: [Asset; 4] = [
     Asset { path: "/icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../assets/icon.svg") },
 ];
 
+/// The files compressed, once for the life of the process: with their tags.
+static COMPRESSED: OnceLock<BTreeMap<&'static str, (Bytes, HeaderValue)>> = OnceLock::new();
+
+fn compressed(asset: Asset) -> Option<(Bytes, HeaderValue)> {
+    let all = COMPRESSED.get_or_init(|| {
+        let gzip = |asset: Asset| {
+            let mut writer = GzEncoder::new(Vec::new(), Compression::best());
+            writer.write_all(asset.bytes).ok()?;
+            let bytes = Bytes::from(writer.finish().ok()?);
+            let tag = tag(&bytes);
+            Some((asset.path, (bytes, tag)))
+        };
+        ASSETS.into_iter().filter_map(gzip).collect()
+    });
+    all.get(asset.path).cloned()
+}
+
+/// Whether a request takes gzip, and did not say that it does not.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let all = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut codings = all.flat_map(|value| value.split(',')).map(|one| one.replace(' ', ""));
+    codings
+        .any(|one| one == "gzip" || one.strip_prefix("gzip;q=").is_some_and(|q| !["0", "0.0"].contains(&q)))
+}
+
 /// Answers with a file, or says that whoever asks has it.
 pub fn serve(asset: Asset, headers: &HeaderMap) -> Response {
-    let tag = tag(asset.bytes);
+    let gzip = if takes_gzip(headers) { compressed(asset) } else { None };
+    let is_gzip = gzip.is_some();
+    let (bytes, tag) = gzip.unwrap_or_else(|| (Bytes::from_static(asset.bytes), tag(asset.bytes)));
+    let kept = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::VARY, HeaderValue::from_static("accept-encoding")),
+    ];
     if has(headers, &tag) {
-        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+        return (StatusCode::NOT_MODIFIED, kept).into_response();
     }
-    let kind = HeaderValue::from_static(asset.kind);
-    let again = HeaderValue::from_static("no-cache");
-    let headers = [(header::CONTENT_TYPE, kind), (header::ETAG, tag), (header::CACHE_CONTROL, again)];
-    (headers, asset.bytes).into_response()
+    let mut response =
+        (kept, [(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind))], bytes).into_response();
+    if is_gzip {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
 }
 
 /// A strong tag of bytes.

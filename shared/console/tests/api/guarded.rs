@@ -78,3 +78,17 @@ async fn what_is_too_long_or_no_json_is_refused_as_a_problem() {
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert!(answer.json()["fix"].is_string());
 }
+
+#[tokio::test]
+async fn the_page_is_sent_compressed_to_whoever_takes_that_and_once() {
+    let mut request = get("/page.js");
+    request.headers_mut().insert(header::ACCEPT_ENCODING, "br, gzip;q=0.8".parse().unwrap());
+    let first = send(shop(true).await, request).await;
+    assert_eq!(first.headers[header::CONTENT_ENCODING], "gzip");
+    let plain = send(shop(true).await, get("/page.js")).await;
+    assert!(!plain.headers.contains_key(header::CONTENT_ENCODING));
+    assert_ne!(first.headers[header::ETAG], plain.headers[header::ETAG]);
+    let mut again = get("/page.js");
+    again.headers_mut().insert(header::IF_NONE_MATCH, plain.headers[header::ETAG].clone());
+    assert_eq!(send(shop(true).await, again).await.status, StatusCode::NOT_MODIFIED);
+}
