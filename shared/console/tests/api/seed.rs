@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use evercount_console::{Console, Hosts, Served, Settings, TargetDoc, router};
+use evercount_core::adoption::PlanPolicy;
 use evercount_core::audit;
 use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
@@ -19,7 +20,7 @@ use evercount_core::schema::{Field, FieldPath, FieldType, Schema, TypeSet};
 use evercount_core::schema_change::{ChangeKind, Evidence, SchemaChange, Subject, Typed};
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::adapt::{self, AdaptOptions};
-use evercount_pipeline::count::CountOptions;
+use evercount_pipeline::count::{CountMode, CountOptions};
 use evercount_pipeline::discovery::NoServices;
 use evercount_pipeline::memory::Memory;
 use evercount_pipeline::ports::{
@@ -92,7 +93,7 @@ pub fn settings(writes: bool) -> Settings {
             writes,
             version: "0.1.0".to_owned(),
         },
-        count: CountOptions::default(),
+        count: CountOptions { mode: CountMode::Ledger, format: None, epoch: 0 },
         adapt: AdaptOptions { pages: 100, ..AdaptOptions::BARE },
         audits: true,
         clock,
@@ -137,6 +138,9 @@ async fn proposed(store: &Memory, schema: Schema, changes: Vec<SchemaChange>, at
 /// broken record.
 pub async fn shop(writes: bool) -> Arc<Shop> {
     let store = Memory::default();
+    let mut book = store.policy_book().await.unwrap();
+    book.by_table.insert(TableName::new("orders"), PlanPolicy::Approve);
+    store.set_policy_book(&book).await.unwrap();
     count(&store, "by_status", &["status"], None).await;
     count(&store, "by_note", &["note"], Some("status <> 'CANCELLED'")).await;
     let rows: Vec<(String, Item)> = (0..12)
@@ -182,15 +186,13 @@ pub async fn shop(writes: bool) -> Arc<Shop> {
     };
     store.put_aside(&[broken]).await.unwrap();
     let source = Orders(rows);
-    let narrower = build(DefinitionParts {
+    let coarser = build(DefinitionParts {
         name: "by_status".to_owned(),
         table: "orders".to_owned(),
-        group_by: vec!["status".to_owned()],
-        filter: Some("note <> 'note 1'".to_owned()),
         ..DefinitionParts::default()
     });
     let options = AdaptOptions { source_is_readable: true, pages: 0, ..AdaptOptions::BARE };
-    adapt::redefine(&store, &source, narrower.unwrap(), options, NOW - HOUR).await.unwrap().unwrap();
+    adapt::redefine(&store, &source, coarser.unwrap(), options, NOW - HOUR).await.unwrap().unwrap();
     Arc::new(Served::new(store, source, NoServices, settings(writes)))
 }
 
