@@ -82,7 +82,7 @@ fn core_is_pure() {
 
 #[test]
 fn only_adapters_name_the_sdk() {
-    for pure in ["core", "wire", "sandbox", "pipeline", "forecast"] {
+    for pure in ["core", "wire", "sandbox", "pipeline", "forecast", "view", "console"] {
         let manifest = fs::read_to_string(root().join(format!("shared/{pure}/Cargo.toml"))).unwrap();
         assert!(!manifest.contains("aws"), "shared/{pure} must not depend on AWS crates");
     }
@@ -90,6 +90,7 @@ fn only_adapters_name_the_sdk() {
 
 /// What each function speaks to, by the SDK's names.
 const CLIENTS: [(&str, &[&str]); 6] = [
+    ("console", &["dynamodb"]),
     ("event-transformer", &["dynamodb", "kinesis"]),
     ("impact-analyzer", &["dynamodb", "eventbridge", "sns"]),
     ("item-counter", &["dynamodb"]),

@@ -68,6 +68,7 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
     ];
     for (role, reached) in [
         ("ItemCounterRole", &["lanes", "tables", "quarantine", "aside"][..]),
+        ("ConsoleRole", &[]),
         ("EventTransformerRole", &["aside", "subject"]),
         ("SchemaListenerRole", &["subject", "subjects", "outbox"]),
         (

@@ -50,7 +50,7 @@ fn built(template: &Template) -> Offences {
 fn expected_variables(binary: &str) -> &'static [&'static str] {
     match binary {
         "schema-listener" => &["EVERCOUNT_FORMAT", "EVERCOUNT_SCHEMA_EVENTS_STREAM", "EVERCOUNT_EVENT_BUS"],
-        "item-counter" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
+        "item-counter" | "console" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
         "schema-forecaster" => &[],
         "event-transformer" => &["EVERCOUNT_FORMAT", "EVERCOUNT_CONFORMED_STREAM", "EVERCOUNT_UNKNOWN"],
         _ => &[

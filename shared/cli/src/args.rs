@@ -19,7 +19,7 @@ use source::SourceCommand;
 
 /// Live item counts that stay exact.
 #[derive(Parser, Debug)]
-#[command(name = "evercount", version, about, long_about = None, propagate_version = true)]
+#[command(name = "evercount", version, about, long_about = None, propagate_version = true, after_long_help = crate::exit::HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -40,6 +40,8 @@ pub enum Command {
     // Its `--version` is a logic version's, not the program's.
     #[command(disable_version_flag = true)]
     Counts(CountsArgs),
+    /// Watch a count as it goes on, with plots at a terminal.
+    Watch(WatchArgs),
     /// List, show or replay records that could not be counted.
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -72,12 +74,18 @@ pub enum Command {
     Source(SourceCommand),
     /// Recount a table from its source, report differences, repair them.
     Audit(AuditArgs),
+    /// Serve the web page and the API on this machine.
+    Console(ConsoleArgs),
     /// Keep the embedded AWS and the functions running.
     Local(LocalArgs),
     /// Check this machine and the target, and name the fix for what fails.
     Doctor(OutputArgs),
     /// Measure what counting costs on this machine, beside baselines, floors and goals.
     Bench(BenchArgs),
+    /// Print what a shell needs to complete commands.
+    Completions(CompletionsArgs),
+    /// Print a man page.
+    Man(ManArgs),
 }
 
 /// How to print.
@@ -313,6 +321,59 @@ pub struct AuditArgs {
     #[arg(long, value_name = "SECONDS")]
     pub margin: Option<u32>,
     /// Where from.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `watch`.
+#[derive(Args, Clone, Debug)]
+pub struct WatchArgs {
+    /// The count's name.
+    pub name: String,
+    /// Look once, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub every: u64,
+    /// How many groups to show, the largest first.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub groups: u32,
+    /// Where from.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `completions`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Args, Clone, Debug)]
+pub struct ManArgs {
+    /// Of this command, such as `plan approve`; of `evercount` as a whole by default.
+    pub command: Vec<String>,
+}
+
+/// `console`.
+#[derive(Args, Clone, Debug)]
+pub struct ConsoleArgs {
+    /// Where to listen, on this machine; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value_t = crate::console::LISTEN)]
+    pub listen: std::net::SocketAddr,
+    /// Change nothing: no approval, no rollback, no replay.
+    #[arg(long)]
+    pub read_only: bool,
+    /// Of which counts.
     #[command(flatten)]
     pub target: TargetArgs,
     /// How to print.

@@ -14,6 +14,7 @@ use evercount_local::stack::now;
 use evercount_pipeline::adapt::{self, AdaptOptions};
 use evercount_pipeline::backfill;
 use evercount_pipeline::ports::CatalogStore;
+use evercount_view::WalkDoc;
 use serde_json::{Value, json};
 
 use crate::answer::{self, Answer};
@@ -140,21 +141,7 @@ impl<'a> Walk<'a> {
 
     /// `budget` is in read units a second, for walks over the source.
     fn to_json(&self, budget: f64) -> Value {
-        let (plan, progress) = (&self.adjustment.plan, &self.adjustment.progress);
-        json!({
-            "count": plan.definition.as_str(),
-            "plan": plan.id.as_str(),
-            "version": self.adjustment.to,
-            "reads": self.reads(),
-            "visited": progress.visited,
-            "of": drive::extent(self.adjustment),
-            "per_second": self.rate,
-            "seconds_left": self.seconds_left,
-            "state": self.state(),
-            "read_units": self.adjustment.actual.read_units,
-            "units_a_second": (self.reads() == "source").then_some(budget),
-            "started_at": show::time(progress.started_at),
-        })
+        show::json(&WalkDoc::of(self.adjustment, budget))
     }
 }
 

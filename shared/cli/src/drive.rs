@@ -11,7 +11,7 @@ use evercount_aws::config::SEGMENTS;
 use evercount_aws::dynamo::CountedTables;
 use evercount_aws::meter::meter;
 use evercount_core::adjustment::Start;
-use evercount_core::adoption::{Adjustment, PlanOutcome};
+use evercount_core::adoption::Adjustment;
 use evercount_core::change::TableName;
 use evercount_core::order::Micros;
 use evercount_local::stack::now;
@@ -48,16 +48,7 @@ pub async fn options(opened: &Opened, table: &TableName, margin: Option<u32>) ->
     }
 }
 
-/// Whether there is a walk over ledger or source that has begun and is not over.
-#[must_use]
-pub fn walks(adjustment: &Adjustment) -> bool {
-    let progress = &adjustment.progress;
-    let open = matches!(
-        adjustment.outcome,
-        PlanOutcome::Watching | PlanOutcome::Backfilling | PlanOutcome::AwaitingApproval
-    );
-    open && progress.started_at > 0 && !progress.done
-}
+pub use evercount_view::is_walking as walks;
 
 /// Whether the version starts from nothing and has not seen every row yet, so that its counts are not
 /// whole.
@@ -71,14 +62,7 @@ pub fn is_filled(adjustment: &Adjustment) -> bool {
     starts_from_nothing && !adjustment.progress.done
 }
 
-/// How many rows or items a walk is estimated to visit; `None` where nobody knows.
-#[must_use]
-pub fn extent(adjustment: &Adjustment) -> Option<u64> {
-    let plan = &adjustment.plan;
-    let reads_source = plan.update.as_ref().is_some_and(|update| update.start == Start::Source);
-    let extent = if reads_source { plan.estimate.source_items } else { plan.estimate.ledger_rows };
-    (extent > 0).then_some(extent)
-}
+pub use evercount_view::extent;
 
 /// Takes an adjustment as far as it goes.
 ///

@@ -2,6 +2,14 @@
 
 use std::process::ExitCode;
 
+/// What the help says of them.
+pub const HELP: &str = "\
+Exit codes:
+  0  it did what it was asked to, and nothing is wrong; a plan with changes is nothing wrong
+  1  it did what it was asked to, and found something wrong: counts differ, a check failed, a record is still poison
+  2  it could not do what it was asked to
+  3  a schema breaks what its compatibility mode promises";
+
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {

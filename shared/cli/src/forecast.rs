@@ -30,7 +30,8 @@ use evercount_forecast::units::{HORIZONS, Kind};
 use evercount_local::stack::now;
 use evercount_pipeline::forecast::{Warm, load_history, read_imports};
 use evercount_pipeline::ports::ForecastStore;
-use serde_json::{Value, json};
+use evercount_view::TableOutlook;
+use serde_json::json;
 
 use crate::answer::{self, Answer};
 use crate::args::forecast::{BenchArgs, ExplainArgs, ForecastArgs, ForecastCommand};
@@ -139,7 +140,7 @@ fn forecast(history: &History, basis: &Basis, of: Option<&str>, now: Seconds) ->
         forecasts.retain(|one| &*one.table == wanted);
     }
     let document = json!({
-        "at": time(now), "tables": forecasts.iter().map(|one| to_json(one, now)).collect::<Vec<_>>(),
+        "at": time(now), "tables": forecasts.iter().map(|one| TableOutlook::of(one, now)).collect::<Vec<_>>(),
     });
     let lines = match of {
         Some(_) => forecasts.iter().flat_map(|one| explained(one, now)).collect(),
@@ -160,42 +161,6 @@ fn unknown_table<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> anyh
 
 fn time(at: Seconds) -> String {
     show::time(at.saturating_mul(1_000_000))
-}
-
-fn to_json(forecast: &TableForecast, now: Seconds) -> Value {
-    let candidates: Vec<Value> = forecast
-        .candidates
-        .iter()
-        .map(|one| {
-            json!({
-                "column": one.column, "type": one.typed, "kind": one.kind.name(), "p": one.p,
-                "at": one.at.map(time), "precision": one.precision.words(),
-            })
-        })
-        .collect();
-    let mut document = json!({"table": &*forecast.table, "candidates": candidates});
-    let judged = match &forecast.judgement {
-        Judgement::CannotJudge { because } => json!({"cannot_judge": because}),
-        Judgement::Outlook(outlook) => {
-            let chances: Vec<Value> = outlook
-                .chances
-                .iter()
-                .map(|one| {
-                    let (target, chance) = (one.target, one.chance);
-                    json!({
-                        "kind": target.kind.name(), "days": target.days,
-                        "p": chance.p, "from": chance.from, "to": chance.to,
-                    })
-                })
-                .collect();
-            let expected = &outlook.expected;
-            let [from, middle, to] = [expected.from, expected.middle, expected.to].map(|at| at.map(time));
-            let expected = json!({"from": from, "middle": middle, "to": to});
-            json!({"chances": chances, "expected": expected, "because": outlook.because, "at": time(now)})
-        }
-    };
-    show::extend(&mut document, judged);
-    document
 }
 
 /// A probability with its interval, in percent.

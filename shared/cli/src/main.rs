@@ -6,6 +6,7 @@ mod audit;
 mod backfill;
 mod bench;
 mod capture;
+mod console;
 mod count;
 mod counts;
 mod demo;
@@ -21,10 +22,12 @@ mod policy;
 mod quarantine;
 mod replay;
 mod schema;
+mod shell;
 mod show;
 mod source;
 mod target;
 mod version;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -65,6 +68,10 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Backfill(command) => backfill::run(command).await,
         Command::Policy(command) => policy::run(command).await,
         Command::Source(command) => source::run(command).await,
+        Command::Console(args) => console::run(args).await,
+        Command::Watch(args) => watch::run(args).await,
+        Command::Completions(args) => Ok(shell::completions(&args)),
+        Command::Man(args) => shell::man(&args),
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -20,13 +20,12 @@ use crate::answer;
 use crate::args::adjust::PlanCommand;
 use crate::exit::Exit;
 
-pub use certificate::json as certificate_json;
 pub use certificate::words as transform_words;
 pub use decide::lost_race;
-pub use find::is_open;
+pub use evercount_view::is_open;
 pub use text::reads_source;
 pub use view::{View, answer_with};
-pub use words::{class, outcome, relation_name};
+pub use words::{class, outcome};
 
 /// Runs the command.
 pub async fn run(command: PlanCommand) -> anyhow::Result<Exit> {

@@ -1,12 +1,12 @@
 //! `evercount quarantine …`: records that could not be counted.
 
 use anyhow::{Context, bail};
-use base64::Engine;
 use evercount_core::chunk::Quarantined;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_local::stack::now;
 use evercount_pipeline::ports::QuarantineStore;
 use evercount_pipeline::quarantine::{Replayed, replay};
+use evercount_view::QuarantinedDoc;
 use serde_json::{Value, json};
 
 use crate::args::{ListArgs, QuarantineCommand, RecordArgs, ReplayQuarantineArgs};
@@ -38,17 +38,7 @@ async fn find(opened: &Opened, id: &str) -> anyhow::Result<Quarantined> {
 }
 
 fn to_json(record: &Quarantined) -> Value {
-    json!({
-        "id": id(record),
-        "lane": record.lane.as_str(),
-        "sequence": record.sequence.as_str(),
-        "arrived_at": show::time(record.arrived_at),
-        "reason": record.poison.reason,
-        "detail": record.poison.detail,
-        "table": record.poison.table.as_ref().map(|table| table.as_str().to_owned()),
-        "bytes": record.poison.raw.len(),
-        "affects": record.affects.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
+    show::json(&QuarantinedDoc::of(record))
 }
 
 async fn list(args: ListArgs) -> anyhow::Result<Exit> {
@@ -85,12 +75,7 @@ async fn show_one(args: RecordArgs) -> anyhow::Result<Exit> {
     let record = find(&opened, &args.id).await?;
     let raw = &record.poison.raw;
     if args.output.json {
-        let mut document = to_json(&record);
-        if let Value::Object(fields) = &mut document {
-            let encoded = base64::engine::general_purpose::STANDARD.encode(raw);
-            fields.insert("raw_base64".to_owned(), json!(encoded));
-        }
-        show::document(&document);
+        show::document(&show::json(&QuarantinedDoc::whole(&record)));
     } else {
         show::line(format!("target: {}", opened.target));
         show::line(format!("{}  arrived {}", id(&record), show::time(record.arrived_at)));

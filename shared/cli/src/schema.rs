@@ -10,7 +10,6 @@ mod history;
 mod lineage;
 mod list;
 mod policy;
-mod presence;
 mod references;
 mod score;
 mod show_version;

@@ -1,19 +1,18 @@
 //! What a person sees: tables, readings and failures, printed in one place.
 
-mod adjustment;
-
-pub use adjustment::adjustment_json;
+pub use evercount_view::time;
 
 use std::io::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
+use evercount_core::adoption::Adjustment;
 use evercount_core::distinct::Estimate;
 use evercount_core::group::{Cell, GroupKey};
-use evercount_core::order::Micros;
 use evercount_core::reading::{Exactness, Reading};
+use evercount_view::{AdjustmentDoc, ReadingDoc, atom_text};
 use evercount_wire::definition::DefinitionError;
-use evercount_wire::group::{group_json, value_json};
-use serde_json::{Value, json};
+use evercount_wire::group::value_json;
+use serde_json::Value;
 
 /// Prints one JSON document on standard output.
 pub fn document(document: &Value) {
@@ -117,12 +116,6 @@ pub fn table(headers: &[&str], numbers: usize) -> Table {
     table
 }
 
-/// A time for people and for JSON: ISO 8601, UTC, microseconds.
-#[must_use]
-pub fn time(at: Micros) -> String {
-    jiff::Timestamp::from_microsecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
-}
-
 /// A group for people: its values, or `all` where nothing is grouped by.
 #[must_use]
 pub fn group(key: &GroupKey) -> String {
@@ -145,68 +138,22 @@ pub fn cell(cell: &Cell) -> String {
     }
 }
 
-/// A reading in the documented JSON shape.
+/// A document as JSON. Nothing of one can fail to be written: it has text keys.
 #[must_use]
-pub fn reading_json(reading: &Reading) -> Value {
-    let doubts: Vec<&str> = match &reading.exactness {
-        Exactness::Exact => Vec::new(),
-        Exactness::Inexact(doubts) => doubts.iter().map(|doubt| doubt.name()).collect(),
-    };
-    let distinct = reading.distinct.as_ref();
-    let groups: Vec<Value> = reading
-        .groups
-        .iter()
-        .map(|(key, n)| {
-            let mut group = json!({"key": group_json(key), "n": n});
-            if let Some(estimate) = distinct.and_then(|distinct| distinct.groups.get(key)) {
-                extend(&mut group, estimate_json(estimate));
-            }
-            group
-        })
-        .collect();
-    let missing: Vec<Value> =
-        reading.missing.iter().map(|(atom, n)| json!({"atom": atom_text(reading, *atom), "n": n})).collect();
-    let cut: serde_json::Map<String, Value> = reading
-        .cut
-        .iter()
-        .filter_map(|(lane, state)| {
-            let sequence = state.sequence.as_ref()?;
-            // What came from no stream arrived at no time.
-            let at = (state.at > 0).then(|| time(state.at));
-            Some((
-                lane.to_string(),
-                json!({"sequence": sequence.as_str(), "at": at, "records": state.records}),
-            ))
-        })
-        .collect();
-    let mut document = json!({
-        "name": reading.logic.id.definition.as_str(),
-        "table": reading.logic.definition.table.as_str(),
-        "version": reading.logic.id.number,
-        "total": reading.total,
-        "exact": reading.is_exact(),
-        "uncertain": reading.uncertain,
-        "doubts": doubts,
-        "overflow": reading.overflow,
-        "missing": missing,
-        "by_delta": reading.by_delta,
-        "groups": groups,
-        "cut": cut,
-    });
-    if let (Some(distinct), Some(path)) = (distinct, &reading.logic.definition.distinct) {
-        extend(
-            &mut document,
-            json!({"distinct_of": path.to_string(), "overflow_distinct": distinct.overflow.n}),
-        );
-        extend(&mut document, estimate_json(&distinct.total));
-    }
-    document
+pub fn json(document: &impl serde::Serialize) -> Value {
+    serde_json::to_value(document).unwrap_or_default()
 }
 
-/// An estimated number of distinct values, with its relative standard error beside it so that
-/// nobody takes it for exact.
-fn estimate_json(estimate: &Estimate) -> Value {
-    json!({"distinct": estimate.n, "distinct_error": estimate.error})
+/// A reading in the shape of [`evercount_view::ReadingDoc`].
+#[must_use]
+pub fn reading_json(reading: &Reading) -> Value {
+    json(&ReadingDoc::of(reading))
+}
+
+/// An adjustment in the shape of [`evercount_view::AdjustmentDoc`].
+#[must_use]
+pub fn adjustment_json(adjustment: &Adjustment) -> Value {
+    json(&AdjustmentDoc::from(adjustment))
 }
 
 /// Adds the fields of one object to another.
@@ -214,13 +161,6 @@ pub fn extend(object: &mut Value, with: Value) {
     if let (Value::Object(object), Value::Object(with)) = (object, with) {
         object.extend(with);
     }
-}
-
-fn atom_text(reading: &Reading, number: u16) -> String {
-    let atoms = reading.logic.definition.filter.as_ref().map(|filter| filter.atoms()).unwrap_or_default();
-    atoms
-        .get(usize::from(number))
-        .map_or_else(|| number.to_string(), |atom| evercount_wire::predicate::atom_text(atom))
 }
 
 /// The groups of a reading, the largest first.

@@ -1,28 +1,24 @@
 //! Certificates as people read them: a transform in words, what it makes of the groups that are
 //! stored now, and a witness as two tables side by side.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use evercount_core::adjustment::{self, AdjustmentPlan, Certificate, Start};
 use evercount_core::counting::{self, Cells};
 use evercount_core::definition::CountDefinition;
-use evercount_core::group::{Cell, GroupKey};
+use evercount_core::group::Cell;
 use evercount_core::logic::LogicVersion;
-use evercount_core::migration::{Action, Conversion};
 use evercount_core::path::Path;
 use evercount_core::predicate::Predicate;
 use evercount_core::transform::Transform;
 use evercount_core::value::{Item, Value};
+use evercount_view::action;
 use evercount_wire::group::value_json;
 use evercount_wire::predicate::to_text;
-use serde_json::json;
 
 use super::text::group;
 use crate::schema::text::plain;
 use crate::show;
-
-/// Where groups go: from which, to which (`None` where they are no longer counted), how many items.
-pub type Moves = BTreeMap<(GroupKey, Option<GroupKey>), i64>;
 
 /// The transform that a plan makes of the stored counts, if it makes one.
 #[must_use]
@@ -52,49 +48,6 @@ pub fn words(transform: &Transform, parent: &CountDefinition) -> Vec<String> {
     told
 }
 
-/// Names that stand for no column: truths of conditions, and places between.
-fn is_internal(path: &Path) -> bool {
-    let name = path.column_name();
-    ["where[", "was[", "renaming["].iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn action(action: &Action) -> Option<String> {
-    let (before, now) = action.paths();
-    if is_internal(before) || is_internal(now) {
-        return None;
-    }
-    Some(match action {
-        Action::Rename { from, to } => format!("group {from}=x becomes {to}=x"),
-        Action::Drop { path } => format!("groups that differ in {path} alone are added up"),
-        Action::Default { path, value } => {
-            format!("every group without {path} gets {path}={}", value_json(value))
-        }
-        Action::FillNull { path, value } => format!("group {path}=null becomes {path}={}", value_json(value)),
-        Action::Convert { path, conversion } => {
-            let alike =
-                if conversion.is_injective() { "" } else { "; groups that become alike are added up" };
-            format!("group {path}=x becomes {path}={}{alike}", converted(*conversion))
-        }
-    })
-}
-
-fn converted(conversion: Conversion) -> String {
-    match conversion {
-        Conversion::ToText { max_length: None } => "the text of x".to_owned(),
-        Conversion::ToText { max_length: Some(most) } => {
-            format!("the text of x, its first {most} characters")
-        }
-        Conversion::ToBinary { max_length: None } => "the bytes of x".to_owned(),
-        Conversion::ToBinary { max_length: Some(most) } => format!("the bytes of x, the first {most}"),
-        Conversion::ToNumber { scale: None } => "the number that x is".to_owned(),
-        Conversion::ToNumber { scale: Some(0) } => "the whole number nearest to x".to_owned(),
-        Conversion::ToNumber { scale: Some(digits) } => {
-            format!("the number that x is, to {digits} digits after the point")
-        }
-        Conversion::ToBool => "true or false".to_owned(),
-    }
-}
-
 /// Whether a condition is the one that no item meets: an attribute cannot be missing and NULL.
 fn is_never(keep: &Predicate) -> bool {
     let Predicate::And(parts) = keep else { return false };
@@ -117,33 +70,6 @@ fn summed(transform: &Transform, parent: &CountDefinition) -> Vec<String> {
         .into_iter()
         .filter(|path| !transform.group_by.contains(path) && !named.contains(path));
     gone.map(|path| path.to_string()).collect()
-}
-
-/// Where the groups of a parent's stored cells go, each as its definition shows it.
-#[must_use]
-pub fn moves(
-    transform: &Transform,
-    stored: &Cells,
-    parent: &CountDefinition,
-    child: &CountDefinition,
-) -> Moves {
-    let seen = |view: Option<Transform>, key: &GroupKey| match view {
-        Some(view) => view.group(key),
-        None => Some(key.clone()),
-    };
-    let mut moves = Moves::new();
-    for (cell, n) in stored {
-        let Cell::Group(key) = cell else { continue };
-        let was = seen(parent.view(), key);
-        let becomes = transform.group(key).and_then(|to| seen(child.view(), &to));
-        // What was counted beside, and is still not shown, is nobody's business.
-        if was.is_none() && becomes.is_none() {
-            continue;
-        }
-        *moves.entry((was.unwrap_or_default(), becomes)).or_insert(0) += n;
-    }
-    moves.retain(|_, n| *n != 0);
-    moves
 }
 
 /// A witness as a table of two tables: the rows, the stored counts that both have, and the counts
@@ -206,26 +132,4 @@ fn rows(rows: &[Item]) -> String {
         if told.is_empty() { "(a row without attributes)".to_owned() } else { plain(told.join("  ")) }
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// A certificate for programs: its `kind`, and what there is of `words`, or of the rows `one` and
-/// `other`.
-#[must_use]
-pub fn json(plan: &AdjustmentPlan) -> serde_json::Value {
-    let rows = |rows: &[Item]| -> Vec<serde_json::Value> {
-        rows.iter().map(|row| value_json(&Value::Map(row.clone()))).collect()
-    };
-    match &plan.certificate {
-        Certificate::Untouched => json!({"kind": "untouched"}),
-        Certificate::Exact(transform) => {
-            let told: Vec<String> = transform.actions.iter().filter_map(action).collect();
-            let keep = transform.keep.as_ref().map(to_text);
-            let group_by: Vec<String> = transform.group_by.iter().map(Path::to_string).collect();
-            json!({"kind": "exact", "words": told, "keep": keep, "group_by": group_by})
-        }
-        Certificate::Witness { one, other } => {
-            json!({"kind": "witness", "one": rows(one), "other": rows(other)})
-        }
-        Certificate::Undecided => json!({"kind": "undecided"}),
-    }
 }

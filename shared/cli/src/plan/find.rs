@@ -1,7 +1,7 @@
 //! Finds plans, and says what there is where one is not.
 
 use anyhow::bail;
-use evercount_core::adoption::{Adjustment, PlanOutcome};
+use evercount_core::adoption::Adjustment;
 use evercount_core::definition::DefinitionName;
 use evercount_core::logic::LogicVersion;
 use evercount_pipeline::ports::CatalogStore;
@@ -10,15 +10,6 @@ use crate::schema::subject::nearest;
 
 /// Fewest characters of an id that are taken for it.
 const ID_CHARACTERS_MIN: usize = 4;
-
-/// Whether a plan goes on, or waits for a person.
-#[must_use]
-pub fn is_open(adjustment: &Adjustment) -> bool {
-    matches!(
-        adjustment.outcome,
-        PlanOutcome::AwaitingApproval | PlanOutcome::Watching | PlanOutcome::Backfilling
-    )
-}
 
 /// A plan by its id or the beginning of it, or the last one of a count by the count's name.
 ///

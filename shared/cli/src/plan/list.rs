@@ -4,9 +4,9 @@ use anstyle::Style;
 use evercount_core::adoption::{Adjustment, PlanOutcome};
 use evercount_core::definition::DefinitionName;
 use evercount_pipeline::ports::CatalogStore;
+use evercount_view::is_open;
 use serde_json::{Value, json};
 
-use super::find::is_open;
 use super::words::{outcome, what};
 use crate::answer::Answer;
 use crate::args::adjust::PlanListArgs;

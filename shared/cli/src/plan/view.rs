@@ -4,11 +4,11 @@ use evercount_core::adoption::Adjustment;
 use evercount_core::logic::LogicVersion;
 use evercount_pipeline::ports::CatalogStore;
 use evercount_pipeline::{adapt, read};
+use evercount_view::Moves;
 use evercount_wire::group::group_json;
 use serde_json::{Value, json};
 
-use super::certificate::{self, Moves};
-use super::{find, text};
+use super::{certificate, find, text};
 use crate::answer::Answer;
 use crate::args::adjust::PlanArgs;
 use crate::show;
@@ -49,7 +49,7 @@ impl View {
                 (certificate::transform(&adjustment.plan), &adjustment.plan.update)
         {
             let stored = read::whole(store, parent).await?;
-            moves = Some(certificate::moves(transform, &stored, &parent.definition, &update.definition));
+            moves = Some(evercount_view::moves(transform, &stored, &parent.definition, &update.definition));
         }
         Ok(Self { adjustment, parent, made, versions, moves, is_simulated })
     }

@@ -1,7 +1,7 @@
 //! What the parts of a plan are called.
 
 use evercount_core::adjustment::{AdjustmentPlan, Cause, Class, Partitions, Start};
-use evercount_core::adoption::{PlanOutcome, PlanPolicy};
+use evercount_core::adoption::PlanPolicy;
 use evercount_core::logic::Relation;
 use evercount_core::schema_change::{ChangeKind, SchemaChange};
 use evercount_wire::group::value_json;
@@ -28,19 +28,7 @@ pub fn class(class: Class) -> &'static str {
     }
 }
 
-/// What became of a plan, in words.
-#[must_use]
-pub fn outcome(outcome: PlanOutcome) -> &'static str {
-    match outcome {
-        PlanOutcome::NotAffected => "not affected",
-        PlanOutcome::Promoted => "promoted",
-        PlanOutcome::AwaitingApproval => "waits for you",
-        PlanOutcome::Rejected => "rejected",
-        PlanOutcome::Reverted => "taken back",
-        PlanOutcome::Watching => "watching",
-        PlanOutcome::Backfilling => "backfilling",
-    }
-}
+pub use evercount_view::outcome_words as outcome;
 
 /// What is done with a plan, in words.
 #[must_use]
@@ -91,12 +79,6 @@ pub fn relation(relation: Relation) -> &'static str {
         Relation::AtLeast => "what counted before counts now: a wider condition",
         Relation::Unrelated => "nothing is known of how rows compare, so no difference speaks against it",
     }
-}
-
-/// The stored name of a relation.
-#[must_use]
-pub fn relation_name(relation: Relation) -> &'static str {
-    Relation::ALL.iter().find(|(one, _)| *one == relation).map_or("unrelated", |(_, name)| name)
 }
 
 /// What has to be looked at.

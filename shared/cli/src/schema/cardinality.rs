@@ -1,16 +1,12 @@
 //! `evercount schema cardinality`: how many distinct values fields had.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use anstyle::Style;
 use anyhow::bail;
-use evercount_core::distinct::Estimate;
-use evercount_core::lineage::WindowSketch;
 use evercount_core::order::Micros;
 use evercount_core::schema::FieldPath;
 use evercount_pipeline::ports::RegistryStore;
-use evercount_wire::sketch::Sketch;
-use serde_json::{Value, json};
+use evercount_view::{Cardinality, WindowDoc};
+use serde_json::json;
 
 use super::args::CardinalityArgs;
 use super::text::{BAD, STRONG, count, paint, plain, table};
@@ -46,15 +42,15 @@ pub async fn run<S: RegistryStore>(store: &S, args: &CardinalityArgs, now: Micro
             }
         }
         if !sketches.is_empty() {
-            fields.push(Cardinality::of(path, &sketches));
+            fields.push(Cardinality::of(&path, &sketches));
         }
     }
+    // Times in this form are in order as texts.
+    let first = fields.iter().flat_map(|field| &field.windows).map(|window| window.start.clone()).min();
     let mut lines = vec![format!(
         "{}  distinct values in the windows since {}, estimated; ± is one standard error",
         paint(STRONG, plain(&state.subject)),
-        show::time(
-            fields.iter().flat_map(|field| &field.windows).map(|window| window.start).min().unwrap_or(from)
-        )
+        first.unwrap_or_else(|| show::time(from))
     )];
     if fields.is_empty() {
         lines.push(
@@ -76,89 +72,9 @@ pub async fn run<S: RegistryStore>(store: &S, args: &CardinalityArgs, now: Micro
     let document = json!({
         "subject": state.subject.as_str(),
         "since": show::time(from),
-        "fields": fields.iter().map(Cardinality::to_json).collect::<Vec<_>>(),
+        "fields": fields,
     });
     Ok(Answer::ok(document, lines))
-}
-
-/// What all sketches of a field say.
-struct Cardinality {
-    path: FieldPath,
-    /// Over all windows; `None` where no sketch could be read.
-    whole: Option<Estimate>,
-    windows: Vec<Window>,
-    /// Sketches that could not be read, or have another precision than the rest.
-    unread: usize,
-}
-
-/// One window over all lanes.
-struct Window {
-    start: Micros,
-    length: Micros,
-    lanes: usize,
-    estimate: Estimate,
-}
-
-impl Cardinality {
-    fn of(path: FieldPath, sketches: &[WindowSketch]) -> Self {
-        let mut whole: Option<Sketch> = None;
-        let mut windows: BTreeMap<(Micros, Micros), (Sketch, BTreeSet<&str>)> = BTreeMap::new();
-        let mut unread = 0;
-        for stored in sketches {
-            let Ok(sketch) = Sketch::from_bytes(&stored.registers) else {
-                unread += 1;
-                continue;
-            };
-            let merged = match &mut whole {
-                Some(whole) => whole.merge(&sketch).map(|_| ()),
-                None => {
-                    whole = Some(sketch.clone());
-                    Ok(())
-                }
-            };
-            if merged.is_err() {
-                unread += 1;
-                continue;
-            }
-            let entry = windows.entry((stored.start, stored.length));
-            let (of_window, lanes) =
-                entry.or_insert_with(|| (Sketch::new(sketch.precision()), BTreeSet::new()));
-            // All that merged with the whole are of its precision.
-            if of_window.merge(&sketch).is_ok() {
-                lanes.insert(stored.lane.as_str());
-            }
-        }
-        let windows = windows.into_iter().map(|((start, length), (sketch, lanes))| Window {
-            start,
-            length,
-            lanes: lanes.len(),
-            estimate: sketch.estimate(),
-        });
-        Self { path, whole: whole.map(|whole| whole.estimate()), windows: windows.collect(), unread }
-    }
-
-    fn to_json(&self) -> Value {
-        let windows: Vec<Value> = self
-            .windows
-            .iter()
-            .map(|window| {
-                json!({
-                    "start": show::time(window.start),
-                    "end": show::time(window.start.saturating_add(window.length)),
-                    "lanes": window.lanes,
-                    "distinct": window.estimate.n,
-                    "distinct_error": window.estimate.error,
-                })
-            })
-            .collect();
-        json!({
-            "path": self.path.as_str(),
-            "distinct": self.whole.as_ref().map(|whole| whole.n),
-            "distinct_error": self.whole.as_ref().map(|whole| whole.error),
-            "windows": windows,
-            "unread": self.unread,
-        })
-    }
 }
 
 #[expect(
@@ -167,28 +83,31 @@ impl Cardinality {
     clippy::cast_precision_loss,
     reason = "an estimate of an error"
 )]
-fn about(estimate: &Estimate) -> [String; 2] {
-    let error = (estimate.n as f64 * estimate.error).ceil() as u64;
-    [format!("~{}", estimate.n), format!("±{error}")]
+fn about(n: u64, share: f64) -> [String; 2] {
+    let error = (n as f64 * share).ceil() as u64;
+    [format!("~{n}"), format!("±{error}")]
+}
+
+fn whole(field: &Cardinality) -> Option<[String; 2]> {
+    field.distinct.zip(field.distinct_error).map(|(n, share)| about(n, share))
 }
 
 fn field_table(fields: &[Cardinality]) -> Vec<String> {
     let row = |field: &Cardinality| {
-        let [n, error] = field.whole.as_ref().map(about).unwrap_or_default();
+        let [n, error] = whole(field).unwrap_or_default();
         (Style::new(), vec![plain(&field.path), n, error, field.windows.len().to_string()])
     };
     table(&["field", "distinct", "", "windows"], &fields.iter().map(row).collect::<Vec<_>>())
 }
 
 fn window_table(field: &Cardinality) -> Vec<String> {
-    let row = |window: &Window| {
-        let [n, error] = about(&window.estimate);
-        let (start, end) = (show::time(window.start), show::time(window.start.saturating_add(window.length)));
+    let row = |window: &WindowDoc| {
+        let [n, error] = about(window.distinct, window.distinct_error);
+        let (start, end) = (window.start.clone(), window.end.clone());
         (Style::new(), vec![start, end, n, error, window.lanes.to_string()])
     };
     let mut rows: Vec<_> = field.windows.iter().map(row).collect();
-    if let Some(whole) = &field.whole {
-        let [n, error] = about(whole);
+    if let Some([n, error]) = whole(field) {
         rows.push((STRONG, vec!["all of them".to_owned(), String::new(), n, error, String::new()]));
     }
     let mut lines = vec![plain(&field.path)];

@@ -1,15 +1,15 @@
 //! `evercount schema history`: what happened to a schema, and what was held.
 
 use evercount_core::evolution::HeldChange;
-use evercount_core::fingerprint::SchemaId;
 use evercount_core::order::Micros;
 use evercount_core::registration::Recorded;
 use evercount_core::schema_change::SchemaChange;
 use evercount_pipeline::ports::RegistryStore;
-use serde_json::{Value, json};
+use evercount_view::{HeldDoc, HistoryDoc};
+use serde_json::json;
 
 use super::args::SubjectArgs;
-use super::text::{self, BAD, FAINT, STRONG, change_json, paint, plain};
+use super::text::{self, BAD, FAINT, STRONG, paint, plain};
 use super::{Answer, subject};
 use crate::show;
 
@@ -41,8 +41,8 @@ pub async fn run<S: RegistryStore>(store: &S, args: &SubjectArgs) -> anyhow::Res
     let document = json!({
         "subject": state.subject.as_str(),
         "first_seen": show::time(state.first_seen),
-        "history": events.iter().map(event_json).collect::<Vec<_>>(),
-        "held": held.iter().map(|one| held_json(one, pending(&one.change))).collect::<Vec<_>>(),
+        "history": events.iter().map(HistoryDoc::from).collect::<Vec<_>>(),
+        "held": held.iter().map(|one| HeldDoc::of(&state, one)).collect::<Vec<_>>(),
     });
     Ok(Answer::ok(document, lines))
 }
@@ -88,34 +88,4 @@ fn hold(held: &HeldChange, waits: bool) -> Vec<String> {
         paint(BAD, format!("      {why}{now}")),
         paint(FAINT, format!("  {evidence}")),
     ]
-}
-
-fn id(id: Option<SchemaId>) -> Option<String> {
-    id.map(|id| id.to_string())
-}
-
-fn event_json(recorded: &Recorded) -> Value {
-    let event = &recorded.event;
-    json!({
-        "id": event.id(),
-        "at": show::time(event.at),
-        "recorded_at": show::time(recorded.recorded_at),
-        "version": event.to.version,
-        "from": id(event.from),
-        "to": event.to.to_string(),
-        "drift": event.drift,
-        "changes": event.changes.iter().map(change_json).collect::<Vec<_>>(),
-    })
-}
-
-fn held_json(held: &HeldChange, waits: bool) -> Value {
-    json!({
-        "id": held.id(),
-        "at": show::time(held.at),
-        "from": id(held.from),
-        "change": change_json(&held.change),
-        "held": held.why.name(),
-        "why": text::why(&held.why),
-        "is_pending": waits,
-    })
 }

@@ -5,7 +5,7 @@ use evercount_core::lineage::Lineage;
 use evercount_core::registry::SubjectState;
 use evercount_pipeline::discovery::{self, ServiceDirectory};
 use evercount_pipeline::ports::RegistryStore;
-use serde_json::{Value, json};
+use evercount_view::LineageDoc;
 
 use super::args::SubjectArgs;
 use super::text::{BAD, STRONG, paint, plain, table};
@@ -21,7 +21,7 @@ pub async fn run<S: RegistryStore, D: ServiceDirectory>(
     let state = subject::find(store, &args.subject).await?;
     let lineage = discovery::lineage(store, services, &state.subject).await?;
     let found = references::of(store, &state.subject).await?;
-    let mut document = to_json(&state, &lineage);
+    let mut document = show::json(&LineageDoc::of(&state, &lineage));
     if let Some(fields) = document.as_object_mut() {
         fields.insert("relationships".to_owned(), references::to_json(&found).into());
     }
@@ -80,41 +80,4 @@ fn in_words(state: &SubjectState, lineage: &Lineage) -> Vec<String> {
         lines.extend(table(&["read by", "applied", "first", "last"], &consumers));
     }
     lines
-}
-
-fn to_json(state: &SubjectState, lineage: &Lineage) -> Value {
-    let current = state.current.map(|id| id.version);
-    let producers: Vec<Value> = lineage
-        .producers
-        .iter()
-        .map(|(by, seen)| {
-            json!({
-                "kind": by.kind.name(),
-                "name": by.name,
-                "records": seen.records,
-                "first": show::time(seen.first),
-                "last": show::time(seen.last),
-            })
-        })
-        .collect();
-    let consumers: Vec<Value> = lineage
-        .consumers
-        .values()
-        .map(|consumer| {
-            let applied = consumer.applied;
-            json!({
-                "name": consumer.name,
-                "applied": applied.map(|id| json!({"version": id.version, "id": id.to_string()})),
-                "behind": applied.zip(current).map(|(id, current)| current.saturating_sub(id.version)),
-                "first": show::time(consumer.first),
-                "last": show::time(consumer.last),
-            })
-        })
-        .collect();
-    json!({
-        "subject": state.subject.as_str(),
-        "version": current,
-        "producers": producers,
-        "consumers": consumers,
-    })
 }

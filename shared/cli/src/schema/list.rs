@@ -4,7 +4,8 @@ use anstyle::Style;
 use evercount_core::registration::VersionHead;
 use evercount_core::registry::SubjectState;
 use evercount_pipeline::ports::RegistryStore;
-use serde_json::{Value, json};
+use evercount_view::SubjectDoc;
+use serde_json::json;
 
 use super::Answer;
 use super::text::{BAD, FAINT, origin, plain, table};
@@ -19,7 +20,7 @@ pub async fn run<S: RegistryStore>(store: &S) -> anyhow::Result<Answer> {
     for state in store.subjects().await? {
         let heads = store.schema_versions(&state.subject).await?;
         let head = heads.iter().find(|head| Some(head.id) == state.current);
-        documents.push(to_json(&state, head));
+        documents.push(show::json(&SubjectDoc::of(&state, head)));
         let style = match (state.dropped, state.pending.is_empty()) {
             (true, _) => FAINT,
             (false, true) => Style::new(),
@@ -61,20 +62,4 @@ fn summary(kinds: &[String]) -> String {
     let text = |(kind, n): (&str, usize)| if n > 1 { format!("{kind} ×{n}") } else { kind.to_owned() };
     let told: Vec<String> = told.into_iter().map(text).collect();
     if told.is_empty() { "first seen".to_owned() } else { told.join(", ") }
-}
-
-fn to_json(state: &SubjectState, head: Option<&VersionHead>) -> Value {
-    json!({
-        "subject": state.subject.as_str(),
-        "origin": origin(state.origin),
-        "version": state.current.map(|id| id.version),
-        "id": state.current.map(|id| id.to_string()),
-        "fields": head.map(|head| head.fields),
-        "changed_at": head.map(|head| show::time(head.at)),
-        "changes": head.map(|head| head.changes.clone()),
-        "drift": head.map(|head| head.drift),
-        "pending": state.pending.len(),
-        "dropped": state.dropped,
-        "first_seen": show::time(state.first_seen),
-    })
 }

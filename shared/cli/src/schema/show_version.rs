@@ -13,11 +13,11 @@ use evercount_wire::json_schema::to_json_schema;
 use serde_json::{Value, json};
 
 use super::args::{Form, ShowArgs};
-use super::presence::{Presence, Seen};
 use super::text::{self, BAD, FAINT, STRONG, change_json, count, origin, paint, plain, table};
 use super::{Answer, subject};
 use crate::exit::Exit;
 use crate::show;
+use evercount_view::{Presence, Seen};
 
 const HEADERS: [&str; 10] =
     ["field", "type", "declared", "key", "null", "required", "default", "bounds", "seen", "present"];

@@ -30,19 +30,7 @@ pub async fn find<S: RegistryStore>(store: &S, name: &str) -> anyhow::Result<Sub
     }
 }
 
-/// The name most like another, if any is like it: by its letters, or because it is the same but
-/// for the schema or database before it.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let bare = |name: &'a str| name.rsplit(['.', ':']).next().unwrap_or(name);
-    let likeness = |one: &'a str| {
-        if bare(one).eq_ignore_ascii_case(name) { 1.0 } else { strsim::jaro_winkler(one, name) }
-    };
-    known
-        .map(|one| (likeness(one), one))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, one)| one)
-}
+pub use evercount_view::nearest;
 
 /// The number of a subject's current version.
 ///

@@ -5,12 +5,13 @@ use anstyle::{AnsiColor, Style};
 use evercount_core::drift::{Drift, SchemaVerClass};
 use evercount_core::evolution::Held;
 use evercount_core::order::Micros;
-use evercount_core::registry::{Compatibility, EvolutionRule, Origin, Policy};
+use evercount_core::registry::{Compatibility, EvolutionRule, Policy};
 use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::{ChangeKind, Evidence, SchemaChange};
+use evercount_view::{ChangeDoc, PolicyDoc};
 use evercount_wire::diff_view::Mark;
 use evercount_wire::schema_event::change_sentence;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::show;
 
@@ -39,17 +40,7 @@ pub fn style(mark: Mark) -> Style {
     }
 }
 
-/// What a source writes, without what would move a terminal's cursor.
-pub fn plain(text: impl std::fmt::Display) -> String {
-    text.to_string().chars().fold(String::new(), |mut line, c| {
-        if c.is_control() {
-            line.extend(c.escape_default())
-        } else {
-            line.push(c)
-        }
-        line
-    })
-}
+pub use evercount_view::plain;
 
 /// A statement as one line.
 fn one_line(text: &str) -> String {
@@ -88,14 +79,7 @@ pub fn columns(columns: &[FieldPath]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Where a schema comes from.
-pub fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Declared => "declared",
-        Origin::Observed => "observed",
-        Origin::Event => "event",
-    }
-}
+pub use evercount_view::origin;
 
 /// A change in a sentence, and what it is concluded from in one below it.
 pub fn change(change: &SchemaChange) -> [String; 2] {
@@ -145,45 +129,9 @@ pub fn why(held: &Held) -> String {
     }
 }
 
-/// A change as JSON, in the words of `replay`.
+/// A change in the shape of [`evercount_view::ChangeDoc`].
 pub fn change_json(change: &SchemaChange) -> Value {
-    let mut fields = json!({
-        "change": change.kind.name(),
-        "sentence": what(change),
-        "evidence": change.evidence.sentence(),
-    });
-    let mut set = |name: &str, value: Value| {
-        if let Value::Object(fields) = &mut fields {
-            fields.insert(name.to_owned(), value);
-        }
-    };
-    if let Some(column) = change.kind.column() {
-        set("column", json!(column.as_str()));
-    }
-    match &change.kind {
-        ChangeKind::RenameTable { to } => set("to", json!(to.as_str())),
-        ChangeKind::AddColumn { typed, default, .. } => {
-            set("type", json!(typed.text()));
-            set("default", json!(default.as_deref()));
-        }
-        ChangeKind::DropColumn { typed, .. } => set("previous_type", json!(typed.text())),
-        ChangeKind::RenameColumn { to, typed, previous, .. } => {
-            set("to", json!(to.as_str()));
-            set("type", json!(typed.text()));
-            set("previous_type", json!(previous.text()));
-        }
-        ChangeKind::ChangeType { typed, previous, retype, .. } => {
-            set("type", json!(typed.text()));
-            set("previous_type", json!(previous.text()));
-            set("retype", json!(retype.name()));
-        }
-        ChangeKind::ChangeKey { previous, key } => {
-            set("key", json!(key.iter().map(FieldPath::as_str).collect::<Vec<_>>()));
-            set("previous_key", json!(previous.iter().map(FieldPath::as_str).collect::<Vec<_>>()));
-        }
-        ChangeKind::CreateTable | ChangeKind::DropTable | ChangeKind::TruncateTable => {}
-    }
-    fields
+    show::json(&ChangeDoc::from(change))
 }
 
 /// How far a schema moved: the score, its class, and what it is made of where it has parts.
@@ -262,18 +210,9 @@ pub fn policy(policy: &Policy) -> Vec<String> {
     lines
 }
 
-/// A policy as JSON.
+/// A policy in the shape of [`evercount_view::PolicyDoc`].
 pub fn policy_json(policy: &Policy) -> Value {
-    let rules: serde_json::Map<String, Value> =
-        policy.rules.iter().map(|(kind, one)| (kind.clone(), json!(rule(*one)))).collect();
-    json!({
-        "compatibility": mode(policy.compatibility),
-        "rules": rules,
-        "include": policy.include,
-        "exclude": policy.exclude,
-        "drift_threshold": policy.drift_threshold,
-        "retention_days": policy.retention / MICROS_PER_DAY,
-    })
+    show::json(&PolicyDoc::from(policy))
 }
 
 #[cfg(test)]

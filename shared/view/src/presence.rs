@@ -8,7 +8,7 @@ use evercount_core::schema::FieldPath;
 use evercount_wire::watch;
 use serde_json::{Value, json};
 
-use crate::show;
+use crate::time;
 
 /// What all lanes together have seen of a subject.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,11 +35,13 @@ pub struct Presence {
 
 impl Presence {
     /// The share of rows that have it, in [0, 1]; `None` where none could.
+    #[must_use]
     pub fn share(self) -> Option<f64> {
         (self.of > 0).then(|| self.with as f64 / self.of as f64)
     }
 
     /// The share in per cent, and never `100 %` where a row lacks the field.
+    #[must_use]
     pub fn percent(self) -> String {
         match self.share() {
             None => String::new(),
@@ -52,6 +54,7 @@ impl Presence {
 impl Seen {
     /// Adds lanes up; `None` where there are none. Fields are counted for one version, by the
     /// lanes that know it.
+    #[must_use]
     pub fn of(watches: &[StoredWatch], version: u32) -> Option<Self> {
         let mut fields: BTreeMap<FieldPath, Presence> = BTreeMap::new();
         for stored in watches {
@@ -74,17 +77,19 @@ impl Seen {
     }
 
     /// In how many rows a field is, where that was counted.
+    #[must_use]
     pub fn presence(&self, path: &FieldPath) -> Option<Presence> {
         self.fields.get(path).copied()
     }
 
     /// What is said of records as a whole.
+    #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
             "records": self.records,
             "lanes": self.lanes,
-            "first": show::time(self.first),
-            "last": show::time(self.last),
+            "first": time(self.first),
+            "last": time(self.last),
         })
     }
 }
