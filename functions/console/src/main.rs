@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{Config, both};
-use evercount_aws::dynamo::{DynamoServices, DynamoSource, DynamoStore};
+use evercount_aws::dynamo::{DynamoServices, DynamoStore};
 use evercount_aws::logs;
 use evercount_console::{Hosts, Served, Settings, router};
 use evercount_runtime::now;
@@ -20,8 +20,8 @@ async fn main() -> Result<(), Error> {
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
     let services = DynamoServices::new(&clients.dynamodb(), &config.tables.metadata);
-    let source = DynamoSource::new(&clients.dynamodb());
     let store = DynamoStore::new(&clients.dynamodb(), config.tables);
+    let source = store.counted_tables(&clients.dynamodb());
     let settings = Settings::deployed(lookup("AWS_REGION"), config.options, now);
     let console = Arc::new(Served::new(store, source, services, settings));
     lambda_http::run(router(console, Hosts::Any)).await

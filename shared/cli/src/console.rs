@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use evercount_aws::config::SEGMENTS;
-use evercount_aws::dynamo::{DynamoServices, DynamoSource, DynamoStore};
+use evercount_aws::dynamo::{CountedTables, DynamoServices, DynamoStore};
 use evercount_aws::meter::meter;
 use evercount_console::{Hosts, Served, Settings, TargetDoc, router};
 use evercount_local::stack::now;
@@ -40,7 +40,7 @@ pub async fn run(args: ConsoleArgs) -> anyhow::Result<Exit> {
 }
 
 /// A console on what is opened.
-pub async fn served(opened: &Opened, writes: bool) -> Served<DynamoStore, DynamoSource, DynamoServices> {
+pub async fn served(opened: &Opened, writes: bool) -> Served<DynamoStore, CountedTables, DynamoServices> {
     let options = opened.config.options;
     let settings = Settings {
         target: described(opened, writes).await,
@@ -58,7 +58,7 @@ pub async fn served(opened: &Opened, writes: bool) -> Served<DynamoStore, Dynamo
         clock: now,
     };
     let store = opened.stack.store().clone();
-    let source = DynamoSource::new(opened.stack.dynamodb());
+    let source = opened.stack.counted_tables();
     let services = DynamoServices::new(opened.stack.dynamodb(), &opened.config.tables.metadata);
     Served::new(store, source, services, settings)
 }
