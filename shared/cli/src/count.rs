@@ -207,7 +207,9 @@ async fn show_one(args: NameArgs) -> anyhow::Result<Exit> {
     let opened = target::open(args.target.target).await?;
     let version = active(&opened, &args.name).await?;
     if args.output.json {
-        show::document(&logic::to_json(&version));
+        let mut document = logic::to_json(&version);
+        show::extend(&mut document, json!({"target": opened.to_json()}));
+        show::document(&document);
     } else {
         show::line(format!("target: {}", opened.target));
         let mut table = show::table(&["", ""], 0);

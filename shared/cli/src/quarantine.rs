@@ -75,7 +75,9 @@ async fn show_one(args: RecordArgs) -> anyhow::Result<Exit> {
     let record = find(&opened, &args.id).await?;
     let raw = &record.poison.raw;
     if args.output.json {
-        show::document(&show::json(&QuarantinedDoc::whole(&record)));
+        let mut document = show::json(&QuarantinedDoc::whole(&record));
+        show::extend(&mut document, json!({"target": opened.to_json()}));
+        show::document(&document);
     } else {
         show::line(format!("target: {}", opened.target));
         show::line(format!("{}  arrived {}", id(&record), show::time(record.arrived_at)));

@@ -100,10 +100,14 @@ pub fn endpoint() -> Option<String> {
 /// Where the choice contradicts the environment.
 pub fn resolve(kind: Option<TargetKind>) -> anyhow::Result<Target> {
     match (kind, endpoint()) {
-        (Some(TargetKind::Aws), Some(url)) => {
+        (Some(TargetKind::Aws), Some(url)) if !is_of_aws(&url) => {
             bail!("`--target aws`, but AWS_ENDPOINT_URL names {url}; unset it to speak to AWS")
         }
-        (Some(TargetKind::Aws), None) => Ok(Target::Aws),
+        (Some(TargetKind::Aws), _) => Ok(Target::Aws),
+        // An endpoint's tables are made where they are missing, and nothing is made on AWS unasked.
+        (None, Some(url)) if is_of_aws(&url) => {
+            bail!("AWS_ENDPOINT_URL names AWS itself, {url}; say `--target aws` to mean it")
+        }
         (None, Some(url)) => Ok(Target::Endpoint(url)),
         (Some(TargetKind::Embedded) | None, _) => match running_local() {
             Some(local) => Ok(local),
@@ -146,6 +150,21 @@ impl Opened {
     pub fn to_json(&self) -> Value {
         json!(self.target.to_string())
     }
+}
+
+/// The host of an endpoint, with its port.
+fn host(url: &str) -> &str {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    host.split(['/', '?', '#']).next().unwrap_or(host)
+}
+
+/// Whether an endpoint is AWS itself, and no emulator.
+fn is_of_aws(url: &str) -> bool {
+    let host = host(url).rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    let name = host.split(':').next().unwrap_or_default().trim_end_matches('.');
+    ["amazonaws.com", "amazonaws.com.cn", "api.aws", "on.aws"]
+        .iter()
+        .any(|of| name.strip_suffix(of).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// Whether an endpoint is on this machine, and so has its clock.
@@ -204,6 +223,22 @@ pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_of_aws_is_told_from_an_emulators() {
+        for aws in [
+            "https://dynamodb.eu-central-1.amazonaws.com",
+            "https://vpce-1.dynamodb.eu-central-1.vpce.amazonaws.com:443/",
+            "HTTPS://DYNAMODB.EU-CENTRAL-1.AMAZONAWS.COM",
+            "https://dynamodb.cn-north-1.amazonaws.com.cn",
+        ] {
+            assert!(is_of_aws(aws), "{aws}");
+        }
+        for other in ["http://127.0.0.1:4566", "http://notamazonaws.com", "http://amazonaws.com.example", ""]
+        {
+            assert!(!is_of_aws(other), "{other}");
+        }
+    }
 
     #[test]
     fn an_endpoint_on_this_machine_has_its_clock() {

@@ -11,7 +11,7 @@ use evercount_core::logic::LogicVersion;
 use evercount_core::path::Path;
 use evercount_core::predicate::Predicate;
 use evercount_core::transform::Transform;
-use evercount_core::value::{Item, Value};
+use evercount_core::value::Item;
 use evercount_view::action;
 use evercount_wire::group::value_json;
 use evercount_wire::predicate::to_text;
