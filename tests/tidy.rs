@@ -20,7 +20,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            sources(&path, found);
+            // What npm installed for the page is not ours.
+            if !path.ends_with("node_modules") {
+                sources(&path, found);
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
@@ -62,6 +65,62 @@ fn a_function_is_wiring() {
             && path.starts_with(root().join("functions"))
             && text.lines().count() > MAIN_LINES_MAX
     });
+}
+
+/// The sources of the console's page.
+fn page_sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            let is_source = path
+                .extension()
+                .is_some_and(|extension| ["ts", "tsx", "mjs", "css"].iter().any(|one| extension == *one));
+            if path.is_dir() && !path.ends_with("node_modules") {
+                walk(&path, found);
+            } else if is_source {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join("functions/console/page"), &mut found);
+    assert!(found.len() > 30, "the page's sources were not found");
+    found
+}
+
+/// What is bundled from them, in shared/console/assets, is nobody's to read, and held to nothing but to be
+/// what they give (functions/console/page/check).
+#[test]
+fn the_pages_sources_are_as_tidy() {
+    for (path, text) in page_sources() {
+        let name = path.display();
+        assert!(text.starts_with("// ") || text.starts_with("/* "), "{name} does not say what it is for");
+        assert!(text.lines().count() <= FILE_LINES_MAX, "{name} is too long");
+    }
+}
+
+#[test]
+fn nothing_on_the_page_is_made_from_markup() {
+    for (path, text) in page_sources() {
+        if path.starts_with(root().join("functions/console/page/src")) {
+            for banned in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "http://",
+                "https://",
+            ] {
+                assert!(!text.contains(banned), "{}: {banned}", path.display());
+            }
+        }
+    }
+    let page = fs::read_to_string(root().join("functions/console/page/src/index.html")).unwrap();
+    for banned in ["<style", " style=", "<script>", " onload", "http"] {
+        assert!(!page.contains(banned), "index.html: {banned}, which the page's own policy refuses");
+    }
 }
 
 #[test]

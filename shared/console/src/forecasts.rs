@@ -7,7 +7,7 @@ use evercount_forecast::online::Adjustment;
 use evercount_forecast::predict::{Question, predict};
 use evercount_forecast::registry;
 use evercount_forecast::signals::Signals;
-use evercount_forecast::trained::Model;
+use evercount_forecast::trained::{Model, Part};
 use evercount_forecast::units::HORIZONS;
 use evercount_pipeline::discovery::ServiceDirectory;
 use evercount_pipeline::kept;
@@ -26,6 +26,60 @@ pub struct Outlooks {
     pub at: String,
     /// The tables.
     pub tables: Vec<TableOutlook>,
+    /// How good such forecasts were for projects that the model had not seen.
+    pub measured: Vec<MeasuredDoc>,
+}
+
+/// What was said in a range of probabilities, and what came.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct BinDoc {
+    /// Forecasts in it.
+    pub n: u64,
+    /// Their mean probability.
+    pub said: f64,
+    /// The share of them that came true.
+    pub came: f64,
+}
+
+/// How good forecasts of a kind of change within some days were.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct MeasuredDoc {
+    /// The kind: `any`, `add`, `drop`, `retype`.
+    pub kind: String,
+    /// Within so many days.
+    pub days: u32,
+    /// Forecasts that were judged.
+    pub forecasts: u64,
+    /// The share of them where a change came.
+    pub base_rate: f64,
+    /// The mean squared distance of the probability from what came; lower is better.
+    pub brier: f64,
+    /// That of saying the same share of all.
+    pub brier_of_base_rate: f64,
+    /// How often what changed had the higher probability of two.
+    pub auc: f64,
+    /// The mean distance of what was said from what came.
+    pub calibration_error: f64,
+    /// Points of a reliability diagram; ranges without forecasts are left out.
+    pub reliability: Vec<BinDoc>,
+}
+
+impl From<&Part> for MeasuredDoc {
+    fn from(part: &Part) -> Self {
+        let measured = &part.measured;
+        let any = measured.bins.iter().filter(|bin| bin.n > 0);
+        Self {
+            kind: part.target.kind.name().to_owned(),
+            days: part.target.days,
+            forecasts: measured.rows,
+            base_rate: measured.base_rate,
+            brier: measured.brier,
+            brier_of_base_rate: measured.brier_of_base_rate,
+            auc: measured.auc,
+            calibration_error: measured.ece,
+            reliability: any.map(|bin| BinDoc { n: bin.n, said: bin.said, came: bin.came }).collect(),
+        }
+    }
 }
 
 /// The model that is shipped, read once.
@@ -58,5 +112,9 @@ where
         }
         forecasts.retain(|one| &*one.table == wanted);
     }
-    Ok(Outlooks { at: time(at), tables: forecasts.iter().map(|one| TableOutlook::of(one, now)).collect() })
+    Ok(Outlooks {
+        at: time(at),
+        tables: forecasts.iter().map(|one| TableOutlook::of(one, now)).collect(),
+        measured: model.parts.iter().map(MeasuredDoc::from).collect(),
+    })
 }

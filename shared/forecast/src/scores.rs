@@ -13,6 +13,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Bins of the calibration error.
 pub const BINS: usize = 10;
 /// Draws of a bootstrap: the 2.5 % ends rest on 25 draws each.
@@ -135,6 +137,34 @@ impl Sorted {
     }
 }
 
+/// What was said in one bin of probabilities, and what came: a point of a reliability diagram.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Bin {
+    /// Predictions in it.
+    pub n: u64,
+    /// Their mean probability; 0 where there are none.
+    pub said: f64,
+    /// The share of them that came true; 0 where there are none.
+    pub came: f64,
+}
+
+/// The bins of the calibration error.
+#[must_use]
+pub fn bins(judged: &[Judged<'_>]) -> [Bin; BINS] {
+    let mut bins = [Bin::default(); BINS];
+    for one in judged {
+        if let Some(bin) = bins.get_mut(((one.p * BINS as f64) as usize).min(BINS - 1)) {
+            bin.n += 1;
+            bin.said += one.p;
+            bin.came += f64::from(u8::from(one.changed));
+        }
+    }
+    bins.map(|bin| {
+        let n = (bin.n as f64).max(1.0);
+        Bin { n: bin.n, said: bin.said / n, came: bin.came / n }
+    })
+}
+
 fn draw(clusters: usize, random: &mut fastrand::Rng) -> Vec<f64> {
     let mut weights = vec![0.0; clusters];
     for _ in 0..clusters {
@@ -226,6 +256,16 @@ mod tests {
         let flat = scores(&[(0.25, true), (0.25, false), (0.25, false), (0.25, false)]);
         assert!((flat.ap - 0.25).abs() < 1e-12 && (flat.auc - 0.5).abs() < 1e-12 && flat.ece < 1e-12);
         assert!(scores(&[(0.5, false)]).ap.is_nan() && scores(&[]).brier.is_nan());
+    }
+
+    #[test]
+    fn the_calibration_error_is_what_its_bins_are_off_by() {
+        let seen = [(0.0, false), (0.05, true), (0.31, true), (0.39, false), (1.0, true)];
+        let found = bins(&judged(&seen));
+        assert_eq!((found[0].n, found[0].came), (2, 0.5));
+        assert_eq!((found[3].n, found[9].n, found[5]), (2, 1, Bin::default()));
+        let off: f64 = found.iter().map(|bin| bin.n as f64 * (bin.said - bin.came).abs()).sum();
+        assert!((off / 5.0 - scores(&seen).ece).abs() < 1e-12);
     }
 
     proptest! {

@@ -24,7 +24,7 @@ use crate::features::Feature;
 use crate::history::{DAY, HALF_YEAR, History, Seconds};
 use crate::linear::{Linear, Term, probability};
 use crate::naming::{self, Record, Rule};
-use crate::scores::{Judged, Scores, Sorted};
+use crate::scores::{BINS, Bin, Judged, Scores, Sorted, bins};
 use crate::split::{Project, Training};
 use crate::units::{Kind, Target};
 
@@ -73,6 +73,9 @@ pub struct Measured {
     pub auc: f64,
     /// Expected calibration error.
     pub ece: f64,
+    /// What was said in each tenth of [0, 1], and what came.
+    #[serde(default)]
+    pub bins: [Bin; BINS],
 }
 
 /// Why a stored model cannot be used.
@@ -189,6 +192,7 @@ fn part(projects: &[Project], target: Target) -> Part {
         ap,
         auc,
         ece,
+        bins: bins(&ours),
     };
     Part { target, model: calibrated(&kept, &training), measured }
 }
@@ -259,6 +263,7 @@ impl StoredPart {
                 ap: short(m.ap),
                 auc: short(m.auc),
                 ece: short(m.ece),
+                bins: m.bins.map(|bin| Bin { said: short(bin.said), came: short(bin.came), ..bin }),
             },
             linear: StoredLinear::of(&part.model.linear),
             left_out: part.model.left_out.iter().map(StoredLinear::of).collect(),
