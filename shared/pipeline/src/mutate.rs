@@ -109,7 +109,8 @@ where
     for attempt in 1..=settings.attempts_max.max(1) {
         let mut known = Knowledge::load(agent, warm, &request.row.table, now).await?;
         let (mut item, mut row) = beside::item(agent.table, agent.store, request.row, known.shadow()).await?;
-        if known.is_behind(item.as_ref(), request.declared) {
+        let is_behind = known.is_behind(item.as_ref(), request.declared);
+        if !known.is_of(now) && (is_behind || known.knows_nothing_like(request)) {
             warm.forget(&request.row.table);
             known = Knowledge::load(agent, warm, &request.row.table, now).await?;
             (item, row) = beside::item(agent.table, agent.store, request.row, known.shadow()).await?;
@@ -129,7 +130,7 @@ where
             Err(refusal) => Err(refusal),
             Ok(number) => {
                 written_for = number;
-                let unnamed = known.unnamed(number);
+                let unnamed = known.beyond(number);
                 let facts = Facts {
                     key: request.key,
                     item: item.as_ref(),

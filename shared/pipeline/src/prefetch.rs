@@ -165,3 +165,6 @@ async fn keep<S: ShadowStore, T: CountedTable>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

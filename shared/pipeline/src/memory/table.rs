@@ -89,7 +89,10 @@ impl SourceTable for Memory {
 
 impl MutationTrail for Memory {
     async fn add_mutation(&self, entry: &MutationEntry) -> Result<(), StoreError> {
-        self.lock().mutations.push(entry.clone());
+        let mut state = self.lock();
+        if !state.mutations.contains(entry) {
+            state.mutations.push(entry.clone());
+        }
         Ok(())
     }
 

@@ -126,6 +126,27 @@ impl Knowledge {
         }
     }
 
+    /// The columns that a mutation of a version cannot name: those that only the version in force has, and
+    /// those that are kept beside the table, unless its version has them.
+    pub(super) fn beyond(&self, number: Option<u32>) -> BTreeSet<String> {
+        let own = number.or(self.in_force()).and_then(|number| self.versions.columns.get(&number));
+        let beside = self.shadow().into_iter().flat_map(ShadowSchema::kept_beside).map(|(name, _)| name);
+        let beside = beside.filter(|name| own.is_none_or(|own| !own.contains(*name)));
+        beside.cloned().chain(self.unnamed(number)).collect()
+    }
+
+    /// Whether a mutation shows no version that is known, so that it may be of one that is not known yet.
+    pub(super) fn knows_nothing_like(&self, request: &Request<'_>) -> bool {
+        let kind = request.intent.kind();
+        let is_shown = || self.detected(&request.intent.stated(), kind == Kind::Put).is_some();
+        request.declared.is_none() && kind != Kind::Delete && self.in_force().is_some() && !is_shown()
+    }
+
+    /// Whether it was loaded at this time.
+    pub(super) fn is_of(&self, now: Micros) -> bool {
+        self.loaded_at == now
+    }
+
     fn has(&self, number: u32) -> bool {
         self.versions.shapes.contains_key(&number)
     }

@@ -32,7 +32,7 @@ where
 {
     let mut known = Knowledge::load(agent, warm, &key.table, now).await?;
     let (mut item, mut row) = beside::item(agent.table, agent.store, key, known.shadow()).await?;
-    if known.is_behind(item.as_ref(), reads_for) {
+    if !known.is_of(now) && known.is_behind(item.as_ref(), reads_for) {
         warm.forget(&key.table);
         known = Knowledge::load(agent, warm, &key.table, now).await?;
         (item, row) = beside::item(agent.table, agent.store, key, known.shadow()).await?;
