@@ -5,6 +5,7 @@
 mod adjustments;
 mod catalog;
 mod commits;
+pub mod counted;
 pub mod functions;
 mod lineage;
 mod records;
