@@ -11,6 +11,7 @@ pub mod contract;
 )]
 pub mod histories;
 pub mod listening;
+pub mod mutating;
 pub mod runtime_api;
 #[expect(clippy::unwrap_used, reason = "a measurement that cannot be made panics")]
 pub mod scale;
