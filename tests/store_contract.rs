@@ -34,6 +34,23 @@ mod memory {
 
         evercount_tests::every_shadow_rule!(on_memory);
     }
+
+    mod counted {
+        use super::super::contract::counted;
+        use super::Memory;
+
+        macro_rules! on_memory {
+            ($($rule:ident),* $(,)?) => {$(
+                #[tokio::test]
+                async fn $rule() {
+                    let memory = Memory::default();
+                    counted::$rule(&memory, &memory).await;
+                }
+            )*};
+        }
+
+        evercount_tests::every_counted_rule!(on_memory);
+    }
 }
 
 #[cfg(feature = "embedded")]
@@ -96,6 +113,43 @@ mod dynamo {
         }
 
         evercount_tests::every_shadow_rule!(on_dynamo);
+    }
+
+    mod counted {
+        use aws_sdk_dynamodb::types::{
+            AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        };
+        use evercount_aws::dynamo::DynamoTable;
+
+        use super::super::contract::counted;
+        use super::{DynamoStore, EmbeddedAws, EmbeddedOptions, TableNames, create_tables};
+
+        /// Holds a new table, and the store beside it, to a rule.
+        async fn hold(rule: impl AsyncFnOnce(&DynamoTable, &DynamoStore)) {
+            let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
+            let (client, tables) = (aws.dynamodb(), TableNames::default());
+            create_tables(&client, &tables).await.unwrap();
+            let key =
+                KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
+            let id = AttributeDefinition::builder().attribute_name("id");
+            let id = id.attribute_type(ScalarAttributeType::S).build().unwrap();
+            let create = client.create_table().table_name("orders").billing_mode(BillingMode::PayPerRequest);
+            create.key_schema(key).attribute_definitions(id).send().await.unwrap();
+            let table = DynamoTable::new(&client, tables.clone());
+            rule(&table, &DynamoStore::new(&client, tables)).await;
+            aws.stop().await;
+        }
+
+        macro_rules! on_dynamo {
+            ($($rule:ident),* $(,)?) => {$(
+                #[tokio::test]
+                async fn $rule() {
+                    hold(async |table, store| counted::$rule(table, store).await).await;
+                }
+            )*};
+        }
+
+        evercount_tests::every_counted_rule!(on_dynamo);
     }
 }
 

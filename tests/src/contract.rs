@@ -6,6 +6,7 @@ mod adjustments;
 mod catalog;
 mod commits;
 mod forecasts;
+pub mod counted;
 pub mod functions;
 mod lineage;
 mod records;

@@ -26,6 +26,7 @@
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`conform`] | what an item has to become to be one of a schema |
 //! | [`shadow`] | which columns a table is believed to get, and what was written to them already |
+//! | [`mutation`] | what a write that was made for another schema version becomes |
 //! | [`transform`] | what a derivable change makes of stored counts |
 //! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
@@ -69,6 +70,7 @@ pub mod function;
 pub mod migration;
 pub mod conform;
 pub mod shadow;
+pub mod mutation;
 pub mod transform;
 pub mod logic;
 pub mod adjustment;

@@ -4,6 +4,16 @@
 //! A column of the shadow schema is read and written through the data proxy as if the table had it: its
 //! values are kept beside the table until the column arrives in the table's registered schema, and are
 //! moved into the table then.
+//!
+//! | module | decision |
+//! |---|---|
+//! | [`beside`] | how an item and what is kept beside the table for it are one item |
+//! | [`arrival`] | when a column has arrived, and what becomes of its values then |
+//! | [`prefetch`] | which values are fetched ahead of time |
+
+pub mod arrival;
+pub mod beside;
+pub mod prefetch;
 
 use std::collections::BTreeMap;
 
@@ -36,7 +46,7 @@ impl ShadowSchema {
         Self { table, at, revision: 0, columns: BTreeMap::new() }
     }
 
-    /// The columns whose values are kept beside the table, or were and are not all moved yet.
+    /// The columns whose values are kept beside the table, or were and are not deleted there yet.
     pub fn kept_beside(&self) -> impl Iterator<Item = (&String, &ShadowColumn)> {
         self.columns.iter().filter(|(_, column)| column.state.is_kept_beside())
     }
@@ -74,7 +84,8 @@ pub enum ShadowState {
         /// Since when, microseconds since the epoch.
         at: Micros,
     },
-    /// Every value is in the table.
+    /// Every value is in the table. What is beside it is still looked at, so that nobody who began before
+    /// sees otherwise, and is deleted an hour later with the column's entry here.
     Moved {
         /// Since when, microseconds since the epoch.
         at: Micros,
@@ -91,7 +102,7 @@ impl ShadowState {
     /// Whether values of the column may be beside the table and count.
     #[must_use]
     pub fn is_kept_beside(self) -> bool {
-        matches!(self, Self::Expected | Self::Arrived { .. })
+        !matches!(self, Self::GivenUp { .. })
     }
 
     /// The state's name.

@@ -21,11 +21,13 @@ use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::lineage::{Consumer, Lineage, ProducerId, Seen, WindowSketch};
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicVersion};
+use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
 use evercount_core::registry::SubjectState;
 use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::Subject;
+use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::{Item, Value};
 
@@ -468,6 +470,82 @@ pub trait ShadowSchemaStore: Sync {
         from: Option<u64>,
         to: &ShadowSchema,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// How far passes over what is kept beside tables have come.
+pub trait ShadowPassStore: Sync {
+    /// The last pass over what is kept for a table (consistent read).
+    fn shadow_pass(
+        &self,
+        table: &TableName,
+    ) -> impl Future<Output = Result<Option<ShadowPass>, StoreError>> + Send;
+
+    /// Replaces it where the stored one is of revision `from`; `None` creates it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another is stored.
+    fn replace_shadow_pass(
+        &self,
+        from: Option<u64>,
+        to: &ShadowPass,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What became of mutations that were migrated, merged or refused.
+pub trait MutationTrail: Sync {
+    /// Adds an entry.
+    fn add_mutation(&self, entry: &MutationEntry) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The entries of a table, oldest first.
+    fn mutations(
+        &self,
+        table: &TableName,
+    ) -> impl Future<Output = Result<Vec<MutationEntry>, StoreError>> + Send;
+}
+
+/// A write of one item of the table that is counted, and of what is kept beside the table for it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TableWrite {
+    /// The item.
+    pub row: RowKey,
+    /// What the item was and what it becomes, where it is written.
+    pub item: Option<ItemWrite>,
+    /// What is kept beside the table, where that is written.
+    pub beside: Option<BesideWrite>,
+}
+
+/// A write of an item.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ItemWrite {
+    /// The item as it was read; `None` is no item.
+    pub from: Option<Item>,
+    /// What it becomes; `None` is no item.
+    pub to: Option<Item>,
+}
+
+/// A write of what is kept beside a table for an item.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BesideWrite {
+    /// The revision that was read; `None` where nothing was kept.
+    pub from: Option<u64>,
+    /// What is kept from now on.
+    pub to: ShadowRow,
+    /// The revision of the table's shadow schema that this was decided by.
+    pub schema: u64,
+}
+
+/// The table that is counted, where Evercount writes it for somebody else.
+pub trait CountedTable: Sync {
+    /// An item (consistent read); `None` is no item.
+    fn item(&self, row: &RowKey) -> impl Future<Output = Result<Option<Item>, StoreError>> + Send;
+
+    /// Executes a write: all of it or nothing. Attributes of the item that the write does not change stay
+    /// as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the item is not as [`evercount_core::mutation::guard`] has it, where
+    /// what is kept beside the table is of another revision, or where the shadow schema is.
+    fn write(&self, write: &TableWrite) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Values of shadow columns, kept beside their tables by item.

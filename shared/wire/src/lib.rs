@@ -13,6 +13,7 @@ mod toml_file;
 pub mod definition;
 pub mod logic;
 pub mod migration;
+pub mod mutation_settings;
 pub mod adjustment;
 pub mod function;
 pub mod policy;

@@ -4,16 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evercount_core::backfill::Place;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::decimal::Decimal;
+use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::order::ItemVersion;
 use evercount_core::schema::{Constraints, FieldType, TypeSet};
+use evercount_core::shadow::arrival::{PassTask, ShadowPass};
 use evercount_core::shadow::{
     Prefetch, PrefetchFrom, SHADOW_COLUMNS_MAX, ShadowColumn, ShadowRow, ShadowSchema, ShadowState,
     ShadowValue,
 };
 use evercount_core::value::{Item, Value};
-use evercount_pipeline::ports::{ShadowSchemaStore, ShadowStore, StoreError};
+use evercount_pipeline::ports::{MutationTrail, ShadowPassStore, ShadowSchemaStore, ShadowStore, StoreError};
 
 /// Hands the names of all rules to a macro, as `every_rule!` does.
 #[macro_export]
@@ -31,6 +34,8 @@ macro_rules! every_shadow_rule {
             of_two_shadow_writes_at_once_one_wins,
             shadow_rows_of_a_table_are_paged_through_once_each,
             shadow_rows_may_be_deleted_while_they_are_paged_through,
+            a_pass_is_replaced_only_from_its_revision,
+            mutations_are_listed_in_the_order_of_time,
         }
     };
 }
@@ -250,4 +255,52 @@ pub async fn shadow_rows_may_be_deleted_while_they_are_paged_through(store: &imp
         }
     }
     assert_eq!(seen, keys);
+}
+
+/// Everything of it, and whoever read an earlier one has to read again.
+pub async fn a_pass_is_replaced_only_from_its_revision(store: &impl ShadowPassStore) {
+    let table = TableName::new("orders");
+    let columns = ["a.b", "tier"].map(str::to_owned).into();
+    let first = ShadowPass::begin(table.clone(), PassTask::Move, columns, None, AT);
+    assert_eq!(store.shadow_pass(&table).await, Ok(None));
+    store.replace_shadow_pass(None, &first).await.unwrap();
+    assert_eq!(store.replace_shadow_pass(None, &first).await, Err(StoreError::Conflict));
+    let counts = (25, Some(240), 20, 3, 1, 1);
+    let (done, about, moved, superseded, orphaned, misfits) = counts;
+    let (place, at, revision) = (Place::After("03#x".to_owned()), AT + 1, 2);
+    let second = ShadowPass {
+        place,
+        done,
+        about,
+        moved,
+        superseded,
+        orphaned,
+        misfits,
+        at,
+        revision,
+        ..first.clone()
+    };
+    store.replace_shadow_pass(Some(1), &second).await.unwrap();
+    assert_eq!(store.shadow_pass(&table).await, Ok(Some(second.clone())));
+    assert_eq!(store.replace_shadow_pass(Some(1), &second).await, Err(StoreError::Conflict));
+    let ended = ShadowPass { place: Place::End, ..second };
+    let clean = ShadowPass::begin(table.clone(), PassTask::Clean, first.columns, Some(&ended), AT + 2);
+    store.replace_shadow_pass(Some(2), &clean).await.unwrap();
+    assert_eq!(store.shadow_pass(&table).await, Ok(Some(clean)));
+}
+
+/// Of one table, and the same one written again is there once.
+pub async fn mutations_are_listed_in_the_order_of_time(store: &impl MutationTrail) {
+    let entry = |table: &str, at: i64, version: Option<u64>| MutationEntry {
+        at: AT + at,
+        row: key(table, "{\"id\":\"1\"}"),
+        outcome: "migrated".to_owned(),
+        version: version.map(ItemVersion),
+        summary: "A mutation was applied.".to_owned(),
+    };
+    let all = [entry("orders", 0, None), entry("orders", 1, Some(7)), entry("orders", 2, Some(8))];
+    for one in [&all[0], &all[1], &all[1], &all[2], &entry("orders2", 1, None)] {
+        store.add_mutation(one).await.unwrap();
+    }
+    assert_eq!(store.mutations(&TableName::new("orders")).await.as_deref(), Ok(&all[..]));
 }

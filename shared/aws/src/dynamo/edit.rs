@@ -114,19 +114,19 @@ impl Edit {
 }
 
 impl Expressions {
-    fn name(&mut self, name: &str) -> String {
+    pub fn name(&mut self, name: &str) -> String {
         let placeholder = format!("#n{}", self.names.len());
         self.names.insert(placeholder.clone(), name.to_owned());
         placeholder
     }
 
-    fn value(&mut self, value: &Value) -> String {
+    pub fn value(&mut self, value: &Value) -> String {
         let placeholder = format!(":v{}", self.values.len());
         self.values.insert(placeholder.clone(), to_attribute(value));
         placeholder
     }
 
-    fn pair(&mut self, name: &str, value: &Value, between: &str) -> String {
+    pub fn pair(&mut self, name: &str, value: &Value, between: &str) -> String {
         let (name, value) = (self.name(name), self.value(value));
         format!("{name}{between}{value}")
     }

@@ -8,6 +8,7 @@
 mod calls;
 mod catalog;
 mod commit;
+mod counted;
 mod counts;
 mod edit;
 mod failure;
@@ -26,6 +27,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
+pub use counted::DynamoTable;
 #[cfg(feature = "alerts")]
 pub(crate) use failure::Failure;
 pub(crate) use failure::{judge, retrying};

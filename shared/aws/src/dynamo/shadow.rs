@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
 use evercount_core::change::{RowKey, TableName};
+use evercount_core::mutation::entry::MutationEntry;
+use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::{Item, Value};
-use evercount_pipeline::ports::{Page, ShadowSchemaStore, ShadowStore, StoreError};
+use evercount_pipeline::ports::{
+    MutationTrail, Page, ShadowPassStore, ShadowSchemaStore, ShadowStore, StoreError,
+};
 use evercount_wire::items::{
-    PK, SHADOW_BUCKETS, SHADOW_SCHEMAS_PK, SK, shadow_pk, shadow_row_from_item, shadow_row_item,
-    shadow_row_key, shadow_schema_from_item, shadow_schema_item, shadow_schema_key,
+    PK, SHADOW_BUCKETS, SHADOW_SCHEMAS_PK, SK, mutation_from_item, mutation_item, mutations_pk,
+    pass_from_item, pass_item, pass_key, shadow_pk, shadow_row_from_item, shadow_row_item, shadow_row_key,
+    shadow_schema_from_item, shadow_schema_item, shadow_schema_key,
 };
 
 use super::DynamoStore;
@@ -95,7 +100,50 @@ impl ShadowStore for DynamoStore {
     }
 }
 
+impl ShadowPassStore for DynamoStore {
+    async fn shadow_pass(&self, table: &TableName) -> Result<Option<ShadowPass>, StoreError> {
+        let item = self.get(&self.tables.metadata, &pass_key(table)).await?;
+        item.map(|item| pass_from_item(&item).map_err(unreadable)).transpose()
+    }
+
+    async fn replace_shadow_pass(&self, from: Option<u64>, to: &ShadowPass) -> Result<(), StoreError> {
+        let condition = match from {
+            None => Condition::Absent(PK),
+            Some(revision) => Condition::Equals("revision", revision_value(revision)),
+        };
+        let edit = Edit::of(&self.tables.metadata, pass_key(&to.table)).set_all(pass_item(to));
+        let edit = edit.remove_unset(&["after", "about"]).only_if(condition);
+        self.edit(&edit).await.map(|_| ())
+    }
+}
+
+impl MutationTrail for DynamoStore {
+    async fn add_mutation(&self, entry: &MutationEntry) -> Result<(), StoreError> {
+        self.put(&self.tables.metadata, &mutation_item(entry)).await
+    }
+
+    async fn mutations(&self, table: &TableName) -> Result<Vec<MutationEntry>, StoreError> {
+        let items = self.query(&self.tables.metadata, &mutations_pk(table), "").await?;
+        items.iter().map(|item| mutation_from_item(item).map_err(unreadable)).collect()
+    }
+}
+
 impl DynamoStore {
+    /// The condition, as an action of a transaction, that a table's shadow schema is of a revision.
+    pub(super) fn schema_check(
+        &self,
+        table: &TableName,
+        revision: u64,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.metadata)
+            .set_key(Some(to_attributes(&shadow_schema_key(table).item())))
+            .condition_expression("#revision = :read")
+            .expression_attribute_names("#revision", "revision")
+            .expression_attribute_values(":read", to_attribute(&revision_value(revision)));
+        Ok(TransactWriteItem::builder().condition_check(check.build().map_err(refused)?).build())
+    }
+
     async fn delete_shadow_row(&self, key: &RowKey, revision: u64) -> Result<(), StoreError> {
         let revision = to_attribute(&revision_value(revision));
         let key = to_attributes(&shadow_row_key(key).item());

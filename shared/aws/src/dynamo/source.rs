@@ -107,17 +107,23 @@ impl DynamoStore {
     }
 }
 
-impl SourceTable for DynamoSource {
-    async fn row(&self, row: &RowKey) -> Result<Option<Item>, StoreError> {
+impl DynamoSource {
+    /// A row's key attributes.
+    pub(super) async fn key_of_row(&self, row: &RowKey) -> Result<Item, StoreError> {
         let table = &row.table;
         let schema = self.key_schema(table).await?;
         let key = match &row.identity {
             RowIdentity::Key(text) => key_of_text(&schema, text),
             RowIdentity::Position(_) => None,
         };
-        let key =
-            key.ok_or_else(|| StoreError::Rejected(format!("the row's key is not one of table `{table}`")))?;
-        let key = to_attributes(&key);
+        key.ok_or_else(|| StoreError::Rejected(format!("the row's key is not one of table `{table}`")))
+    }
+}
+
+impl SourceTable for DynamoSource {
+    async fn row(&self, row: &RowKey) -> Result<Option<Item>, StoreError> {
+        let table = &row.table;
+        let key = to_attributes(&self.key_of_row(row).await?);
         retrying(async || {
             let call = self
                 .client

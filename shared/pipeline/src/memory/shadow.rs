@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evercount_core::change::{RowKey, TableName};
+use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{SHADOW_COLUMNS_MAX, ShadowRow, ShadowSchema};
 
 use super::{Memory, PAGE_ROWS, ROW_UNITS, State};
-use crate::ports::{Page, ShadowSchemaStore, ShadowStore, StoreError};
+use crate::ports::{Page, ShadowPassStore, ShadowSchemaStore, ShadowStore, StoreError};
 
 impl State {
     /// Replaces what is kept for an item; whether the stored row was of revision `from`.
@@ -41,6 +42,21 @@ impl ShadowSchemaStore for Memory {
             return Err(StoreError::Conflict);
         }
         state.shadow_schemas.insert(to.table.clone(), to.clone());
+        Ok(())
+    }
+}
+
+impl ShadowPassStore for Memory {
+    async fn shadow_pass(&self, table: &TableName) -> Result<Option<ShadowPass>, StoreError> {
+        Ok(self.lock().shadow_passes.get(table).cloned())
+    }
+
+    async fn replace_shadow_pass(&self, from: Option<u64>, to: &ShadowPass) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if state.shadow_passes.get(&to.table).map(|pass| pass.revision) != from {
+            return Err(StoreError::Conflict);
+        }
+        state.shadow_passes.insert(to.table.clone(), to.clone());
         Ok(())
     }
 }

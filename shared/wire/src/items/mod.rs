@@ -31,6 +31,8 @@
 //! | how reliable predictions were | metadata | `forecast-reliability` | `<month>#<kind>#<days>` |
 //! | document imported for forecasts | metadata | `forecast-imports` | `<kind>#<name>` |
 //! | shadow schema | metadata | `shadow-schemas` | `<table>` |
+//! | pass over what is kept beside a table | metadata | `shadow-passes` | `<table>` |
+//! | entry of the trail of a table's mutations | metadata | `mutations#<table>` | `<time>#<hash>` |
 //! | values of shadow columns of an item | metadata | `shadow#<table>#<bucket>` | `#<key>` or `@<position>` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
@@ -62,6 +64,7 @@ mod fields;
 mod functions;
 mod ledger;
 mod long_text;
+mod mutations;
 mod policies;
 mod predictions;
 mod records;
@@ -97,6 +100,7 @@ pub use functions::{
     FUNCTIONS_PK, function_from_item, function_item, function_key, module_from_items, module_items, module_pk,
 };
 pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
+pub use mutations::{mutation_from_item, mutation_item, mutations_pk, pass_from_item, pass_item, pass_key};
 pub use policies::{policies_from_item, policies_item, policies_key};
 pub use predictions::{
     IMPORTS_PK, PREDICTION_OPTIONAL, PREDICTIONS_PK, RELIABILITY_PK, import_items, import_key,

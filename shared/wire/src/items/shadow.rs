@@ -238,3 +238,61 @@ pub fn shadow_row_from_item(item: &Item) -> Result<(RowKey, ShadowRow), ItemErro
     let key = RowKey { table: TableName::new(fields.text("table")?), identity };
     Ok((key, ShadowRow { revision: fields.unsigned("revision")?, values }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use evercount_core::decimal::Decimal;
+    use evercount_core::schema::{Constraints, FieldType, TypeSet};
+
+    use super::*;
+
+    fn column(state: ShadowState, prefetch: Option<PrefetchFrom>) -> ShadowColumn {
+        ShadowColumn {
+            types: TypeSet::of(FieldType::Enum([std::sync::Arc::from("it's")].into())).nullable(true),
+            default: Some(Value::Map(Item::from([("a".to_owned(), Value::Null)]))),
+            constraints: Constraints { maximum: Some(Decimal::from(9)), ..Constraints::default() },
+            expected_at: Some(5),
+            probability: 0.87,
+            source: "a person said so".to_owned(),
+            prefetch: prefetch.map(|from| Prefetch { from, fresh_for: 60 }),
+            state,
+        }
+    }
+
+    #[test]
+    fn a_shadow_schema_reads_back_as_it_was() {
+        let (pointer, attribute) = ("/a".to_owned(), "tier".to_owned());
+        let http = PrefetchFrom::Http { url: "https://a/{id}".to_owned(), pointer: pointer.clone() };
+        let s3 = PrefetchFrom::S3 { bucket: "b".to_owned(), key: "{id}".to_owned(), pointer };
+        let other = PrefetchFrom::Table { table: TableName::new("t"), attribute };
+        let columns = [
+            ("a.b", column(ShadowState::Expected, Some(http))),
+            ("c", column(ShadowState::Arrived { at: 7 }, Some(s3))),
+            ("d", column(ShadowState::Moved { at: 8 }, Some(other))),
+            ("e", column(ShadowState::GivenUp { at: 9 }, None)),
+        ];
+        let columns = columns.map(|(name, column)| (name.to_owned(), column)).into();
+        let schema =
+            ShadowSchema { revision: 3, columns, ..ShadowSchema::nothing(TableName::new("orders"), 5) };
+        let item = shadow_schema_item(&schema).unwrap();
+        assert_eq!(shadow_schema_from_item(&item), Ok(schema));
+        let told = "Columns: 1 expected, 1 arrived, 1 moved, 1 given up.";
+        assert_eq!(item.get("summary"), Some(&text(told)));
+    }
+
+    #[test]
+    fn a_row_reads_back_as_it_was_and_its_key_fits() {
+        let value = |value, order| ShadowValue { value, order: ItemVersion(order), at: 5 };
+        let values = [("a.b", value(Some(Value::Null), 0)), ("c", value(None, u64::MAX))];
+        let values = values.map(|(name, value)| (name.to_owned(), value)).into();
+        let row = ShadowRow { revision: 9, values };
+        for identity in [RowIdentity::Key("k".repeat(2_048).into()), RowIdentity::Position("7".into())] {
+            let key = RowKey { table: TableName::new("o".repeat(255)), identity };
+            let item = shadow_row_item(&key, &row);
+            assert_eq!(shadow_row_from_item(&item), Ok((key.clone(), row.clone())));
+            assert!(shadow_row_key(&key).sk.len() <= 1_024);
+        }
+    }
+}
