@@ -24,6 +24,7 @@
 //! | [`function`] | how logic names a function that somebody wrote, and what its answers are |
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`conform`] | what an item has to become to be one of a schema |
+//! | [`resolve`] | where the attributes that a request names stand, and how the request is split
 //! | [`transform`] | what a derivable change makes of stored counts |
 //! | [`logic`] | the versions of a definition's counting logic, and what each is counted from |
 //! | [`sketch`] | where a value falls in a cardinality sketch, and what its registers say |
@@ -65,6 +66,7 @@ pub mod definition;
 pub mod function;
 pub mod migration;
 pub mod conform;
+pub mod resolve;
 pub mod transform;
 pub mod logic;
 pub mod adjustment;
