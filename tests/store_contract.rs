@@ -18,6 +18,22 @@ mod memory {
     }
 
     every_rule!(on_memory);
+
+    mod shadow {
+        use super::super::contract::shadow;
+        use super::Memory;
+
+        macro_rules! on_memory {
+            ($($rule:ident),* $(,)?) => {$(
+                #[tokio::test]
+                async fn $rule() {
+                    shadow::$rule(&Memory::default()).await;
+                }
+            )*};
+        }
+
+        evercount_tests::every_shadow_rule!(on_memory);
+    }
 }
 
 #[cfg(feature = "embedded")]
@@ -64,6 +80,22 @@ mod dynamo {
         }
 
         evercount_tests::every_function_rule!(on_dynamo);
+    }
+
+    mod shadow {
+        use super::super::contract::shadow;
+        use super::hold;
+
+        macro_rules! on_dynamo {
+            ($($rule:ident),* $(,)?) => {$(
+                #[tokio::test]
+                async fn $rule() {
+                    hold(async |store| shadow::$rule(store).await).await;
+                }
+            )*};
+        }
+
+        evercount_tests::every_shadow_rule!(on_dynamo);
     }
 }
 

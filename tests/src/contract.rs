@@ -10,6 +10,7 @@ mod lineage;
 mod records;
 mod registry;
 mod rows;
+pub mod shadow;
 
 pub use adjustments::*;
 pub use catalog::*;

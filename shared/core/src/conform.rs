@@ -138,6 +138,13 @@ impl Shape {
         Self { root }
     }
 
+    /// Whether an item is one of the schema as it is: every attribute is known and of its type, and, of a
+    /// `whole` item, none is missing that has to be there.
+    #[must_use]
+    pub fn has(&self, item: &Item, whole: bool) -> bool {
+        self.root.has(item, whole, true)
+    }
+
     /// What an item has to become.
     ///
     /// # Errors
@@ -155,6 +162,22 @@ impl Shape {
 }
 
 impl Node {
+    fn has(&self, map: &Item, whole: bool, is_item: bool) -> bool {
+        let is_open = self.is_open || (!is_item && !self.constraints.closed);
+        let known = |(name, value): (&String, &Value)| match self.fields.get(name) {
+            Some(field) => {
+                is_of(value, &field.types)
+                    && match value {
+                        Value::Map(map) => field.has(map, whole, false),
+                        _ => true,
+                    }
+            }
+            None => is_open,
+        };
+        let missing = |(name, field): (&String, &Self)| field.required && !map.contains_key(name);
+        map.iter().all(known) && !(whole && self.fields.iter().any(missing))
+    }
+
     /// The node of a field; `None` where it has no place of its own: it is of names that the schema does
     /// not name, and opens the map that it is in.
     fn at(&mut self, path: &FieldPath) -> Option<&mut Self> {
@@ -330,6 +353,14 @@ fn is_of(value: &Value, types: &TypeSet) -> bool {
         (T::Date | T::Time | T::Timestamp { .. } | T::Json | T::Other(_), _) => true,
         _ => false,
     })
+}
+
+/// A value as one of a set of types; `None` where it has no such form without loss.
+pub(crate) fn fitted(value: &Value, types: &TypeSet) -> Option<Value> {
+    if is_of(value, types) {
+        return Some(value.clone());
+    }
+    types.values().find_map(|one| converted(value, one))
 }
 
 /// A value in the form of a type; `None` where it has none without loss.

@@ -238,7 +238,7 @@ pub fn migrate_beyond<'a>(
 
 /// Takes the value at a path out of an item. Elements of lists stay: the places of the others
 /// would change.
-fn take(item: &mut Item, path: &Path) -> Option<Value> {
+pub(crate) fn take(item: &mut Item, path: &Path) -> Option<Value> {
     let Some((last, parents)) = path.rest().split_last() else { return item.remove(path.column_name()) };
     let mut value = item.get_mut(path.column_name())?;
     for segment in parents {
@@ -255,7 +255,7 @@ fn take(item: &mut Item, path: &Path) -> Option<Value> {
 }
 
 /// Puts a value at a path, making the maps on the way. Returns whether it could.
-fn put(item: &mut Item, path: &Path, new: Value) -> bool {
+pub(crate) fn put(item: &mut Item, path: &Path, new: Value) -> bool {
     let mut slot = item.entry(path.column_name().to_owned());
     for segment in path.rest() {
         let value = slot.or_insert_with(|| Value::Map(Item::new()));

@@ -14,6 +14,26 @@ pub type Micros = i64;
 /// one row that lie closer together than this are ordered by their images, not by their clocks.
 pub const CLOCK_SKEW_BOUND: Micros = 100_000;
 
+/// The version that the data proxy stamps on an item: it rises with every write of the item.
+///
+/// It is the clock in microseconds where that is higher than the version stored, and one more than the
+/// version stored otherwise. So it is strictly monotone while the item exists, whatever clocks do; and an
+/// item that was deleted and is written again goes on above its earlier versions, as far as clocks do not
+/// go back by more than the time between.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ItemVersion(pub u64);
+
+impl ItemVersion {
+    /// Of an item that nobody stamped: older than every version.
+    pub const NONE: Self = Self(0);
+
+    /// The version of a write at `now` to an item of this one.
+    #[must_use]
+    pub fn next(self, now: Micros) -> Self {
+        Self(self.0.saturating_add(1).max(u64::try_from(now).unwrap_or(0)))
+    }
+}
+
 /// What the bytes of a version were made from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Basis {

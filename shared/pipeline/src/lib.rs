@@ -8,6 +8,10 @@
 //! | [`empty_table`] | a truncate or drop → rows and counts of the table gone |
 //! | [`listen`] | a batch of CDC records → observed schemas, schema change events |
 //! | [`transform`] | a batch of records → records that conform to the schema in force |
+//! | [`mutate`] | a write that was made for any schema version → an item of the one in force |
+//! | [`beside`] | an item and what is kept beside the table for it → one item, of one moment |
+//! | [`arrive`] | a column that has arrived → its values in the table |
+//! | [`prefetch`] | a column that is expected → values fetched ahead of time |
 //! | [`accept`] | changes that wait → a schema version |
 //! | [`adapt`] | a schema change event → a plan for each count, and its version as far as it goes |
 //! | [`settle`] | ledger rows judged anew under a version that starts |
@@ -28,6 +32,10 @@
 
 pub mod accept;
 pub mod adapt;
+pub mod arrive;
+pub mod beside;
+pub mod mutate;
+pub mod prefetch;
 pub mod alert;
 pub mod backfill;
 pub mod drain;

@@ -5,6 +5,8 @@
 
 mod functions;
 mod registry;
+mod shadow;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,8 +20,12 @@ use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicState, LogicVersion, PlanId};
+use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
+use evercount_core::shadow::arrival::ShadowPass;
+use evercount_core::shadow::{ShadowRow, ShadowSchema};
+use evercount_core::value::Item;
 
 use crate::ports::{
     CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
@@ -81,6 +87,16 @@ pub struct State {
     pub functions: BTreeMap<FunctionName, FunctionEntry>,
     /// Their modules.
     pub modules: BTreeMap<FunctionId, Vec<u8>>,
+    /// Shadow schemas.
+    pub shadow_schemas: BTreeMap<TableName, ShadowSchema>,
+    /// What is kept beside tables.
+    pub shadow_rows: BTreeMap<RowKey, ShadowRow>,
+    /// How far passes over it have come.
+    pub shadow_passes: BTreeMap<TableName, ShadowPass>,
+    /// The items of tables that are counted.
+    pub items: BTreeMap<RowKey, Item>,
+    /// What became of mutations, in the order it was written.
+    pub mutations: Vec<MutationEntry>,
 }
 
 impl State {

@@ -25,7 +25,7 @@ const GETS_MAX: usize = 100;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const WRITES_MAX: usize = 25;
 
-/// A page of a scan.
+/// A page of a scan or of a partition.
 pub(super) struct ScannedPage {
     /// What is on it.
     pub(super) items: Vec<Item>,
@@ -66,6 +66,43 @@ impl DynamoStore {
     ) -> Result<Vec<Item>, StoreError> {
         let bounds = [(":a", first), (":b", last)];
         self.query_where(table, pk, "#pk = :pk AND #sk BETWEEN :a AND :b", &bounds).await
+    }
+
+    /// At most `limit` items of a partition whose sort keys come after `after`, read consistently.
+    pub(super) async fn query_page(
+        &self,
+        table: &str,
+        pk: &str,
+        after: &str,
+        limit: i32,
+    ) -> Result<ScannedPage, StoreError> {
+        let page = retrying(async || {
+            let mut call = self
+                .client
+                .query()
+                .table_name(table)
+                .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .expression_attribute_names("#pk", PK)
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .limit(limit);
+            call = if after.is_empty() {
+                call.key_condition_expression("#pk = :pk")
+            } else {
+                call.key_condition_expression("#pk = :pk AND #sk > :after")
+                    .expression_attribute_names("#sk", SK)
+                    .expression_attribute_values(":after", AttributeValue::S(after.to_owned()))
+            };
+            call.send().await.map_err(|error| judge(&error))
+        })
+        .await?;
+        let items = page.items.unwrap_or_default().into_iter().map(from_attributes);
+        let items = items.collect::<Result<_, _>>().map_err(Failure::from)?;
+        Ok(ScannedPage {
+            items,
+            last: page.last_evaluated_key,
+            read_units: read(page.consumed_capacity.as_ref()),
+        })
     }
 
     /// The last item of a partition whose sort key is `last` or before it, read consistently.

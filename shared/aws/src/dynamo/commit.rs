@@ -23,7 +23,7 @@ fn number(n: u64) -> Value {
     n.to_string().parse().map_or(Value::Null, Value::Number)
 }
 
-fn refused(error: impl std::fmt::Display) -> StoreError {
+pub(super) fn refused(error: impl std::fmt::Display) -> StoreError {
     StoreError::Rejected(error.to_string())
 }
 

@@ -14,6 +14,7 @@ mod failure;
 mod functions;
 mod quarantine;
 mod registry;
+mod shadow;
 mod source;
 mod tables;
 mod value;

@@ -98,6 +98,8 @@ pub struct SchemaPath {
     pub versions: Vec<u32>,
     /// What an item goes through.
     pub functions: Vec<MigrationFunction>,
+    /// Where each of the functions comes from.
+    pub sources: Vec<Source>,
     /// What that costs.
     pub cost: PathCost,
 }
@@ -165,6 +167,22 @@ impl SchemaGraph {
         Self { versions: all.into_keys().collect(), edges }
     }
 
+    /// The same graph with nothing but what is permitted: `permit` says why a function is not.
+    #[must_use]
+    pub fn permitting(&self, permit: impl Fn(Source, &MigrationFunction) -> Result<(), String>) -> Self {
+        let judged = |edge: &Edge| {
+            let forbidden = |functions: &Vec<MigrationFunction>| {
+                functions.iter().find_map(|function| permit(edge.source, function).err())
+            };
+            let functions = match edge.functions.as_ref().ok().and_then(forbidden) {
+                Some(because) => Err(because),
+                None => edge.functions.clone(),
+            };
+            Edge { functions, ..edge.clone() }
+        };
+        Self { versions: self.versions.clone(), edges: self.edges.iter().map(judged).collect() }
+    }
+
     /// The cheapest way from one version to another (Dijkstra, 1959); of two that cost the same, the
     /// one over what a person wrote.
     ///
@@ -193,6 +211,7 @@ impl SchemaGraph {
                 let mut longer = path.clone();
                 longer.versions.push(edge.to);
                 longer.functions.extend(functions.iter().cloned());
+                longer.sources.extend(functions.iter().map(|_| edge.source));
                 longer.cost = cost;
                 open.insert(edge.to, longer);
             }
@@ -323,7 +342,7 @@ fn backwards(version: &SchemaVersion, parent: &SchemaVersion) -> Result<Vec<Migr
 
 /// What gives values of a changed type their earlier kind, where that is not what they were: texts of
 /// numbers that were written otherwise.
-fn nearest_back(function: &MigrationFunction) -> Option<MigrationFunction> {
+pub(crate) fn nearest_back(function: &MigrationFunction) -> Option<MigrationFunction> {
     let MigrationFunction::Retype { path, from, conversion, .. } = function else { return None };
     let back = MigrationFunction::Retype {
         path: path.clone(),

@@ -25,6 +25,8 @@
 //! | quarantined record | metadata | `quarantine#<lane>` | `<digits><sequence>` |
 //! | control record | metadata | `control#<table>` | `<time>#<lane>#<sequence>` |
 //! | subjects, versions, events, lineage | metadata | `subjects`, `subject#<subject>`, `outbox`, `services` | see the module `registry` |
+//! | shadow schema | metadata | `shadow-schemas` | `<table>` |
+//! | values of shadow columns of an item | metadata | `shadow#<table>#<bucket>` | `#<key>` or `@<position>` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -58,6 +60,7 @@ mod long_text;
 mod policies;
 mod records;
 pub(crate) mod registry;
+mod shadow;
 mod size;
 mod tables;
 
@@ -103,6 +106,10 @@ pub use registry::{
     subject_entry_from_item, subject_entry_item, subject_from_item, subject_item, subject_key, subject_pk,
     version_detail_key, version_from_items, version_head_from_item, version_key, watch_from_item, watch_item,
     watch_key,
+};
+pub use shadow::{
+    SHADOW_BUCKETS, SHADOW_SCHEMAS_PK, TooManyColumns, shadow_pk, shadow_row_from_item, shadow_row_item,
+    shadow_row_key, shadow_schema_from_item, shadow_schema_item, shadow_schema_key,
 };
 pub use size::{ITEM_BYTES_MAX, read_units, size_bytes, write_units};
 pub use tables::{

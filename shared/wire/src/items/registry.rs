@@ -25,8 +25,8 @@ pub(crate) mod history;
 mod lineage;
 pub(in crate::items) mod pages;
 mod subject;
-mod types;
-mod version;
+pub(in crate::items) mod types;
+pub(in crate::items) mod version;
 
 #[cfg(test)]
 mod laws;

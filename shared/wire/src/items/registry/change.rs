@@ -30,7 +30,7 @@ pub(in crate::items) fn real(number: f64) -> Value {
     decimal.filter(fits).map_or_else(|| text(format!("{number:e}")), Value::Number)
 }
 
-pub(super) fn read_real(fields: Fields<'_>, name: &str) -> Result<f64, ItemError> {
+pub(in crate::items) fn read_real(fields: Fields<'_>, name: &str) -> Result<f64, ItemError> {
     let read = match fields.0.get(name) {
         None => return Err(ItemError::Missing { name: name.to_owned() }),
         Some(Value::Number(number)) => number.to_string().parse().ok(),
@@ -84,7 +84,7 @@ fn read_typed(fields: Fields<'_>, prefix: &str) -> Result<Typed, ItemError> {
     })
 }
 
-pub(super) fn types_of(fields: Fields<'_>, name: &str) -> Result<TypeSet, ItemError> {
+pub(in crate::items) fn types_of(fields: Fields<'_>, name: &str) -> Result<TypeSet, ItemError> {
     read_types(fields.texts(name)?).ok_or_else(|| malformed(name, "a list of known types"))
 }
 

@@ -16,7 +16,7 @@ pub(super) fn type_text(one: &FieldType) -> String {
 }
 
 /// Texts of a type set, NULL last.
-pub(super) fn type_texts(types: &TypeSet) -> Vec<String> {
+pub(in crate::items) fn type_texts(types: &TypeSet) -> Vec<String> {
     let null = types.is_nullable().then(|| type_text(&FieldType::Null));
     types.values().map(type_text).chain(null).collect()
 }

@@ -111,8 +111,19 @@ fn field_item(field: &Field) -> Item {
     add("default", field.default.as_deref().map(text));
     add("position", field.position.map(|position| number(u64::from(position))));
     add("value_format", field.format.as_ref().map(|format| text(format_text(format))));
+    put_constraints(&mut item, &field.constraints);
+    item
+}
+
+/// Writes bounds, each under its own name; what is not bounded is left out.
+pub(in crate::items) fn put_constraints(item: &mut Item, constraints: &Constraints) {
     let Constraints { minimum, maximum, min_length, min_items, max_items, pattern, values, closed } =
-        &field.constraints;
+        constraints;
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            put(item, name, value);
+        }
+    };
     // As text: a bound may have more digits than a DynamoDB number.
     let decimal = |bound: &Option<Decimal>| bound.as_ref().map(|bound| text(bound.to_string()));
     add("minimum", decimal(minimum));
@@ -123,16 +134,29 @@ fn field_item(field: &Field) -> Item {
     add("pattern", pattern.as_deref().map(text));
     add("values", values.as_ref().map(list_of));
     add("closed", closed.then_some(Value::Bool(true)));
-    item
+}
+
+/// Reads bounds.
+pub(in crate::items) fn read_constraints(item: &Item) -> Result<Constraints, ItemError> {
+    let fields = Fields(item);
+    let decimal =
+        |name: &str| fields.parsed_if_any(name, "a number as text", |text| text.parse::<Decimal>().ok());
+    let values = item.contains_key("values").then(|| fields.texts("values")).transpose()?;
+    Ok(Constraints {
+        minimum: decimal("minimum")?,
+        maximum: decimal("maximum")?,
+        min_length: fields.unsigned_if_any("min_length")?,
+        min_items: fields.unsigned_if_any("min_items")?,
+        max_items: fields.unsigned_if_any("max_items")?,
+        pattern: fields.text_if_any("pattern")?.map(Into::into),
+        values: values.map(|values| values.into_iter().map(Into::into).collect()),
+        closed: fields.flag_if_any("closed")?,
+    })
 }
 
 fn read_field(item: &Item) -> Result<Field, ItemError> {
     let fields = Fields(item);
-    let decimal =
-        |name: &str| fields.parsed_if_any(name, "a number as text", |text| text.parse::<Decimal>().ok());
     let position = fields.unsigned_if_any("position")?.map(u32::try_from).transpose();
-    let values = item.contains_key("values").then(|| fields.texts("values")).transpose()?;
-    let closed = item.contains_key("closed").then(|| fields.flag("closed")).transpose()?;
     Ok(Field {
         types: types_of(fields, "types")?,
         required: fields.flag("required")?,
@@ -140,16 +164,7 @@ fn read_field(item: &Item) -> Result<Field, ItemError> {
         default: fields.text_if_any("default")?.map(Into::into),
         position: position.map_err(|_| malformed("position", "a place among the columns"))?,
         format: fields.text_if_any("value_format")?.map(read_format),
-        constraints: Constraints {
-            minimum: decimal("minimum")?,
-            maximum: decimal("maximum")?,
-            min_length: fields.unsigned_if_any("min_length")?,
-            min_items: fields.unsigned_if_any("min_items")?,
-            max_items: fields.unsigned_if_any("max_items")?,
-            pattern: fields.text_if_any("pattern")?.map(Into::into),
-            values: values.map(|values| values.into_iter().map(Into::into).collect()),
-            closed: closed.unwrap_or(false),
-        },
+        constraints: read_constraints(item)?,
     })
 }
 

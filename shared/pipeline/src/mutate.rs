@@ -1,0 +1,235 @@
+//! The agent's step: a mutation is loaded for, decided ([`evercount_core::mutation::decide`]), and written
+//! in one conditional write: the item, its version, the schema version it is in, and what goes beside the
+//! table. Where the condition does not hold nothing was written, so there is nothing to take back; it is
+//! decided again from what is stored then, a stated number of times.
+
+mod knowledge;
+pub mod look;
+
+use std::collections::BTreeMap;
+
+use evercount_core::change::{RowKey, TableName};
+use evercount_core::function::Functions;
+use evercount_core::migration::graph::Migration;
+use evercount_core::mutation::decide::{Decision, Facts, InForce, decide};
+use evercount_core::mutation::entry::MutationEntry;
+use evercount_core::mutation::refusal::Refusal;
+use evercount_core::mutation::settings::MutationSettings;
+use evercount_core::mutation::{Intent, without_stamp};
+use evercount_core::order::{ItemVersion, Micros};
+use evercount_core::value::Item;
+
+use self::knowledge::Knowledge;
+pub use self::knowledge::Warm;
+use crate::beside;
+use crate::ports::{
+    BesideWrite, CountedTable, ItemWrite, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore,
+    StoreError, TableWrite,
+};
+
+/// The agent's surroundings.
+pub struct Agent<'a, R, S, T> {
+    /// The registry.
+    pub registry: &'a R,
+    /// Shadow schemas, what is kept beside tables, and the trail.
+    pub store: &'a S,
+    /// The tables that are counted.
+    pub table: &'a T,
+    /// What tables allow.
+    pub settings: &'a MutationSettings,
+    /// Migrations that a person wrote, by table.
+    pub written: &'a BTreeMap<TableName, Vec<Migration>>,
+    /// Functions that somebody wrote, loaded.
+    pub functions: &'a (dyn Functions + Sync),
+}
+
+/// A mutation as it came.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The item.
+    pub row: &'a RowKey,
+    /// Its key attributes.
+    pub key: &'a Item,
+    /// What somebody wants of it.
+    pub intent: &'a dyn Intent,
+    /// The schema version that it says it was written for, by its header or the attribute
+    /// [`crate::transform::DECLARED_BY`].
+    pub declared: Option<u32>,
+    /// The version of the item that its writer read, where it says so.
+    pub expected: Option<ItemVersion>,
+}
+
+/// What became of a mutation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Mutated {
+    /// What was made, or why nothing was.
+    pub outcome: Result<Decision, Refusal>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The schema version that it was taken to be written for; `None` where the table has none.
+    pub written_for: Option<u32>,
+    /// The schema version in force.
+    pub in_force: Option<u32>,
+    /// What was noted of it, where it was not applied as it came.
+    pub entry: Option<MutationEntry>,
+    /// Why the note is not in the trail. The mutation stands all the same.
+    pub unnoted: Option<StoreError>,
+}
+
+impl Mutated {
+    /// The outcome as a stable word for logs and metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match &self.outcome {
+            Ok(decision) => decision.outcome(),
+            Err(refusal) => refusal.reason(),
+        }
+    }
+}
+
+/// Applies a mutation, or refuses it. `now` is the clock, microseconds since the epoch.
+///
+/// # Errors
+/// Whatever the stores answer. [`StoreError::Unavailable`] also where nobody can tell whether it was
+/// applied: the reply was lost, and others have written the item since.
+pub async fn run<R, S, T>(
+    agent: &Agent<'_, R, S, T>,
+    warm: &Warm,
+    request: &Request<'_>,
+    now: Micros,
+) -> Result<Mutated, StoreError>
+where
+    R: RegistryStore,
+    S: ShadowSchemaStore + ShadowStore + MutationTrail,
+    T: CountedTable,
+{
+    let settings = agent.settings.of(&request.row.table);
+    let mut doubt: Option<(Decision, Option<Item>)> = None;
+    let (mut written_for, mut in_force) = (None, None);
+    for attempt in 1..=settings.attempts_max.max(1) {
+        let mut known = Knowledge::load(agent, warm, &request.row.table, now).await?;
+        let (mut item, mut row) = beside::item(agent.table, agent.store, request.row, known.shadow()).await?;
+        if known.is_behind(item.as_ref(), request.declared) {
+            warm.forget(&request.row.table);
+            known = Knowledge::load(agent, warm, &request.row.table, now).await?;
+            (item, row) = beside::item(agent.table, agent.store, request.row, known.shadow()).await?;
+        }
+        in_force = known.in_force();
+        if let Some((decision, before)) = doubt.take() {
+            if item == decision.item {
+                let done = Mutated::of(Ok(decision), attempt, written_for, in_force);
+                return Ok(done.noted(agent.store, request.row, now).await);
+            }
+            if item != before {
+                let lost = "the reply to a write was lost, and the item has been written since";
+                return Err(StoreError::Unavailable(lost.to_owned()));
+            }
+        }
+        let decided = match known.written_for(agent, request, now).await? {
+            Err(refusal) => Err(refusal),
+            Ok(number) => {
+                written_for = number;
+                let unnamed = known.unnamed(number);
+                let facts = Facts {
+                    key: request.key,
+                    item: item.as_ref(),
+                    row: row.as_ref(),
+                    shadow: known.shadow(),
+                    in_force: in_force.map(|number| InForce { number, graph: known.graph() }),
+                    written_for,
+                    unnamed: &unnamed,
+                    stored_in: item.as_ref().and_then(|item| known.detected(&without_stamp(item), true)),
+                    expected: request.expected,
+                    now,
+                };
+                decide(&facts, request.intent, settings, agent.functions)
+            }
+        };
+        let refused = |refusal| Mutated::of(Err(refusal), attempt, written_for, in_force);
+        let decision = match decided {
+            Ok(decision) => decision,
+            Err(refusal) => return Ok(refused(refusal).noted(agent.store, request.row, now).await),
+        };
+        let Some(write) =
+            write_of(request.row, item.as_ref(), row.map(|row| row.revision), &decision, &known)
+        else {
+            return Ok(Mutated::of(Ok(decision), attempt, written_for, in_force));
+        };
+        match agent.table.write(&write).await {
+            Ok(()) => {
+                let done = Mutated::of(Ok(decision), attempt, written_for, in_force);
+                return Ok(done.noted(agent.store, request.row, now).await);
+            }
+            // The item, what is beside the table, or the shadow schema.
+            Err(StoreError::Conflict) => warm.forget(&request.row.table),
+            Err(StoreError::Unavailable(_)) => doubt = Some((decision, item)),
+            Err(rejected) => return Err(rejected),
+        }
+    }
+    if doubt.is_some() {
+        return Err(StoreError::Unavailable("no reply to the last write".to_owned()));
+    }
+    let refusal = Refusal::AttemptsUsedUp { attempts: settings.attempts_max.max(1) };
+    let refused = Mutated::of(Err(refusal), settings.attempts_max.max(1), written_for, in_force);
+    Ok(refused.noted(agent.store, request.row, now).await)
+}
+
+/// The one write that a decision is; `None` where it changes nothing.
+fn write_of(
+    row: &RowKey,
+    from: Option<&Item>,
+    revision: Option<u64>,
+    decision: &Decision,
+    known: &Knowledge,
+) -> Option<TableWrite> {
+    let beside = decision.row.clone().zip(known.shadow());
+    let beside = beside.map(|(to, schema)| BesideWrite { from: revision, to, schema: schema.revision });
+    let is_written = from.is_some() || decision.item.is_some();
+    let item = is_written.then(|| ItemWrite { from: from.cloned(), to: decision.item.clone() });
+    (item.is_some() || beside.is_some()).then(|| TableWrite { row: row.clone(), item, beside })
+}
+
+impl Mutated {
+    fn of(
+        outcome: Result<Decision, Refusal>,
+        attempts: u32,
+        written_for: Option<u32>,
+        in_force: Option<u32>,
+    ) -> Self {
+        Self { outcome, attempts, written_for, in_force, entry: None, unnoted: None }
+    }
+
+    /// Notes in the trail what was not applied as it came. A condition of the writer's own that does not
+    /// hold is nothing to note.
+    async fn noted<S: MutationTrail>(mut self, store: &S, row: &RowKey, now: Micros) -> Self {
+        let (version, summary) = match &self.outcome {
+            Ok(decision) if decision.outcome() == "as-it-is" && decision.caught_up.is_none() => return self,
+            Err(Refusal::Condition) => return self,
+            Ok(decision) => (Some(decision.version), summary(decision)),
+            Err(refusal) => (None, format!("A mutation was refused: {refusal}.")),
+        };
+        let entry =
+            MutationEntry { at: now, row: row.clone(), outcome: self.word().to_owned(), version, summary };
+        self.unnoted = store.add_mutation(&entry).await.err();
+        self.entry = Some(entry);
+        self
+    }
+}
+
+fn summary(decision: &Decision) -> String {
+    let mut told = Vec::new();
+    if let Some(by) = &decision.migrated {
+        let functions = by.functions.join(", ");
+        told.push(format!(
+            "it was written for schema version {} and went to {} by {functions}",
+            by.from, by.to
+        ));
+    }
+    if let Some(by) = &decision.caught_up {
+        told.push(format!("the stored item was of schema version {} and went to {}", by.from, by.to));
+    }
+    if decision.resolved.is_some() {
+        told.push("its writer had read an earlier version of the item".to_owned());
+    }
+    format!("A mutation was applied: {}.", told.join("; "))
+}

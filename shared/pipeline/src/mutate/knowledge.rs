@@ -1,0 +1,201 @@
+//! What an agent knows of a table: its schema versions, what leads from one to another, and its shadow
+//! schema; and how long that is taken to be so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use evercount_core::change::TableName;
+use evercount_core::conform::Shape;
+use evercount_core::migration::graph::SchemaGraph;
+use evercount_core::mutation::detect::detect;
+use evercount_core::mutation::refusal::Refusal;
+use evercount_core::mutation::{Kind, Stamp};
+use evercount_core::order::Micros;
+use evercount_core::path::Path;
+use evercount_core::registration::Lookup;
+use evercount_core::schema::Schema;
+use evercount_core::shadow::ShadowSchema;
+use evercount_core::value::Item;
+
+use super::{Agent, Request};
+use crate::kept;
+use crate::ports::{RegistryStore, ShadowSchemaStore, StoreError};
+
+/// How long what is known of a table is taken to be so, microseconds: a second. Nothing rests on it but
+/// how soon a change is noticed: whatever a decision could do wrong by it, its write is conditional on.
+const FRESH_FOR: Micros = 1_000_000;
+
+/// Tables of which something is kept warm.
+const TABLES_MAX: usize = 256;
+
+/// What agents of one process know of tables: all of it can be loaded again.
+#[derive(Debug, Default)]
+pub struct Warm {
+    tables: Mutex<BTreeMap<TableName, Knowledge>>,
+}
+
+impl Warm {
+    /// Loads what is known of a table again when it is next asked for.
+    pub fn forget(&self, table: &TableName) {
+        if let Some(known) = self.lock().get_mut(table) {
+            known.loaded_at = Micros::MIN;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TableName, Knowledge>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of one table. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    loaded_at: Micros,
+    shadow: Option<Arc<ShadowSchema>>,
+    versions: Arc<Versions>,
+}
+
+#[derive(Debug, Default)]
+struct Versions {
+    in_force: Option<u32>,
+    graph: SchemaGraph,
+    shapes: BTreeMap<u32, Shape>,
+    /// The columns of each version.
+    columns: BTreeMap<u32, BTreeSet<String>>,
+}
+
+impl Knowledge {
+    /// What is known of a table by now.
+    pub(super) async fn load<R: RegistryStore, S: ShadowSchemaStore, T>(
+        agent: &Agent<'_, R, S, T>,
+        warm: &Warm,
+        table: &TableName,
+        now: Micros,
+    ) -> Result<Self, StoreError> {
+        let known = warm.lock().get(table).cloned();
+        if let Some(known) = &known
+            && (0..FRESH_FOR).contains(&now.saturating_sub(known.loaded_at))
+        {
+            return Ok(known.clone());
+        }
+        let current = agent.registry.subject(table).await?.and_then(|state| state.current);
+        let in_force = current.map(|id| id.version);
+        let same = known.filter(|known| known.versions.in_force == in_force);
+        let versions = match (same, in_force) {
+            (Some(same), _) => same.versions,
+            (None, None) => Arc::default(),
+            (None, Some(number)) => Arc::new(Versions::load(agent, table, number, now).await?),
+        };
+        let shadow = agent.store.shadow_schema(table).await?.map(Arc::new);
+        let loaded = Self { loaded_at: now, shadow, versions };
+        let mut tables = warm.lock();
+        if tables.len() >= TABLES_MAX && !tables.contains_key(table) {
+            tables.pop_first();
+        }
+        tables.insert(table.clone(), loaded.clone());
+        Ok(loaded)
+    }
+
+    /// What the table is believed to get.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&ShadowSchema> {
+        self.shadow.as_deref()
+    }
+
+    /// The number of the version in force.
+    #[must_use]
+    pub fn in_force(&self) -> Option<u32> {
+        self.versions.in_force
+    }
+
+    /// What leads from one version to another.
+    #[must_use]
+    pub fn graph(&self) -> &SchemaGraph {
+        &self.versions.graph
+    }
+
+    /// The columns that the version in force has and another does not.
+    pub(super) fn unnamed(&self, number: Option<u32>) -> BTreeSet<String> {
+        let Some(other) = number.filter(|number| Some(*number) != self.in_force()) else {
+            return BTreeSet::new();
+        };
+        let columns = |number: u32| self.versions.columns.get(&number);
+        match (self.in_force().and_then(columns), columns(other)) {
+            (Some(current), Some(other)) => current.difference(other).cloned().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.versions.shapes.contains_key(&number)
+    }
+
+    /// Whether something is of a later version than the one that is taken to be in force.
+    pub(super) fn is_behind(&self, item: Option<&Item>, declared: Option<u32>) -> bool {
+        let stored = item.and_then(|item| Stamp::of(item).schema);
+        let in_force = self.in_force().unwrap_or(0);
+        stored.into_iter().chain(declared).any(|number| number > in_force)
+    }
+
+    /// The version that a mutation was written for: what it says, or what its attributes show.
+    pub(super) async fn written_for<R: RegistryStore, S, T>(
+        &self,
+        agent: &Agent<'_, R, S, T>,
+        request: &Request<'_>,
+        now: Micros,
+    ) -> Result<Result<Option<u32>, Refusal>, StoreError> {
+        let Some(in_force) = self.in_force() else { return Ok(Ok(None)) };
+        let Some(named) = request.declared else {
+            let kind = request.intent.kind();
+            let stated = request.intent.stated();
+            let shown = if kind == Kind::Delete { None } else { self.detected(&stated, kind == Kind::Put) };
+            return Ok(Ok(Some(shown.unwrap_or(in_force))));
+        };
+        if self.has(named) {
+            return Ok(Ok(Some(named)));
+        }
+        let subject = &request.row.table;
+        Ok(Err(match agent.registry.schema_version(subject, named, now).await? {
+            Lookup::Expired { .. } => Refusal::ExpiredVersion { named, in_force },
+            _ => Refusal::UnknownVersion { named: named.to_string(), in_force },
+        }))
+    }
+
+    /// The version that attributes show. Columns that the table is believed to get say nothing of a version
+    /// that does not have them.
+    pub(super) fn detected(&self, attributes: &Item, whole: bool) -> Option<u32> {
+        let beside = |name: &String| self.shadow().is_some_and(|shadow| shadow.columns.contains_key(name));
+        let fits = |(number, shape): (&u32, &Shape)| {
+            let columns = self.versions.columns.get(number);
+            let is_of_it =
+                |name: &String| columns.is_some_and(|columns| columns.contains(name)) || !beside(name);
+            let of_it = attributes.iter().filter(|(name, _)| is_of_it(name));
+            let of_it = of_it.map(|(name, value)| (name.clone(), value.clone())).collect();
+            shape.has(&of_it, whole).then_some(*number)
+        };
+        detect(self.versions.shapes.iter().filter_map(fits), self.in_force()?)
+    }
+}
+
+impl Versions {
+    async fn load<R: RegistryStore, S, T>(
+        agent: &Agent<'_, R, S, T>,
+        table: &TableName,
+        in_force: u32,
+        now: Micros,
+    ) -> Result<Self, StoreError> {
+        let kept = kept::versions(agent.registry, table, now).await?;
+        let written = agent.written.get(table).cloned().unwrap_or_default();
+        Ok(Self {
+            in_force: Some(in_force),
+            columns: kept.iter().map(|version| (version.id.version, columns(&version.schema))).collect(),
+            shapes: kept.iter().map(|version| (version.id.version, Shape::of(&version.schema))).collect(),
+            graph: SchemaGraph::new(&kept, written),
+        })
+    }
+}
+
+fn columns(schema: &Schema) -> BTreeSet<String> {
+    let names = schema.columns().filter_map(|(path, _)| Path::parse(path.as_str()).ok());
+    names.map(|path| path.column_name().to_owned()).collect()
+}
