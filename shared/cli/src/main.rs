@@ -17,6 +17,7 @@ mod local;
 mod migrate;
 mod plan;
 mod policy;
+mod proxy;
 mod quarantine;
 mod replay;
 mod schema;
@@ -66,6 +67,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Source(command) => source::run(command).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
+        Command::Proxy(args) => proxy::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
     }
 }

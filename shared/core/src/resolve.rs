@@ -78,9 +78,8 @@ impl Columns {
     /// default. An expected column that has come is the table's.
     #[must_use]
     pub fn new(schema: &Schema, expected: impl IntoIterator<Item = (String, Option<Value>)>) -> Self {
-        let name = |path: &FieldPath| {
-            Path::parse(path.as_str()).ok().map(|path| path.column_name().to_owned())
-        };
+        let name =
+            |path: &FieldPath| Path::parse(path.as_str()).ok().map(|path| path.column_name().to_owned());
         let columns = schema.columns().map(|(path, _)| path).chain(&schema.key);
         let table: BTreeSet<String> = columns.filter_map(name).collect();
         // A declared schema may allow any attribute, or any whose name has a certain form.

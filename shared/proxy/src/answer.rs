@@ -48,6 +48,12 @@ impl Refusal {
         }
     }
 
+    /// Why, in words.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.parts().2
+    }
+
     /// The answer.
     #[must_use]
     pub fn answer(&self) -> Response<Bytes> {

@@ -5,6 +5,10 @@
 //! | module | decision |
 //! |---|---|
 //! | [`operation`] | which requests are resolved, and which go on as they are |
+//! | [`request`] | what a request names |
+//! | [`statement`] | what a statement of PartiQL names |
+//! | [`tables`] | which columns a table has and expects |
+//! | [`usage`] | how often attributes are asked for that a table does not have |
 //! | [`proxy`] | what becomes of one request |
 //! | [`answer`] | how the proxy answers itself |
 //! | [`upstream`] | what it needs of the DynamoDB behind it |
@@ -13,8 +17,12 @@
 pub mod answer;
 pub mod operation;
 pub mod proxy;
+pub mod request;
 #[cfg(feature = "server")]
 pub mod server;
+pub mod statement;
+pub mod tables;
 pub mod upstream;
+pub mod usage;
 
-pub use proxy::Proxy;
+pub use proxy::{Proxy, ProxyOptions};

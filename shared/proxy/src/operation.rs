@@ -87,7 +87,9 @@ mod tests {
             assert_eq!(Operation::of_target(&format!("DynamoDB_20120810.{name}")), Some(operation));
             assert_eq!(operation.name(), name);
         }
-        for other in ["", "GetItem", "DynamoDB_20120810.", "DynamoDB_20120810.getitem", "DynamoDB_20120810.ListTables"] {
+        for other in
+            ["", "GetItem", "DynamoDB_20120810.", "DynamoDB_20120810.getitem", "DynamoDB_20120810.ListTables"]
+        {
             assert_eq!(Operation::of_target(other), None, "{other}");
         }
     }

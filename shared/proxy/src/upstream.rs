@@ -21,8 +21,10 @@ pub struct Unreachable(pub String);
 /// The DynamoDB behind a proxy.
 pub trait Upstream: Send + Sync {
     /// Sends a request and gives back the answer as it came, whatever its status.
-    fn send(&self, request: Request<Bytes>)
-    -> impl Future<Output = Result<Response<Bytes>, Unreachable>> + Send;
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<Bytes>, Unreachable>> + Send;
 }
 
 impl<U: Upstream> Upstream for std::sync::Arc<U> {

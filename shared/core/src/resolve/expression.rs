@@ -25,7 +25,9 @@ pub(super) fn path<'t>(
     loop {
         let rest = tokens.get(length..).unwrap_or_default();
         match rest {
-            [dot, step, ..] if dot.is_sign('.') && matches!(step.kind, Kind::Word | Kind::Name) => length += 2,
+            [dot, step, ..] if dot.is_sign('.') && matches!(step.kind, Kind::Word | Kind::Name) => {
+                length += 2
+            }
             [open, index, close, ..]
                 if open.is_sign('[') && index.kind == Kind::Number && close.is_sign(']') =>
             {

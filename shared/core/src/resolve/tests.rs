@@ -15,7 +15,11 @@ fn none(_: &str) -> Option<String> {
 fn columns() -> Columns {
     let field = |name: &str| (FieldPath::column(name), Field::of(TypeSet::of(FieldType::STRING)));
     let schema = Schema { fields: ["id", "state", "a.b"].into_iter().map(field).collect(), key: vec![] };
-    let expected = [("gift".to_owned(), Some(Value::Bool(false))), ("note".to_owned(), None), ("state".to_owned(), None)];
+    let expected = [
+        ("gift".to_owned(), Some(Value::Bool(false))),
+        ("note".to_owned(), None),
+        ("state".to_owned(), None),
+    ];
     Columns::new(&schema, expected)
 }
 
@@ -113,7 +117,16 @@ fn an_update_is_split_or_says_what_is_in_the_way() {
     ] {
         obstacle(text);
     }
-    for unreadable in ["gift = :g", "SET #missing = :a", "SET a = (:b", "SET a = :b)", "SET = :b", "SET a = :b,", "SET a = :b SET c = :d", ""] {
+    for unreadable in [
+        "gift = :g",
+        "SET #missing = :a",
+        "SET a = (:b",
+        "SET a = :b)",
+        "SET = :b",
+        "SET a = :b,",
+        "SET a = :b SET c = :d",
+        "",
+    ] {
         let read = split_update(unreadable, &names);
         assert!(read.is_err() || unreadable == "SET a = (:b", "{unreadable}: {read:?}");
     }

@@ -82,7 +82,9 @@ pub fn split_update(text: &str, names: &impl Fn(&str) -> Option<String>) -> Resu
             match (clause, tokens.get(from..at).unwrap_or_default()) {
                 // Only what stands before the first clause may be nothing.
                 (None, []) if next.is_some() => {}
-                (Some(clause), action) if !action.is_empty() => add(&mut update, clause, action, text, names)?,
+                (Some(clause), action) if !action.is_empty() => {
+                    add(&mut update, clause, action, text, names)?
+                }
                 _ => return Err(Unreadable),
             }
             from = at + 1;
