@@ -52,7 +52,10 @@ fn is_word(word: &Word, words: &[&str]) -> bool {
     word.quote_style.is_none() && words.iter().any(|known| known.eq_ignore_ascii_case(&word.value))
 }
 
-/// What a statement names; `None` where it names no table.
+/// What statements start with.
+const VERBS: [&str; 5] = ["DELETE", "EXISTS", "INSERT", "SELECT", "UPDATE"];
+
+/// What a statement names; `None` where it is no statement, or names no table.
 #[must_use]
 pub fn asked(text: &str) -> Option<Asked> {
     if text.len() > STATEMENT_BYTES_MAX {
@@ -61,6 +64,9 @@ pub fn asked(text: &str) -> Option<Asked> {
     let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize().ok()?;
     let tokens: Vec<Token> =
         tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    if !matches!(tokens.first(), Some(Token::Word(word)) if is_word(word, &VERBS)) {
+        return None;
+    }
     let (place, table) = table(&tokens)?;
     let is_insert = matches!(tokens.first(), Some(Token::Word(word)) if is_word(word, &["INSERT"]));
     let (mut namings, mut depth) = (Vec::new(), 0_usize);
@@ -131,6 +137,7 @@ mod tests {
         check("DELETE FROM \"t\" WHERE id IN ('x', 'y') AND NOT (c BETWEEN 1 AND 2)", "t: id c");
         check("EXISTS(SELECT * FROM t WHERE id = 'x' AND a = 1)", "t: id a");
         assert_eq!(asked("SELECT 1"), None);
+        assert_eq!(asked("SELEKT * FROM t"), None);
         assert_eq!(asked("SELECT * FROM 'x"), None);
         assert_eq!(asked(""), None);
     }

@@ -8,5 +8,6 @@ mod differential;
 mod generate;
 mod pace;
 mod refusing;
+mod sdk;
 mod served;
 mod stage;
