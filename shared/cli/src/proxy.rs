@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use evercount_core::resolve::Mode;
 use evercount_local::stack::now;
 use evercount_proxy::server::{PlainUpstream, listen, serve};
-use evercount_proxy::usage::Asked;
 use evercount_proxy::{Proxy, ProxyOptions};
 use serde::Deserialize;
 use serde_json::json;
@@ -18,6 +18,9 @@ use crate::args::proxy::ProxyArgs;
 use crate::exit::Exit;
 use crate::show;
 use crate::target::{self, Target};
+
+/// How often it is stored what was asked for and is not there.
+const USAGE_PAUSE: Duration = Duration::from_secs(10);
 
 /// What a configuration file may say.
 #[derive(Deserialize, Default)]
@@ -54,28 +57,24 @@ pub async fn run(args: ProxyArgs) -> anyhow::Result<Exit> {
     } else {
         tell(&format!("ready {url}"))?;
     }
-    serve(listener, Arc::clone(&proxy), stopped()).await.context("serving ended by itself")?;
-    let asked = proxy.usage().take();
-    if args.output.json {
-        tell(&json!({ "unknown": unknown(&asked) }).to_string())?;
-    } else {
-        for ((table, attribute), used) in &asked {
-            let (reads, writes) = (used.reads, used.writes);
-            tell(&format!("`{table}` has no `{attribute}`: asked for by {reads} reads and {writes} writes"))?;
+    let store_usage = async || {
+        if let Err(error) = proxy.usage().store(proxy.store(), now()).await {
+            show::remark(format!("what was asked for could not be stored: {error}"));
         }
+    };
+    let storing = async {
+        loop {
+            tokio::time::sleep(USAGE_PAUSE).await;
+            store_usage().await;
+        }
+    };
+    tokio::select! {
+        served = serve(listener, Arc::clone(&proxy), stopped()) => served.context("serving ended by itself")?,
+        () = storing => {}
     }
+    store_usage().await;
     opened.stack.stop().await;
     Ok(Exit::Ok)
-}
-
-/// What was asked for, as a forecast's usage file has it, but for the days.
-fn unknown(asked: &Asked) -> Vec<serde_json::Value> {
-    let rows = asked.iter().map(|((table, attribute), used)| {
-        let requests = used.reads + used.writes;
-        json!({ "table": table, "attribute": attribute, "requests": requests,
-            "reads": used.reads, "writes": used.writes })
-    });
-    rows.collect()
 }
 
 /// One line, at once: whoever started this waits for it.

@@ -51,20 +51,24 @@ impl Stage {
 
     /// Registers a table's next schema version, of text columns.
     pub async fn register(&self, table: &str, columns: &[&str]) {
-        let now: Micros = now();
-        let field = |name: &&str| (FieldPath::column(name), Field::of(TypeSet::of(FieldType::STRING)));
-        let schema = Schema { fields: columns.iter().map(field).collect(), key: vec![] };
-        let subject = Subject::new(table);
-        let stored = self.proxy.store().subject(&subject).await.unwrap();
-        let before = stored
-            .clone()
-            .unwrap_or_else(|| new_subject(subject.clone(), Origin::Event, Policy::default(), now));
-        let proposal = Proposal { schema, changes: vec![], position: None, at: now };
-        let evolved = evolve(&before, None, &proposal, |_| Judgement::default(), now);
-        let mut registration = Registration::empty(subject, now);
-        registration.add(stored.map(|state| state.revision), &before, evolved);
-        self.proxy.store().register(&registration).await.unwrap();
+        register(self.proxy.store(), table, columns).await;
     }
+}
+
+/// Registers a table's next schema version, of text columns.
+pub async fn register<S: RegistryStore>(store: &S, table: &str, columns: &[&str]) {
+    let now: Micros = now();
+    let field = |name: &&str| (FieldPath::column(name), Field::of(TypeSet::of(FieldType::STRING)));
+    let schema = Schema { fields: columns.iter().map(field).collect(), key: vec![] };
+    let subject = Subject::new(table);
+    let stored = store.subject(&subject).await.unwrap();
+    let before =
+        stored.clone().unwrap_or_else(|| new_subject(subject.clone(), Origin::Event, Policy::default(), now));
+    let proposal = Proposal { schema, changes: vec![], position: None, at: now };
+    let evolved = evolve(&before, None, &proposal, |_| Judgement::default(), now);
+    let mut registration = Registration::empty(subject, now);
+    registration.add(stored.map(|state| state.revision), &before, evolved);
+    store.register(&registration).await.unwrap();
 }
 
 /// An answer: status, media type and body.

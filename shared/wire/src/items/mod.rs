@@ -27,6 +27,7 @@
 //! | subjects, versions, events, lineage | metadata | `subjects`, `subject#<subject>`, `outbox`, `services` | see the module `registry` |
 //! | shadow schema | metadata | `shadow-schemas` | `<table>` |
 //! | values of shadow columns of an item | metadata | `shadow#<table>#<bucket>` | `#<key>` or `@<position>` |
+//! | attributes asked for that a table does not have | metadata | `usage#<table>` | `<day>#<attribute>` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -63,6 +64,7 @@ pub(crate) mod registry;
 mod shadow;
 mod size;
 mod tables;
+mod usage;
 
 #[cfg(test)]
 mod golden;
@@ -116,6 +118,8 @@ pub use tables::{
     TABLES_PK, TableFactsItem, lane_directory_pk, lane_entry_from_item, lane_entry_item,
     table_facts_from_item, table_facts_item, table_facts_key,
 };
+
+pub use usage::{USAGE_READS, USAGE_WRITES, usage_from_item, usage_item, usage_key, usage_pk};
 
 /// The format of every ledger and metadata item written here.
 pub const FORMAT: u64 = 1;
