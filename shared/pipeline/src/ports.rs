@@ -4,6 +4,8 @@
 //! still write `async fn`. Every write is conditional or idempotent: any of them may be repeated
 //! after a lost reply.
 
+mod usage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
@@ -28,6 +30,8 @@ use evercount_core::schema_change::Subject;
 use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::{Item, Value};
+
+pub use usage::{DayOfUse, UsageStore, Used};
 
 /// Why a store call did not do what it was asked to.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -571,41 +575,6 @@ pub trait ShadowStore: Sync {
         table: &TableName,
         after: Option<String>,
     ) -> impl Future<Output = Result<Page<ShadowRow>, StoreError>> + Send;
-}
-
-/// How often requests asked for an attribute that its table does not have.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Used {
-    /// Requests that read it, or chose items by it.
-    pub reads: u64,
-    /// Requests that wrote it.
-    pub writes: u64,
-}
-
-/// A day's requests for an attribute.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DayOfUse {
-    /// Which.
-    pub attribute: String,
-    /// When the last were told of, microseconds since the epoch.
-    pub last: Micros,
-    /// How many there were.
-    pub used: Used,
-}
-
-/// What requests ask for that tables do not have. Figures for a forecast: a telling whose reply is lost
-/// may be added twice.
-pub trait UsageStore: Sync {
-    /// Adds to the figures of the day of `at`, microseconds since the epoch.
-    fn add_usage(
-        &self,
-        table: &TableName,
-        used: &BTreeMap<String, Used>,
-        at: Micros,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The figures of a table, by day.
-    fn usage(&self, table: &TableName) -> impl Future<Output = Result<Vec<DayOfUse>, StoreError>> + Send;
 }
 
 /// Everything a store offers.
