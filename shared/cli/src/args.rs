@@ -4,6 +4,7 @@ pub mod adjust;
 pub mod forecast;
 pub mod function;
 pub mod migrate;
+pub mod proxy;
 pub mod source;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use adjust::{AlterArgs, BackfillCommand, Moment, PlanCommand, PolicyCommand, Ver
 use forecast::ForecastCommand;
 use function::FunctionCommand;
 use migrate::MigrateCommand;
+use proxy::ProxyArgs;
 use source::SourceCommand;
 
 /// Live item counts that stay exact.
@@ -78,6 +80,8 @@ pub enum Command {
     Console(ConsoleArgs),
     /// Keep the embedded AWS and the functions running.
     Local(LocalArgs),
+    /// Put a proxy before a DynamoDB that holds requests against the registered schemas.
+    Proxy(ProxyArgs),
     /// Check this machine and the target, and name the fix for what fails.
     Doctor(OutputArgs),
     /// Measure what counting costs on this machine, beside baselines, floors and goals.

@@ -19,6 +19,7 @@ mod local;
 mod migrate;
 mod plan;
 mod policy;
+mod proxy;
 mod quarantine;
 mod replay;
 mod schema;
@@ -74,6 +75,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Man(args) => shell::man(&args),
         Command::Audit(args) => audit::run(args).await,
         Command::Local(args) => local::run(args).await,
+        Command::Proxy(args) => proxy::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Bench(args) => bench::run(&args),
     }

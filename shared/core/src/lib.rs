@@ -25,6 +25,7 @@
 //! | [`function`] | how logic names a function that somebody wrote, and what its answers are |
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`conform`] | what an item has to become to be one of a schema |
+//! | [`resolve`] | where the attributes that a request names stand, and how the request is split |
 //! | [`shadow`] | which columns a table is believed to get, and what was written to them already |
 //! | [`mutation`] | what a write that was made for another schema version becomes |
 //! | [`transform`] | what a derivable change makes of stored counts |
@@ -69,6 +70,7 @@ pub mod definition;
 pub mod function;
 pub mod migration;
 pub mod conform;
+pub mod resolve;
 pub mod shadow;
 pub mod mutation;
 pub mod transform;

@@ -8,6 +8,7 @@ mod functions;
 mod registry;
 mod shadow;
 mod table;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,7 @@ use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::Item;
 
+use crate::ports::Used;
 use crate::ports::{
     CatalogEdit, CatalogStore, Cost, CountStore, Cut, Page, QuarantineStore, StoreError, TableFacts,
     TableStore,
@@ -65,6 +67,8 @@ pub struct State {
     pub policies: PolicyBook,
     /// What versions counted at times.
     pub cuts: BTreeMap<(LogicId, Micros), Cut>,
+    /// What was asked for, by table, day and attribute: when last, and how often.
+    pub usage: BTreeMap<(TableName, Micros, String), (Micros, Used)>,
     /// The directory of lanes.
     pub directory: BTreeSet<LaneId>,
     /// Lane checkpoints.

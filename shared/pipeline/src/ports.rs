@@ -5,6 +5,7 @@
 //! after a lost reply.
 
 mod forecasts;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -32,6 +33,7 @@ use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::{Item, Value};
 
 pub use forecasts::{ForecastCommit, ForecastStore};
+pub use usage::{DayOfUse, UsageStore, Used};
 
 /// Why a store call did not do what it was asked to.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -19,6 +19,7 @@ mod registry;
 mod shadow;
 mod source;
 mod tables;
+mod usage;
 mod value;
 
 use std::time::Duration;

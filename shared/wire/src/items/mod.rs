@@ -34,6 +34,7 @@
 //! | pass over what is kept beside a table | metadata | `shadow-passes` | `<table>` |
 //! | entry of the trail of a table's mutations | metadata | `mutations#<table>` | `<time>#<hash>` |
 //! | values of shadow columns of an item | metadata | `shadow#<table>#<bucket>` | `#<key>` or `@<position>` |
+//! | attributes asked for that a table does not have | metadata | `usage#<table>` | `<day>#<attribute>` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -72,6 +73,7 @@ pub(crate) mod registry;
 mod shadow;
 mod size;
 mod tables;
+mod usage;
 
 #[cfg(test)]
 mod golden;
@@ -132,6 +134,8 @@ pub use tables::{
     TABLES_PK, TableFactsItem, lane_directory_pk, lane_entry_from_item, lane_entry_item,
     table_facts_from_item, table_facts_item, table_facts_key,
 };
+
+pub use usage::{USAGE_READS, USAGE_WRITES, usage_from_item, usage_item, usage_key, usage_pk};
 
 /// The format of every ledger and metadata item written here.
 pub const FORMAT: u64 = 1;

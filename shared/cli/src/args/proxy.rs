@@ -1,0 +1,51 @@
+//! What can be typed about the data proxy.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use evercount_core::resolve::Mode;
+
+use super::OutputArgs;
+
+/// `proxy`.
+#[derive(Args, Clone, Debug)]
+pub struct ProxyArgs {
+    /// Where to listen, on this machine; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// The DynamoDB behind the proxy, at a URL without TLS. By default the one that AWS_ENDPOINT_URL names,
+    /// else a running `evercount local`, else the embedded one in EVERCOUNT_HOME.
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// What is done about attributes that a table does not have.
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeArg>,
+    /// A TOML file of `mode`, and of `[tables]` with a mode for each.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// The modes.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ModeArg {
+    /// Requests that name unknown attributes are refused.
+    Strict,
+    /// Everything passes, and what would have been refused is told.
+    Observe,
+    /// Nothing is looked at.
+    Off,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Strict => Self::Strict,
+            ModeArg::Observe => Self::Observe,
+            ModeArg::Off => Self::Off,
+        }
+    }
+}

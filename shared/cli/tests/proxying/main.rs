@@ -1,0 +1,13 @@
+//! The data proxy before the embedded DynamoDB: the same answers with it and without it, refusals by name,
+//! and SDKs that know nothing of it.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod boto;
+mod differential;
+mod generate;
+mod pace;
+mod refusing;
+mod sdk;
+mod served;
+mod stage;

@@ -1,0 +1,28 @@
+//! The data proxy: it speaks the DynamoDB protocol, so that an unmodified SDK works through it by endpoint
+//! override, and holds the attributes that requests name against the registered schema and the shadow
+//! schema of their table.
+//!
+//! | module | decision |
+//! |---|---|
+//! | [`operation`] | which requests are resolved, and which go on as they are |
+//! | [`request`] | what a request names |
+//! | [`statement`] | what a statement of PartiQL names |
+//! | [`tables`] | which columns a table has and expects |
+//! | [`usage`] | how often attributes are asked for that a table does not have |
+//! | [`proxy`] | what becomes of one request |
+//! | [`answer`] | how the proxy answers itself |
+//! | [`upstream`] | what it needs of the DynamoDB behind it |
+//! | `server` | how it is served on this machine |
+
+pub mod answer;
+pub mod operation;
+pub mod proxy;
+pub mod request;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod statement;
+pub mod tables;
+pub mod upstream;
+pub mod usage;
+
+pub use proxy::{Proxy, ProxyOptions};
