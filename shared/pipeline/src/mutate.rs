@@ -15,13 +15,12 @@ use evercount_core::mutation::decide::{Decision, Facts, InForce, decide};
 use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::mutation::refusal::Refusal;
 use evercount_core::mutation::settings::MutationSettings;
-use evercount_core::mutation::{Intent, without_stamp};
+use evercount_core::mutation::{Intent, Stamp, without_stamp};
 use evercount_core::order::{ItemVersion, Micros};
 use evercount_core::value::Item;
 
 use self::knowledge::Knowledge;
 pub use self::knowledge::Warm;
-use crate::beside;
 use crate::ports::{
     BesideWrite, CountedTable, ItemWrite, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore,
     StoreError, TableWrite,
@@ -107,13 +106,12 @@ where
     let mut doubt: Option<(Decision, Option<Item>)> = None;
     let (mut written_for, mut in_force) = (None, None);
     for attempt in 1..=settings.attempts_max.max(1) {
-        let mut known = Knowledge::load(agent, warm, &request.row.table, now).await?;
-        let (mut item, mut row) = beside::item(agent.table, agent.store, request.row, known.shadow()).await?;
-        let is_behind = known.is_behind(item.as_ref(), request.declared);
-        if !known.is_of(now) && (is_behind || known.knows_nothing_like(request)) {
+        let (mut known, (mut item, mut row)) =
+            Knowledge::and_item(agent, warm, request.row, request.declared, now).await?;
+        if !known.is_of(now) && known.knows_nothing_like(request) {
             warm.forget(&request.row.table);
-            known = Knowledge::load(agent, warm, &request.row.table, now).await?;
-            (item, row) = beside::item(agent.table, agent.store, request.row, known.shadow()).await?;
+            (known, (item, row)) =
+                Knowledge::and_item(agent, warm, request.row, request.declared, now).await?;
         }
         in_force = known.in_force();
         if let Some((decision, before)) = doubt.take() {
@@ -121,8 +119,11 @@ where
                 let done = Mutated::of(Ok(decision), attempt, written_for, in_force);
                 return Ok(done.noted(agent.store, request.row, now).await);
             }
-            if item != before {
-                let lost = "the reply to a write was lost, and the item has been written since";
+            // Only a version tells that nothing happened in between: what was not there may have come and gone.
+            let is_versioned =
+                before.as_ref().is_some_and(|item| Stamp::of(item).version > ItemVersion::NONE);
+            if item != before || !is_versioned {
+                let lost = "the reply to a write was lost, and nobody can tell whether it was made";
                 return Err(StoreError::Unavailable(lost.to_owned()));
             }
         }

@@ -29,6 +29,8 @@ pub struct Model {
     versions: BTreeMap<usize, (u64, Option<u64>)>,
     /// How often each mutation was made.
     pub made: BTreeMap<u32, u32>,
+    /// The mutations that were made, and when.
+    made_at: Vec<(u64, Op)>,
     /// What broke.
     pub broken: Option<String>,
 }
@@ -48,6 +50,7 @@ impl Model {
     /// A mutation was made: `before` is the stored item that was.
     pub fn mutated(&mut self, op: &Op, before: Option<&Item>, tick: u64, state: &State) {
         *self.made.entry(op.id).or_insert(0) += 1;
+        self.made_at.push((tick, *op));
         let stored = state.items.get(&shop::row(op.key));
         let was = before.map(|item| Stamp::of(item).version.0).unwrap_or_default();
         if op.expected.is_some_and(|expected| expected != was) {
@@ -129,6 +132,21 @@ impl Model {
             "a reader of version {version:?} saw of item {key}: {seen:?}, and never was {:?}",
             &all[since..]
         ))
+    }
+
+    /// Whether there was no such item at some moment since `began`.
+    #[must_use]
+    pub fn was_gone(&self, key: usize, began: u64) -> bool {
+        self.saw(key, began, None, None).is_ok()
+    }
+
+    /// Whether another mutation that wants the very same was made since this one began: nobody can tell the
+    /// two apart, and either will do.
+    #[must_use]
+    pub fn has_twin(&self, op: &Op) -> bool {
+        let is_twin =
+            |other: &Op| (other.key, other.version, other.wanted) == (op.key, op.version, op.wanted);
+        self.made_at.iter().any(|(tick, other)| *tick >= op.began && is_twin(other))
     }
 
     /// Notes the first thing that broke.

@@ -321,10 +321,12 @@ impl World {
             }
             Ok(Mutated { outcome: Ok(decision), .. }) => {
                 self.count(decision.outcome());
-                let nothing = decision.item.is_none() && decision.before.is_none();
+                // Somebody else may have deleted it while the reply to a deletion was lost.
+                let gone = || self.store.with(|trouble| trouble.model.was_gone(op.key, op.began));
                 match made {
                     1 => Ok(()),
-                    0 if nothing => Ok(()),
+                    0 if decision.item.is_none() && gone() => Ok(()),
+                    0 if self.store.with(|trouble| trouble.model.has_twin(&op)) => Ok(()),
                     _ => Err(format!("mutation {} is said to be made, and was {made} times", op.id)),
                 }
             }

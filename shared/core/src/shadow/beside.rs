@@ -72,6 +72,9 @@ pub fn part(
     version: ItemVersion,
     now: Micros,
 ) -> Parted {
+    if item.is_none() && to.is_none() {
+        return Parted { item: None, row: None };
+    }
     let (mut in_table, mut beside) = (to, BTreeMap::new());
     for (name, column) in schema.kept_beside() {
         let was_in_table = item.is_some_and(|item| item.contains_key(name));

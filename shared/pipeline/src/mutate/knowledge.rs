@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use evercount_core::change::TableName;
+use evercount_core::change::{RowKey, TableName};
 use evercount_core::conform::Shape;
 use evercount_core::migration::graph::SchemaGraph;
 use evercount_core::mutation::detect::detect;
@@ -18,12 +18,16 @@ use evercount_core::shadow::ShadowSchema;
 use evercount_core::value::Item;
 
 use super::{Agent, Request};
-use crate::kept;
-use crate::ports::{RegistryStore, ShadowSchemaStore, StoreError};
+use crate::ports::{CountedTable, RegistryStore, ShadowSchemaStore, ShadowStore, StoreError};
+use crate::{beside, kept};
 
 /// How long what is known of a table is taken to be so, microseconds: a second. Nothing rests on it but
 /// how soon a change is noticed: whatever a decision could do wrong by it, its write is conditional on.
 const FRESH_FOR: Micros = 1_000_000;
+
+/// Times that what is known of a table is loaded for one item. The schema would have to go on as often
+/// meanwhile for the last one not to do.
+const LOADS_MAX: u32 = 2;
 
 /// Tables of which something is kept warm.
 const TABLES_MAX: usize = 256;
@@ -94,6 +98,32 @@ impl Knowledge {
         }
         tables.insert(table.clone(), loaded.clone());
         Ok(loaded)
+    }
+
+    /// What is known of a table by now, and one of its items. Where the item, or whoever asks, is of a later
+    /// schema version than the one that is taken to be in force, both are loaded again.
+    pub(super) async fn and_item<R: RegistryStore, S: ShadowSchemaStore + ShadowStore, T: CountedTable>(
+        agent: &Agent<'_, R, S, T>,
+        warm: &Warm,
+        key: &RowKey,
+        asked: Option<u32>,
+        now: Micros,
+    ) -> Result<(Self, beside::Whole), StoreError> {
+        for _ in 0..LOADS_MAX {
+            let known = Self::load(agent, warm, &key.table, now).await?;
+            let whole = beside::item(agent.table, agent.store, key, known.shadow()).await?;
+            if !known.is_behind(whole.0.as_ref(), asked) {
+                return Ok((known, whole));
+            }
+            warm.forget(&key.table);
+        }
+        let known = Self::load(agent, warm, &key.table, now).await?;
+        let whole = beside::item(agent.table, agent.store, key, known.shadow()).await?;
+        // Whoever asks for a version that there never was is told so by whoever knows the others.
+        if known.is_behind(whole.0.as_ref(), None) {
+            return Err(StoreError::Unavailable(format!("the schema of `{}` keeps changing", key.table)));
+        }
+        Ok((known, whole))
     }
 
     /// What the table is believed to get.

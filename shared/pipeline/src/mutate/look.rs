@@ -30,13 +30,7 @@ where
     S: ShadowSchemaStore + ShadowStore,
     T: CountedTable,
 {
-    let mut known = Knowledge::load(agent, warm, &key.table, now).await?;
-    let (mut item, mut row) = beside::item(agent.table, agent.store, key, known.shadow()).await?;
-    if !known.is_of(now) && known.is_behind(item.as_ref(), reads_for) {
-        warm.forget(&key.table);
-        known = Knowledge::load(agent, warm, &key.table, now).await?;
-        (item, row) = beside::item(agent.table, agent.store, key, known.shadow()).await?;
-    }
+    let (known, (item, row)) = Knowledge::and_item(agent, warm, key, reads_for, now).await?;
     let Some(item) = item else { return Ok(Ok(None)) };
     Ok(shown(agent, &known, &item, row.as_ref(), reads_for).map(Some))
 }
