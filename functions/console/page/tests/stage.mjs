@@ -27,9 +27,9 @@ function reason () {
   return undefined
 }
 
-/** Why nothing can be played here; false where it can. A build server has to have what it takes. */
+/** Why nothing can be played here; false where it can. Whoever requires a browser is told that there is none. */
 export const skipped = reason() ?? false
-if (skipped && process.env.CI) throw new Error(skipped)
+if (skipped && process.env.EVERCOUNT_BROWSER === 'required') throw new Error(skipped)
 
 const SIZES = { desk: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } }
 /** What axe finds of these is a fault; the rest is advice. */

@@ -1,3 +1,5 @@
+//! What becomes of mutations, case by case and for any.
+
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
