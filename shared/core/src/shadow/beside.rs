@@ -111,8 +111,11 @@ fn is_changed(known: Option<&ShadowValue>, value: Option<&Value>, is_in_table: b
         (Some(known), Some(value)) => !goes_on || known.value.as_ref() != Some(value),
         // The table's value goes before the one beside it.
         (Some(_), None) if is_in_table => false,
-        // What was fetched was fetched for the key, and not written for this item.
-        (Some(known), None) => known.value.is_some() && (goes_on || !known.is_fetched()),
+        (Some(known), None) if goes_on => known.value.is_some(),
+        // Where an item begins or ends, what was written for another one of its key is marked as removed with
+        // this version, so that no later item gets a version that an earlier one had. What was fetched was
+        // fetched for the key.
+        (Some(known), None) => !known.is_fetched(),
     }
 }
 
