@@ -19,7 +19,8 @@ pub const CLOCK_SKEW_BOUND: Micros = 100_000;
 /// It is the clock in microseconds where that is higher than the version stored, and one more than the
 /// version stored otherwise. So it is strictly monotone while the item exists, whatever clocks do; and an
 /// item that was deleted and is written again goes on above its earlier versions, as far as clocks do not
-/// go back by more than the time between.
+/// go back by more than the time between. Two writes that make the very same of the very same item at the
+/// very same time have one version, and are one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct ItemVersion(pub u64);
 

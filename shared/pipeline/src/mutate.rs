@@ -17,10 +17,12 @@ use evercount_core::mutation::refusal::Refusal;
 use evercount_core::mutation::settings::MutationSettings;
 use evercount_core::mutation::{Intent, Stamp, without_stamp};
 use evercount_core::order::{ItemVersion, Micros};
+use evercount_core::shadow::ShadowRow;
 use evercount_core::value::Item;
 
 use self::knowledge::Knowledge;
 pub use self::knowledge::Warm;
+use crate::beside;
 use crate::ports::{
     BesideWrite, CountedTable, ItemWrite, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore,
     StoreError, TableWrite,
@@ -103,7 +105,7 @@ where
     T: CountedTable,
 {
     let settings = agent.settings.of(&request.row.table);
-    let mut doubt: Option<(Decision, Option<Item>)> = None;
+    let mut doubt: Option<(Decision, beside::Whole)> = None;
     let (mut written_for, mut in_force) = (None, None);
     for attempt in 1..=settings.attempts_max.max(1) {
         let (mut known, (mut item, mut row)) =
@@ -114,8 +116,8 @@ where
                 Knowledge::and_item(agent, warm, request.row, request.declared, now).await?;
         }
         in_force = known.in_force();
-        if let Some((decision, before)) = doubt.take() {
-            if item == decision.item {
+        if let Some((decision, (before, beside))) = doubt.take() {
+            if item == decision.item && row == decision.row.clone().or(beside) {
                 let done = Mutated::of(Ok(decision), attempt, written_for, in_force);
                 return Ok(done.noted(agent.store, request.row, now).await);
             }
@@ -152,9 +154,7 @@ where
             Ok(decision) => decision,
             Err(refusal) => return Ok(refused(refusal).noted(agent.store, request.row, now).await),
         };
-        let Some(write) =
-            write_of(request.row, item.as_ref(), row.map(|row| row.revision), &decision, &known)
-        else {
+        let Some(write) = write_of(request.row, item.as_ref(), row.as_ref(), &decision, &known) else {
             return Ok(Mutated::of(Ok(decision), attempt, written_for, in_force));
         };
         match agent.table.write(&write).await {
@@ -164,7 +164,7 @@ where
             }
             // The item, what is beside the table, or the shadow schema.
             Err(StoreError::Conflict) => warm.forget(&request.row.table),
-            Err(StoreError::Unavailable(_)) => doubt = Some((decision, item)),
+            Err(StoreError::Unavailable(_)) => doubt = Some((decision, (item, row))),
             Err(rejected) => return Err(rejected),
         }
     }
@@ -180,12 +180,16 @@ where
 fn write_of(
     row: &RowKey,
     from: Option<&Item>,
-    revision: Option<u64>,
+    row_before: Option<&ShadowRow>,
     decision: &Decision,
     known: &Knowledge,
 ) -> Option<TableWrite> {
     let beside = decision.row.clone().zip(known.shadow());
-    let beside = beside.map(|(to, schema)| BesideWrite { from: revision, to, schema: schema.revision });
+    let beside = beside.map(|(to, schema)| BesideWrite {
+        from: row_before.map(|row| row.revision),
+        to,
+        schema: schema.revision,
+    });
     let is_written = from.is_some() || decision.item.is_some();
     let item = is_written.then(|| ItemWrite { from: from.cloned(), to: decision.item.clone() });
     (item.is_some() || beside.is_some()).then(|| TableWrite { row: row.clone(), item, beside })

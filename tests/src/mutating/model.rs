@@ -29,8 +29,8 @@ pub struct Model {
     versions: BTreeMap<usize, (u64, Option<u64>)>,
     /// How often each mutation was made.
     pub made: BTreeMap<u32, u32>,
-    /// The mutations that were made, and when.
-    made_at: Vec<(u64, Op)>,
+    /// What was made of which item, and when.
+    made_at: Vec<(u64, usize, Option<Meant>, Option<Meant>)>,
     /// What broke.
     pub broken: Option<String>,
 }
@@ -50,7 +50,6 @@ impl Model {
     /// A mutation was made: `before` is the stored item that was.
     pub fn mutated(&mut self, op: &Op, before: Option<&Item>, tick: u64, state: &State) {
         *self.made.entry(op.id).or_insert(0) += 1;
-        self.made_at.push((tick, *op));
         let stored = state.items.get(&shop::row(op.key));
         let was = before.map(|item| Stamp::of(item).version.0).unwrap_or_default();
         if op.expected.is_some_and(|expected| expected != was) {
@@ -63,6 +62,7 @@ impl Model {
         if stored.is_some() && schema.is_none_or(|schema| schema < earlier.max(said)) {
             self.broke(format!("mutation {} left schema version {schema:?} after {earlier}", op.id));
         }
+        self.made_at.push((tick, op.key, self.now(op.key), meant));
         self.set(op.key, tick, meant);
         self.check(op.key, Some(op.began), tick, state);
     }
@@ -140,13 +140,14 @@ impl Model {
         self.saw(key, began, None, None).is_ok()
     }
 
-    /// Whether another mutation that wants the very same was made since this one began: nobody can tell the
-    /// two apart, and either will do.
+    /// Whether another mutation made the very same of the very same item since this one began: nobody can
+    /// tell the two apart, and either will do.
     #[must_use]
     pub fn has_twin(&self, op: &Op) -> bool {
-        let is_twin =
-            |other: &Op| (other.key, other.version, other.wanted) == (op.key, op.version, op.wanted);
-        self.made_at.iter().any(|(tick, other)| *tick >= op.began && is_twin(other))
+        self.made_at.iter().any(|(tick, key, before, made)| {
+            let schema = made.map_or(0, |made| made.schema);
+            *tick >= op.began && *key == op.key && after(op, *before, schema) == *made
+        })
     }
 
     /// Notes the first thing that broke.

@@ -94,7 +94,8 @@ pub fn part(
             None
         };
         let is_in_table = in_table.as_ref().is_some_and(|item| item.contains_key(name));
-        if is_changed(known, value.as_ref(), is_in_table, item.is_some() && in_table.is_some()) {
+        let goes_on = item.is_some() && in_table.is_some();
+        if is_changed(known, value.as_ref(), is_in_table, goes_on) {
             beside.insert(name.clone(), ShadowValue { value, order: version, at: now });
         }
     }
@@ -106,11 +107,15 @@ pub fn part(
 fn is_changed(known: Option<&ShadowValue>, value: Option<&Value>, is_in_table: bool, goes_on: bool) -> bool {
     match (known, value) {
         (None, value) => value.is_some(),
-        (Some(known), Some(value)) => known.value.as_ref() != Some(value),
+        // A new item has no version that tells whether what was read beside it still stands.
+        (Some(known), Some(value)) => !goes_on || known.value.as_ref() != Some(value),
         // The table's value goes before the one beside it.
         (Some(_), None) if is_in_table => false,
-        // What was fetched was fetched for the key, and not written for this item.
-        (Some(known), None) => known.value.is_some() && (goes_on || !known.is_fetched()),
+        (Some(known), None) if goes_on => known.value.is_some(),
+        // Where an item begins or ends, what was written for another one of its key is marked as removed with
+        // this version, so that no later item gets a version that an earlier one had. What was fetched was
+        // fetched for the key.
+        (Some(known), None) => !known.is_fetched(),
     }
 }
 
