@@ -1,3 +1,5 @@
+//! What is fetched ahead, what is left alone, and what is kept of it.
+
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
