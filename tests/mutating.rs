@@ -17,7 +17,7 @@ use evercount_tests::mutating::world;
 use evercount_tests::simulation::seeds::{Outcome, sweep};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 1_200;
 /// Mutations of one seed.
 const MUTATIONS: u32 = 60;
 /// Seeds within which a wrong design must be caught.
@@ -52,7 +52,7 @@ fn no_seed_breaks_an_invariant() {
         println!("  {what}: {n}");
     }
     // "Sometimes" assertions: what never happens is not tested.
-    let rare: Vec<_> = swept.strikes.iter().filter(|(_, n)| **n < seeds / 20).collect();
+    let rare: Vec<_> = swept.strikes.iter().filter(|(_, n)| **n < seeds / 100).collect();
     assert!(swept.strikes.len() >= 13, "only these happened: {:?}", swept.strikes.keys());
     assert!(rare.is_empty(), "these hardly happened: {rare:?}");
 }
