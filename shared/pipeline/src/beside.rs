@@ -2,7 +2,9 @@
 //!
 //! The item is read first. Whatever a mutation writes beside the table carries the item's version from then
 //! on, so a value newer than the item tells that the two are not of one moment, and both are read again. A
-//! value that was moved into the table meanwhile is beside it still: it is deleted only long after.
+//! value that was moved into the table meanwhile is beside it still: it is deleted only long after. Where a
+//! value beside the table shows, the item is read once more: it may have gone and come back since, with a
+//! version that some clock had fallen behind with.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +43,10 @@ pub async fn item<T: CountedTable, S: ShadowStore>(
             return Ok((item, None));
         }
         let row = store.shadow_rows(&[key.clone()].into()).await?.remove(key);
-        if is_of_one_moment(item.as_ref(), row.as_ref()) {
+        if !is_of_one_moment(item.as_ref(), row.as_ref()) {
+            continue;
+        }
+        if !is_shown(item.as_ref(), row.as_ref()) || table.item(key).await? == item {
             return Ok((item, row));
         }
     }
@@ -49,7 +54,8 @@ pub async fn item<T: CountedTable, S: ShadowStore>(
 }
 
 /// Items that were read, as by a query, each with what is kept beside the table for it. Those that changed
-/// meanwhile are read again; one that is gone is left out.
+/// meanwhile, and those of which something beside the table shows, are read again; one that is gone is left
+/// out.
 ///
 /// # Errors
 /// As [`item`].
@@ -67,7 +73,7 @@ pub async fn items<T: CountedTable, S: ShadowStore>(
     let mut whole = Vec::with_capacity(read.len());
     for (key, one) in read {
         let row = rows.remove(&key);
-        if is_of_one_moment(Some(&one), row.as_ref()) {
+        if is_of_one_moment(Some(&one), row.as_ref()) && !is_shown(Some(&one), row.as_ref()) {
             whole.push((key, one, row));
         } else if let (Some(one), row) = item(table, store, &key, schema).await? {
             whole.push((key, one, row));
@@ -82,4 +88,10 @@ fn is_of_one_moment(item: Option<&Item>, row: Option<&ShadowRow>) -> bool {
         // Of an item that does not exist nothing is shown.
         _ => true,
     }
+}
+
+/// Whether the item shows a value that is beside the table.
+fn is_shown(item: Option<&Item>, row: Option<&ShadowRow>) -> bool {
+    let (Some(item), Some(row)) = (item, row) else { return false };
+    row.values.iter().any(|(name, one)| one.value.is_some() && !item.contains_key(name))
 }
