@@ -38,13 +38,16 @@ pub struct Pulse(pub u64);
 /// What is kept of one thing, read once however many ask at a time.
 type Shared<T> = Arc<OnceCell<T>>;
 
+/// Readings, each with the state of the store that it is of.
+type Readings = HashMap<LogicId, (Pulse, Shared<Arc<Reading>>)>;
+
 /// What was read lately.
 #[derive(Debug, Default)]
 pub struct Memory {
     pulse: tokio::sync::Mutex<Option<(Instant, u64, Pulse)>>,
     /// Raised by each change made from here.
     changes: AtomicU64,
-    readings: Mutex<HashMap<LogicId, (Pulse, Shared<Arc<Reading>>)>>,
+    readings: Mutex<Readings>,
     /// Totals of cuts, which never change; by version and by the time asked for.
     points: Mutex<HashMap<(LogicId, i64), Point>>,
     agreements: Mutex<HashMap<String, Vec<Agreement>>>,

@@ -81,7 +81,6 @@ pub fn document() -> String {
 }
 
 /// The API and the page.
-#[must_use]
 pub fn router(console: Shared, hosts: Hosts) -> Router {
     let (routes, document) = api().split_for_parts();
     let document = document.to_pretty_json().unwrap_or_default();

@@ -335,7 +335,7 @@ mod tests {
             examples: Vec::new(),
         };
         let text = |name: &str| format!("NOT \"function:{name}\" = true AND \"function:other\" = false");
-        assert_eq!(with_ids(&text("paid"), &[entry.clone()]), text(&id.to_string()));
+        assert_eq!(with_ids(&text("paid"), std::slice::from_ref(&entry)), text(&id.to_string()));
         for same in ["", "status = 'paid'", "\"function:paid", "\"function:\" = 1"] {
             assert_eq!(with_ids(same, &[]), same);
         }

@@ -53,7 +53,7 @@ impl SubjectDoc {
             origin: origin(state.origin).to_owned(),
             version: state.current.map(|id| id.version),
             id: state.current.map(|id| id.to_string()),
-            fields: head.and_then(|head| head.fields.try_into().ok()),
+            fields: head.map(|head| head.fields),
             changed_at: head.map(|head| time(head.at)),
             changes: head.map(|head| head.changes.clone()),
             drift: head.map(|head| head.drift),
@@ -89,7 +89,7 @@ impl From<&VersionHead> for SubjectVersionHead {
             at: time(head.at),
             drift: head.drift,
             changes: head.changes.clone(),
-            fields: head.fields.try_into().unwrap_or(u64::MAX),
+            fields: head.fields,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Findings about the scanner: it reads what DynamoDB writes, and as the decoder reads it.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use evercount_core::value::{Item, Value};
 use evercount_wire::cdc::{Decoder, Envelope, Format};

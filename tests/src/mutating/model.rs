@@ -203,10 +203,10 @@ fn after(op: &Op, before: Option<Meant>, schema: u32) -> Option<Meant> {
             facts.mood = given.mood.or(facts.mood);
         }
         Wanted::Update { mut set, gone } => {
-            for field in 0..5 {
+            for (field, goes) in gone.iter().enumerate() {
                 let given = *slot(&mut set, field);
                 let fact = slot(&mut facts, field);
-                *fact = given.or(*fact).filter(|_| !gone[field]);
+                *fact = given.or(*fact).filter(|_| !goes);
             }
         }
     }

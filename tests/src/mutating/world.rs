@@ -44,7 +44,7 @@ const LIVENESS_STEPS: usize = 400;
 
 /// What somebody came to.
 enum Done {
-    Mutated(Op, Result<Mutated, StoreError>),
+    Mutated(Op, Box<Result<Mutated, StoreError>>),
     Seen {
         key: usize,
         began: u64,
@@ -150,7 +150,7 @@ impl World {
 
     /// The table as it was before the proxy.
     fn begin(&mut self) {
-        let old = self.plan.is_old.then(|| self.rng.usize(0..=self.plan.keys)).unwrap_or(0);
+        let old = if self.plan.is_old { self.rng.usize(0..=self.plan.keys) } else { 0 };
         let facts = |id| Facts { name: Some(id), status: Some(id), level: Some(id), tier: None, mood: None };
         self.store.memory.tamper(|state| {
             shop::register(state, 1);
@@ -228,7 +228,7 @@ impl World {
                 expected: op.expected.map(ItemVersion),
             };
             let mutated = mutate::run(&agent, &warm, &request, now).await;
-            Done::Mutated(op, mutated)
+            Done::Mutated(op, Box::new(mutated))
         });
         self.tasks.push(Task { what: Actor::Agent(op), work });
     }
@@ -289,7 +289,7 @@ impl World {
         let Poll::Ready(done) = polled else { return Ok(()) };
         drop(self.tasks.swap_remove(chosen));
         match done {
-            Done::Mutated(op, mutated) => self.mutated(op, mutated),
+            Done::Mutated(op, mutated) => self.mutated(op, *mutated),
             Done::Seen { key, began, version, seen } => match seen {
                 Err(_) => Ok(()),
                 Ok(Err(refusal)) => Err(format!("a reader of version {version:?} is refused: {refusal}")),
@@ -375,7 +375,7 @@ impl World {
             }
         }
         self.store.memory.inspect(|state| {
-            if !state.shadow_rows.is_empty() {
+            if state.shadow_rows.values().any(|row| !row.values.is_empty()) {
                 return Err(format!("left beside the table: {:?}", state.shadow_rows));
             }
             if state.shadow_schemas.values().any(|schema| !schema.columns.is_empty()) {

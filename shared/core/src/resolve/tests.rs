@@ -1,7 +1,7 @@
 //! What expressions name, against expressions that are made from what they name; and that no text at all
 //! is more than unreadable.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use proptest::prelude::*;
 

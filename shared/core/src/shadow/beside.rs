@@ -121,6 +121,8 @@ fn is_changed(known: Option<&ShadowValue>, value: Option<&Value>, is_in_table: b
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
     use proptest::prelude::*;
 
     use super::*;

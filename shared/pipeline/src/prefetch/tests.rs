@@ -1,4 +1,4 @@
-//! What is fetched ahead, what is left alone, and what is kept of it.
+//! Fetching ahead keeps its bounds, and asks for nothing that is there.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,6 +1,6 @@
-//! What becomes of mutations, case by case and for any.
+//! The decision about single mutations, each with the outcome that it is named by.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
