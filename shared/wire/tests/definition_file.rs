@@ -92,13 +92,8 @@ fn an_error_within_a_where_points_at_the_word() {
     refused_line(r#"where = "\"a\" == 2""#, r#""\"a\" == 2""#, "not a comparison", "");
     refused_line("where = \"\"\"a = 1 \\\n  b\"\"\"", "\"\"\"a = 1 \\\n  b\"\"\"", "AND, OR or the end", "");
     refused_line("where = ''", "", "expected a condition", "");
-    let function = format!("'\"function:{}\" = true'", "0".repeat(64));
-    refused_line(
-        &format!("where = {function}"),
-        &function,
-        "counts do not ask functions yet",
-        "attributes of the item",
-    );
+    let function = "'\"function:paid\" = true'";
+    refused_line(&format!("where = {function}"), function, "there is no function `paid`", "by its id");
 }
 
 #[test]
