@@ -72,7 +72,7 @@ pub enum Wanted {
     Update {
         /// What is set.
         set: Facts,
-        /// What goes, by [`Field`].
+        /// What goes, by `Field`.
         gone: [bool; 5],
     },
     /// No item.
