@@ -18,7 +18,7 @@ use evercount_tests::simulation::adapting::controls::Control;
 use evercount_tests::simulation::adapting::plan::{Kind, Plan};
 use evercount_tests::simulation::adapting::shrink::shrink;
 use evercount_tests::simulation::adapting::world;
-use evercount_tests::simulation::seeds::{Outcome, sweep};
+use evercount_tests::simulation::seeds::{Outcome, from_env, sweep};
 
 /// Seeds of an ordinary test run; CI runs 4,000.
 const SEEDS: u64 = 1_500;
@@ -29,10 +29,6 @@ const CONTROL_SEEDS: u64 = 400;
 
 /// Seeds that broke an invariant once.
 const ONCE_BROKEN: [u64; 4] = [659, 3_130, 11_458, 17_668];
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 /// The plan of a seed, as long as the environment asks for.
 fn plan_of(seed: u64) -> Plan {

@@ -20,16 +20,12 @@ use std::time::Instant;
 use evercount_tests::listening::controls::Control;
 use evercount_tests::listening::plan::Plan;
 use evercount_tests::listening::world::{self, Outcome};
-use evercount_tests::simulation::seeds::{on_all_processors, told_once};
+use evercount_tests::simulation::seeds::{from_env, on_all_processors, told_once};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 300;
 /// Seeds within which a wrong listener must be caught.
 const CONTROL_SEEDS: u64 = 200;
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 fn fail(seed: u64, plan: &Plan, outcome: &Outcome) -> ! {
     eprintln!("seed {seed} breaks an invariant under {plan:#?}");

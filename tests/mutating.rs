@@ -14,7 +14,7 @@
 use evercount_tests::mutating::controls::Control;
 use evercount_tests::mutating::plan::Plan;
 use evercount_tests::mutating::world;
-use evercount_tests::simulation::seeds::{Outcome, sweep};
+use evercount_tests::simulation::seeds::{Outcome, from_env, sweep};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 1_200;
@@ -22,10 +22,6 @@ const SEEDS: u64 = 1_200;
 const MUTATIONS: u32 = 60;
 /// Seeds within which a wrong design must be caught.
 const CONTROL_SEEDS: u64 = 2_000;
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 fn fail(seed: u64, plan: &Plan, outcome: &Outcome) -> ! {
     eprintln!("seed {seed} breaks an invariant under {plan:#?}");

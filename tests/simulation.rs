@@ -13,7 +13,7 @@
 
 use evercount_tests::simulation::controls::Control;
 use evercount_tests::simulation::plan::{Faults, Plan, SourceKind};
-use evercount_tests::simulation::seeds::{Outcome, sweep};
+use evercount_tests::simulation::seeds::{Outcome, from_env, sweep};
 use evercount_tests::simulation::shrink::shrink;
 use evercount_tests::simulation::world;
 
@@ -23,10 +23,6 @@ const SEEDS: u64 = 4_000;
 const WRITES: u32 = 300;
 /// Seeds within which a wrong design must be caught.
 const CONTROL_SEEDS: u64 = 200;
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 fn fail(seed: u64, plan: &Plan, outcome: Outcome) -> ! {
     let shrunk = shrink(seed, plan, None, outcome);

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use evercount_aws::dynamo::{DynamoStore, TableNames};
 use evercount_aws::setup::create_tables;
 use evercount_local::{EmbeddedAws, EmbeddedOptions};
+use evercount_tests::simulation::seeds::from_env;
 
 use run::{Run, Strikes};
 
@@ -44,10 +45,6 @@ const EXPECTED: [&str; 14] = [
     "released",
     "keyless",
 ];
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 async fn one_seed(aws: &EmbeddedAws, seed: u64) -> Result<(Strikes, u64), String> {
     let names = |part: &str| format!("seed-{seed}-{part}");

@@ -2,11 +2,8 @@
 //! refused, or lose its reply.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use evercount_core::change::{TableName, TableShape};
 use evercount_core::evolution::HeldChange;
@@ -20,11 +17,11 @@ use evercount_core::schema_change::{SchemaChangeEvent, Subject};
 use evercount_pipeline::memory::Memory;
 use evercount_pipeline::ports::{Cost, ProducersSeen, RegistryStore, StoreError, TableFacts, TableStore};
 use evercount_pipeline::publish::{MemorySchemaEvents, SchemaEvents};
-use fastrand::Rng;
 
 use super::controls::Control;
 use super::plan::Faults;
 use crate::simulation::chaos::Strikes;
+use crate::simulation::dice::{Dice, a_turn};
 
 /// A store and a port whose calls take a step each, and fail as the plan says.
 #[derive(Clone)]
@@ -39,9 +36,7 @@ pub struct Chaos {
 }
 
 struct Trouble {
-    rng: Rng,
-    quiet: bool,
-    strikes: Strikes,
+    dice: Dice,
     /// Every version as it was when it was made.
     versions: BTreeMap<(Subject, u32), SchemaVersion>,
 }
@@ -50,12 +45,7 @@ impl Chaos {
     /// A store under the faults of a plan.
     #[must_use]
     pub fn new(faults: Faults, control: Option<Control>, seed: u64) -> Self {
-        let trouble = Trouble {
-            rng: Rng::with_seed(seed),
-            quiet: false,
-            strikes: Strikes::new(),
-            versions: BTreeMap::new(),
-        };
+        let trouble = Trouble { dice: Dice::of(seed), versions: BTreeMap::new() };
         Self {
             memory: Arc::default(),
             arrived: Arc::default(),
@@ -67,13 +57,13 @@ impl Chaos {
 
     /// Ends all faults.
     pub fn quieten(&self) {
-        self.with(|trouble| trouble.quiet = true);
+        self.with(|trouble| trouble.dice.quieten());
     }
 
     /// How often each fault struck.
     #[must_use]
     pub fn strikes(&self) -> Strikes {
-        self.with(|trouble| trouble.strikes.clone())
+        self.with(|trouble| trouble.dice.struck())
     }
 
     /// Every version as it was when it was made.
@@ -87,18 +77,12 @@ impl Chaos {
     }
 
     fn strikes_now(&self, fault: &'static str, per_mille: u32) -> bool {
-        self.with(|trouble| {
-            let strikes = !trouble.quiet && per_mille > 0 && trouble.rng.u32(0..1_000) < per_mille;
-            if strikes {
-                *trouble.strikes.entry(fault).or_insert(0) += 1;
-            }
-            strikes
-        })
+        self.with(|trouble| trouble.dice.strikes(fault, per_mille))
     }
 
     /// One step of the caller: others may act before the call does.
     async fn step(&self) -> Result<(), StoreError> {
-        Yield(false).await;
+        a_turn().await;
         if self.strikes_now("refuse", self.faults.refuse) {
             return Err(StoreError::Unavailable("refused".to_owned()));
         }
@@ -111,22 +95,6 @@ impl Chaos {
             return Err(StoreError::Unavailable("reply lost".to_owned()));
         }
         done
-    }
-}
-
-/// A future that is pending once.
-struct Yield(bool);
-
-impl Future for Yield {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.0 {
-            Poll::Ready(())
-        } else {
-            self.0 = true;
-            Poll::Pending
-        }
     }
 }
 
@@ -280,12 +248,12 @@ impl SchemaEvents for Chaos {
     async fn publish(&self, events: &[SchemaChangeEvent]) -> Result<(), StoreError> {
         let fails = self.strikes_now("publish", self.faults.publish);
         let arriving =
-            if fails { self.with(|trouble| trouble.rng.usize(0..events.len())) } else { events.len() };
+            if fails { self.with(|trouble| trouble.dice.below(events.len())) } else { events.len() };
         for event in events.iter().take(arriving) {
-            Yield(false).await;
+            a_turn().await;
             self.arrived.publish(std::slice::from_ref(event)).await?;
         }
-        Yield(false).await;
+        a_turn().await;
         let lost = self.strikes_now("publish_lost", self.faults.publish_lost);
         if (fails || lost) && self.control != Some(Control::NoOutbox) {
             return Err(StoreError::Unavailable("the port failed".to_owned()));

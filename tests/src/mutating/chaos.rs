@@ -2,10 +2,7 @@
 //! reply; and every write is held against what was meant.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::entry::MutationEntry;
@@ -17,13 +14,13 @@ use evercount_pipeline::ports::{
     CountedTable, MutationTrail, Page, ShadowPassStore, ShadowSchemaStore, ShadowStore, StoreError,
     TableWrite,
 };
-use fastrand::Rng;
 
 use super::controls::Control;
 use super::model::Model;
 use super::plan::{Faults, Op};
 use super::shop;
 use crate::simulation::chaos::Strikes;
+use crate::simulation::dice::{Dice, a_turn};
 
 /// Rows of one page: few, so that a pass has several.
 const PAGE_ROWS: usize = 2;
@@ -55,9 +52,7 @@ pub struct Chaos {
 
 /// What goes on besides.
 pub struct Trouble {
-    rng: Rng,
-    quiet: bool,
-    strikes: Strikes,
+    dice: Dice,
     /// What was meant.
     pub model: Model,
     /// The time, in steps.
@@ -73,9 +68,7 @@ impl Chaos {
     #[must_use]
     pub fn new(faults: Faults, control: Option<Control>, seed: u64) -> Self {
         let trouble = Trouble {
-            rng: Rng::with_seed(seed),
-            quiet: false,
-            strikes: Strikes::new(),
+            dice: Dice::of(seed),
             model: Model::default(),
             tick: 0,
             stream: Vec::new(),
@@ -98,13 +91,13 @@ impl Chaos {
 
     /// Ends all faults.
     pub fn quieten(&self) {
-        self.with(|trouble| trouble.quiet = true);
+        self.with(|trouble| trouble.dice.quieten());
     }
 
     /// How often each fault struck.
     #[must_use]
     pub fn strikes(&self) -> Strikes {
-        self.with(|trouble| trouble.strikes.clone())
+        self.with(|trouble| trouble.dice.struck())
     }
 
     /// Looks at what goes on besides.
@@ -113,18 +106,12 @@ impl Chaos {
     }
 
     fn strikes_now(&self, fault: &'static str, per_mille: u32) -> bool {
-        self.with(|trouble| {
-            let strikes = !trouble.quiet && per_mille > 0 && trouble.rng.u32(0..1_000) < per_mille;
-            if strikes {
-                *trouble.strikes.entry(fault).or_insert(0) += 1;
-            }
-            strikes
-        })
+        self.with(|trouble| trouble.dice.strikes(fault, per_mille))
     }
 
     /// One step of the caller: others may act before the call does.
     async fn step(&self) -> Result<(), StoreError> {
-        Yield(false).await;
+        a_turn().await;
         if self.strikes_now("refuse", self.faults.refuse) {
             return Err(StoreError::Unavailable("refused".to_owned()));
         }
@@ -158,22 +145,6 @@ impl Chaos {
             });
         });
         Ok(())
-    }
-}
-
-/// A future that is pending once.
-struct Yield(bool);
-
-impl Future for Yield {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.0 {
-            Poll::Ready(())
-        } else {
-            self.0 = true;
-            Poll::Pending
-        }
     }
 }
 

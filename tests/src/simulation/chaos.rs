@@ -1,10 +1,7 @@
 //! The store under faults: every call may be interleaved with others, refused, or lose its reply.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use evercount_core::adoption::{Adjustment, PolicyBook, TrailEntry};
 use evercount_core::change::{RowKey, TableName, TableShape};
@@ -21,9 +18,9 @@ use evercount_pipeline::ports::{
     CatalogEdit, CatalogStore, Cost, CountStore, Cut, FunctionStore, Page, QuarantineStore, StoreError,
     TableFacts, TableStore,
 };
-use fastrand::Rng;
 
 use super::controls::Control;
+use super::dice::{Dice, a_turn};
 use super::plan::Faults;
 
 /// How often each fault struck.
@@ -44,9 +41,7 @@ pub struct Chaos {
 }
 
 struct Trouble {
-    rng: Rng,
-    quiet: bool,
-    strikes: Strikes,
+    dice: Dice,
     broken: Option<String>,
 }
 
@@ -54,8 +49,7 @@ impl Chaos {
     /// A store under the faults of a plan.
     #[must_use]
     pub fn new(faults: Faults, control: Option<Control>, seed: u64) -> Self {
-        let trouble =
-            Trouble { rng: Rng::with_seed(seed), quiet: false, strikes: Strikes::new(), broken: None };
+        let trouble = Trouble { dice: Dice::of(seed), broken: None };
         Self {
             memory: Arc::default(),
             faults,
@@ -80,13 +74,13 @@ impl Chaos {
 
     /// Ends all faults.
     pub fn quieten(&self) {
-        self.with(|trouble| trouble.quiet = true);
+        self.with(|trouble| trouble.dice.quieten());
     }
 
     /// How often each fault struck.
     #[must_use]
     pub fn strikes(&self) -> Strikes {
-        self.with(|trouble| trouble.strikes.clone())
+        self.with(|trouble| trouble.dice.struck())
     }
 
     /// A commit that broke an invariant, if there was one.
@@ -100,18 +94,12 @@ impl Chaos {
     }
 
     fn strikes_now(&self, fault: &'static str, per_mille: u32) -> bool {
-        self.with(|trouble| {
-            let strikes = !trouble.quiet && per_mille > 0 && trouble.rng.u32(0..1_000) < per_mille;
-            if strikes {
-                *trouble.strikes.entry(fault).or_insert(0) += 1;
-            }
-            strikes
-        })
+        self.with(|trouble| trouble.dice.strikes(fault, per_mille))
     }
 
     /// One step of the caller: others may act before the call does.
     async fn step(&self) -> Result<(), StoreError> {
-        Yield(false).await;
+        a_turn().await;
         if self.strikes_now("refuse", self.faults.refuse) {
             return Err(StoreError::Unavailable("refused".to_owned()));
         }
@@ -143,22 +131,6 @@ impl Chaos {
         });
         if let (Some(broken), None) = (broken, self.control) {
             self.with(|trouble| trouble.broken = Some(broken));
-        }
-    }
-}
-
-/// A future that is pending once.
-struct Yield(bool);
-
-impl Future for Yield {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.0 {
-            Poll::Ready(())
-        } else {
-            self.0 = true;
-            Poll::Pending
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod adapting;
 pub mod asked;
 pub mod chaos;
 pub mod controls;
+pub mod dice;
 pub mod invariants;
 pub mod plan;
 pub mod seeds;

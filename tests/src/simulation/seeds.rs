@@ -13,6 +13,12 @@ use super::chaos::Strikes;
 /// Seeds of which one is run twice, to see that it tells one story.
 const RUN_TWICE_EVERY: u64 = 100;
 
+/// A number of the environment: how many seeds are run, or which.
+#[must_use]
+pub fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// What came of one seed, and the invariant it broke, if any.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
