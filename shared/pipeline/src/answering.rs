@@ -2,7 +2,7 @@
 //! back is judged as what the stream brought.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evercount_core::backfill::Segment;
 use evercount_core::change::{Change, RowKey, TableName};
@@ -21,23 +21,42 @@ use crate::{functions, read};
 pub struct Answering<T, S> {
     source: T,
     store: S,
-    /// Loaded functions, between one page and the next.
-    cache: Mutex<Cache>,
+    kept: Mutex<Kept>,
+}
+
+/// What is kept from one page to the next; losing it costs reads.
+#[derive(Debug, Default)]
+struct Kept {
+    catalog: Option<Arc<Catalog>>,
+    functions: Cache,
 }
 
 impl<T: SourceTable, S: CatalogStore + FunctionStore> Answering<T, S> {
     /// A source whose items come with answers.
     #[must_use]
     pub fn new(source: T, store: S) -> Self {
-        Self { source, store, cache: Mutex::default() }
+        Self { source, store, kept: Mutex::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The catalog as it is now, read where it is another than before.
+    async fn catalog(&self) -> Result<Arc<Catalog>, StoreError> {
+        let known = self.kept().catalog.clone();
+        let read = self.store.catalog(known.as_ref().map(|catalog| catalog.revision)).await?;
+        let catalog = read.map(Arc::new).or(known).unwrap_or_default();
+        self.kept().catalog = Some(Arc::clone(&catalog));
+        Ok(catalog)
     }
 
     async fn answered(&self, table: &TableName, mut page: Page<Item>) -> Result<Page<Item>, StoreError> {
-        let named = functions_of(&read::catalog(&self.store).await?, table);
+        let named = functions_of(&*self.catalog().await?, table);
         if !named.is_empty() {
-            let mut cache = std::mem::take(&mut *self.cache.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut cache = std::mem::take(&mut self.kept().functions);
             let at_hand = functions::bring(&self.store, &mut cache, &named, Limits::default()).await;
-            *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = cache;
+            self.kept().functions = cache;
             let at_hand = at_hand?;
             let evaluator = Evaluator::new(&at_hand.ready, &UNTIMED);
             for (_, item) in &mut page.rows {
