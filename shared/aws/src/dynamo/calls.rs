@@ -35,6 +35,18 @@ pub(super) struct ScannedPage {
     pub(super) read_units: f64,
 }
 
+impl ScannedPage {
+    fn of(
+        items: Option<Vec<HashMap<String, AttributeValue>>>,
+        last: Option<HashMap<String, AttributeValue>>,
+        cost: Option<&ConsumedCapacity>,
+    ) -> Result<Self, StoreError> {
+        let items = items.unwrap_or_default().into_iter().map(from_attributes);
+        let items = items.collect::<Result<_, _>>().map_err(Failure::from)?;
+        Ok(Self { items, last, read_units: read(cost) })
+    }
+}
+
 impl DynamoStore {
     /// One item, read consistently.
     pub(super) async fn get(&self, table: &str, key: &ItemKey) -> Result<Option<Item>, StoreError> {
@@ -96,13 +108,7 @@ impl DynamoStore {
             call.send().await.map_err(|error| judge(&error))
         })
         .await?;
-        let items = page.items.unwrap_or_default().into_iter().map(from_attributes);
-        let items = items.collect::<Result<_, _>>().map_err(Failure::from)?;
-        Ok(ScannedPage {
-            items,
-            last: page.last_evaluated_key,
-            read_units: read(page.consumed_capacity.as_ref()),
-        })
+        ScannedPage::of(page.items, page.last_evaluated_key, page.consumed_capacity.as_ref())
     }
 
     /// The last item of a partition whose sort key is `last` or before it, read consistently.
@@ -193,13 +199,7 @@ impl DynamoStore {
             call.send().await.map_err(|error| judge(&error))
         })
         .await?;
-        let items = page.items.unwrap_or_default().into_iter().map(from_attributes);
-        let items = items.collect::<Result<_, _>>().map_err(Failure::from)?;
-        Ok(ScannedPage {
-            items,
-            last: page.last_evaluated_key,
-            read_units: read(page.consumed_capacity.as_ref()),
-        })
+        ScannedPage::of(page.items, page.last_evaluated_key, page.consumed_capacity.as_ref())
     }
 
     /// The items of many keys, each of which is named once; those that do not exist are left out.

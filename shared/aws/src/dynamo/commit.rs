@@ -19,12 +19,49 @@ use super::calls::key_of;
 use super::edit::{Condition, Edit};
 use super::value::{to_attribute, to_attributes};
 
-fn number(n: u64) -> Value {
+pub(super) fn number(n: u64) -> Value {
     n.to_string().parse().map_or(Value::Null, Value::Number)
 }
 
 pub(super) fn refused(error: impl std::fmt::Display) -> StoreError {
     StoreError::Rejected(error.to_string())
+}
+
+/// Puts an item, or deletes it where there is none to put, if the stored one is of revision `from`; `None`
+/// is no item.
+pub(super) fn row_action(
+    table: &str,
+    key: impl FnOnce() -> Item,
+    from: Option<u64>,
+    to: Option<&Item>,
+) -> Result<TransactWriteItem, StoreError> {
+    let (condition, name) = match from {
+        None => ("attribute_not_exists(#name)", PK),
+        Some(_) => ("#name = :read", "revision"),
+    };
+    let values = from.map(|revision| [(":read".to_owned(), to_attribute(&number(revision)))].into());
+    let action = TransactWriteItem::builder();
+    let action = match to {
+        Some(item) => {
+            let put = Put::builder()
+                .table_name(table)
+                .set_item(Some(to_attributes(item)))
+                .condition_expression(condition)
+                .expression_attribute_names("#name", name)
+                .set_expression_attribute_values(values);
+            action.put(put.build().map_err(refused)?)
+        }
+        None => {
+            let delete = Delete::builder()
+                .table_name(table)
+                .set_key(Some(to_attributes(&key())))
+                .condition_expression(condition)
+                .expression_attribute_names("#name", name)
+                .set_expression_attribute_values(values);
+            action.delete(delete.build().map_err(refused)?)
+        }
+    };
+    Ok(action.build())
 }
 
 impl DynamoStore {
@@ -106,36 +143,9 @@ impl DynamoStore {
     }
 
     fn row(&self, write: &RowWrite) -> Result<TransactWriteItem, StoreError> {
-        let table = &self.tables.ledger;
-        let (condition, name) = match write.expected_revision {
-            None => ("attribute_not_exists(#name)", PK),
-            Some(_) => ("#name = :read", "revision"),
-        };
-        let read =
-            write.expected_revision.map(|revision| (":read".to_owned(), to_attribute(&number(revision))));
-        let values = read.map(|read| [read].into());
-        let action = TransactWriteItem::builder();
-        Ok(match &write.row {
-            Some(row) => {
-                let put = Put::builder()
-                    .table_name(table)
-                    .set_item(Some(to_attributes(&ledger_item(&write.key, row))))
-                    .condition_expression(condition)
-                    .expression_attribute_names("#name", name)
-                    .set_expression_attribute_values(values);
-                action.put(put.build().map_err(refused)?)
-            }
-            None => {
-                let delete = Delete::builder()
-                    .table_name(table)
-                    .key(PK, to_attribute(&Value::String(ledger_key(&write.key))))
-                    .condition_expression(condition)
-                    .expression_attribute_names("#name", name)
-                    .set_expression_attribute_values(values);
-                action.delete(delete.build().map_err(refused)?)
-            }
-        }
-        .build())
+        let key = || Item::from([(PK.to_owned(), Value::String(ledger_key(&write.key)))]);
+        let to = write.row.as_ref().map(|row| ledger_item(&write.key, row));
+        row_action(&self.tables.ledger, key, write.expected_revision, to.as_ref())
     }
 
     fn release(&self, key: &ItemKey) -> Result<TransactWriteItem, StoreError> {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
-use evercount_core::value::{Item, Value};
+use evercount_core::value::Item;
 use evercount_pipeline::ports::{
     MutationTrail, Page, ShadowPassStore, ShadowSchemaStore, ShadowStore, StoreError,
 };
@@ -18,7 +18,7 @@ use evercount_wire::items::{
 };
 
 use super::DynamoStore;
-use super::commit::refused;
+use super::commit::{number, refused, row_action};
 use super::edit::{Condition, Edit};
 use super::failure::{judge, retrying, unreadable};
 use super::value::{to_attribute, to_attributes};
@@ -44,7 +44,7 @@ impl ShadowSchemaStore for DynamoStore {
         let item = shadow_schema_item(to).map_err(refused)?;
         let condition = match from {
             None => Condition::Absent(PK),
-            Some(revision) => Condition::Equals("revision", revision_value(revision)),
+            Some(revision) => Condition::Equals("revision", number(revision)),
         };
         let edit = Edit::of(&self.tables.metadata, shadow_schema_key(&to.table)).set_all(item);
         self.edit(&edit.only_if(condition)).await.map(|_| ())
@@ -72,7 +72,7 @@ impl ShadowStore for DynamoStore {
         };
         let condition = match from {
             None => Condition::Absent(PK),
-            Some(revision) => Condition::Equals("revision", revision_value(revision)),
+            Some(revision) => Condition::Equals("revision", number(revision)),
         };
         let item = shadow_row_item(key, row);
         let edit = Edit::of(&self.tables.metadata, shadow_row_key(key)).set_all(item).only_if(condition);
@@ -109,7 +109,7 @@ impl ShadowPassStore for DynamoStore {
     async fn replace_shadow_pass(&self, from: Option<u64>, to: &ShadowPass) -> Result<(), StoreError> {
         let condition = match from {
             None => Condition::Absent(PK),
-            Some(revision) => Condition::Equals("revision", revision_value(revision)),
+            Some(revision) => Condition::Equals("revision", number(revision)),
         };
         let edit = Edit::of(&self.tables.metadata, pass_key(&to.table)).set_all(pass_item(to));
         let edit = edit.remove_unset(&["after", "about"]).only_if(condition);
@@ -140,12 +140,12 @@ impl DynamoStore {
             .set_key(Some(to_attributes(&shadow_schema_key(table).item())))
             .condition_expression("#revision = :read")
             .expression_attribute_names("#revision", "revision")
-            .expression_attribute_values(":read", to_attribute(&revision_value(revision)));
+            .expression_attribute_values(":read", to_attribute(&number(revision)));
         Ok(TransactWriteItem::builder().condition_check(check.build().map_err(refused)?).build())
     }
 
     async fn delete_shadow_row(&self, key: &RowKey, revision: u64) -> Result<(), StoreError> {
-        let revision = to_attribute(&revision_value(revision));
+        let revision = to_attribute(&number(revision));
         let key = to_attributes(&shadow_row_key(key).item());
         retrying(async || {
             let call = self
@@ -174,39 +174,9 @@ impl DynamoStore {
         from: Option<u64>,
         to: Option<&ShadowRow>,
     ) -> Result<TransactWriteItem, StoreError> {
-        let (condition, name) = match from {
-            None => ("attribute_not_exists(#name)", PK),
-            Some(_) => ("#name = :read", "revision"),
-        };
-        let values =
-            from.map(|revision| [(":read".to_owned(), to_attribute(&revision_value(revision)))].into());
-        let action = TransactWriteItem::builder();
-        let action = match to {
-            Some(row) => {
-                let put = Put::builder()
-                    .table_name(&self.tables.metadata)
-                    .set_item(Some(to_attributes(&shadow_row_item(key, row))))
-                    .condition_expression(condition)
-                    .expression_attribute_names("#name", name)
-                    .set_expression_attribute_values(values);
-                action.put(put.build().map_err(refused)?)
-            }
-            None => {
-                let delete = Delete::builder()
-                    .table_name(&self.tables.metadata)
-                    .set_key(Some(to_attributes(&shadow_row_key(key).item())))
-                    .condition_expression(condition)
-                    .expression_attribute_names("#name", name)
-                    .set_expression_attribute_values(values);
-                action.delete(delete.build().map_err(refused)?)
-            }
-        };
-        Ok(action.build())
+        let to = to.map(|row| shadow_row_item(key, row));
+        row_action(&self.tables.metadata, || shadow_row_key(key).item(), from, to.as_ref())
     }
-}
-
-fn revision_value(revision: u64) -> Value {
-    revision.to_string().parse().map_or(Value::Null, Value::Number)
 }
 
 /// A place in the rows of a table: the partition, and the sort key it is after.
