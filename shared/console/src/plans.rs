@@ -11,7 +11,7 @@ use evercount_pipeline::adapt::{self, Decision};
 use evercount_pipeline::discovery::ServiceDirectory;
 use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
 use evercount_pipeline::{read, validate};
-use evercount_view::{AdjustmentDoc, Compared, is_open, outcome_words, time};
+use evercount_view::{AdjustmentDoc, Compared, class_words, is_open, outcome_words, time};
 use evercount_wire::group::{group_json, value_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -189,19 +189,6 @@ pub struct Story {
     pub trail: Vec<TrailDoc>,
     /// What a person may do now.
     pub actions: Vec<PlanAction>,
-}
-
-/// How much has to be looked at, in words.
-fn class_words(class: Class) -> &'static str {
-    match class {
-        Class::A0 => "the count is not affected",
-        Class::A1 => "the definition follows by name, and the counts stand",
-        Class::A2 => "arithmetic on the stored counts, and no row is read",
-        Class::A3 => "arithmetic on the stored counts, with what rows from before the change have",
-        Class::A4 => "the ledger is judged anew, and the source is not read",
-        Class::A5 => "the source has to be read: what is asked for was never stored",
-        Class::A6 => "a person has to say what the change means",
-    }
 }
 
 /// All plans, of a count or of all.

@@ -1,6 +1,6 @@
 //! An adjustment: a plan, and what became of it.
 
-use evercount_core::adjustment::{Cause, Partitions, PlanCost};
+use evercount_core::adjustment::{Cause, Class, Partitions, PlanCost};
 use evercount_core::adoption::{Adjustment, PlanOutcome, Progress};
 use evercount_core::logic::Relation;
 use evercount_core::verdict::{Census, Compared as Comparisons};
@@ -332,6 +332,20 @@ fn affected(partitions: &Partitions) -> Affected {
 #[must_use]
 pub fn relation_name(relation: Relation) -> &'static str {
     Relation::ALL.iter().find(|(one, _)| *one == relation).map_or("unrelated", |(_, name)| name)
+}
+
+/// How much has to be looked at, in words.
+#[must_use]
+pub fn class_words(class: Class) -> &'static str {
+    match class {
+        Class::A0 => "the count is not affected",
+        Class::A1 => "the definition follows by name, and the counts stand",
+        Class::A2 => "arithmetic on the stored counts, and no row is read",
+        Class::A3 => "arithmetic on the stored counts, with what rows from before the change have",
+        Class::A4 => "the ledger is judged anew, and the source is not read",
+        Class::A5 => "the source has to be read: what is asked for was never stored",
+        Class::A6 => "a person has to say what the change means",
+    }
 }
 
 /// What became of a plan, in words.

@@ -46,7 +46,7 @@ impl From<&SchemaChange> for ChangeDoc {
     fn from(change: &SchemaChange) -> Self {
         let mut doc = Self {
             change: change.kind.name().to_owned(),
-            sentence: what(change),
+            sentence: bare_sentence(change),
             evidence: change.evidence.sentence(),
             column: change.kind.column().map(ToString::to_string),
             ..Self::default()
@@ -80,7 +80,8 @@ impl From<&SchemaChange> for ChangeDoc {
 }
 
 /// A change in a sentence, without what it is concluded from.
-fn what(change: &SchemaChange) -> String {
+#[must_use]
+pub fn bare_sentence(change: &SchemaChange) -> String {
     let sentence = change_sentence(change);
     let end = match change.evidence {
         Evidence::Declared { .. } => " (declared)",

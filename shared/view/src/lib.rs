@@ -18,10 +18,10 @@ mod walk;
 
 pub use adjustment::{
     AdjustmentDoc, Affected, CensusDoc, ChoiceDoc, Compared, CostDoc, Example, GroupCompared, Minimum,
-    ProgressDoc, is_open, outcome_words, relation_name,
+    ProgressDoc, class_words, is_open, outcome_words, relation_name,
 };
 pub use certificate::{CertificateDoc, Moves, action, moves};
-pub use change::ChangeDoc;
+pub use change::{ChangeDoc, bare_sentence};
 pub use estimate::{Cardinality, WindowDoc};
 pub use outlook::{CandidateDoc, ChanceDoc, ExpectedDoc, TableOutlook};
 pub use presence::{Presence, Seen};

@@ -1,6 +1,6 @@
 //! What the parts of a plan are called.
 
-use evercount_core::adjustment::{AdjustmentPlan, Cause, Class, Partitions, Start};
+use evercount_core::adjustment::{AdjustmentPlan, Cause, Partitions, Start};
 use evercount_core::adoption::PlanPolicy;
 use evercount_core::logic::Relation;
 use evercount_core::schema_change::{ChangeKind, SchemaChange};
@@ -14,21 +14,7 @@ const TOLD_MAX: usize = 2;
 /// Values of the partition key that are told one by one.
 const KEYS_TOLD_MAX: usize = 10;
 
-/// How much has to be looked at, in words.
-#[must_use]
-pub fn class(class: Class) -> &'static str {
-    match class {
-        Class::A0 => "the count is not affected",
-        Class::A1 => "the definition follows by name, and the counts stand",
-        Class::A2 => "arithmetic on the stored counts, and no row is read",
-        Class::A3 => "arithmetic on the stored counts, with what rows from before the change have",
-        Class::A4 => "the ledger is judged anew, and the source is not read",
-        Class::A5 => "the source has to be read: what is asked for was never stored",
-        Class::A6 => "a person has to say what the change means",
-    }
-}
-
-pub use evercount_view::outcome_words as outcome;
+pub use evercount_view::{class_words as class, outcome_words as outcome};
 
 /// What is done with a plan, in words.
 #[must_use]

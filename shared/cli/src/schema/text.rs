@@ -7,10 +7,9 @@ use evercount_core::evolution::Held;
 use evercount_core::order::Micros;
 use evercount_core::registry::{Compatibility, EvolutionRule, Policy};
 use evercount_core::schema::FieldPath;
-use evercount_core::schema_change::{ChangeKind, Evidence, SchemaChange};
-use evercount_view::{ChangeDoc, PolicyDoc};
+use evercount_core::schema_change::{ChangeKind, SchemaChange};
+use evercount_view::{ChangeDoc, PolicyDoc, bare_sentence};
 use evercount_wire::diff_view::Mark;
-use evercount_wire::schema_event::change_sentence;
 use serde_json::Value;
 
 use crate::show;
@@ -91,20 +90,9 @@ pub fn change(change: &SchemaChange) -> [String; 2] {
         ChangeKind::ChangeType { .. } | ChangeKind::ChangeKey { .. } => Mark::Retyped,
     };
     let symbol = if mark == Mark::Renamed { '~' } else { mark.symbol() };
-    let told = format!("{symbol} {}", plain(what(change)));
+    let told = format!("{symbol} {}", plain(bare_sentence(change)));
     let evidence = shortened(&one_line(&change.evidence.sentence()));
     [paint(style(mark), told), paint(FAINT, format!("    {evidence}"))]
-}
-
-/// A change in a sentence, without what it is concluded from.
-fn what(change: &SchemaChange) -> String {
-    let sentence = change_sentence(change);
-    let end = match change.evidence {
-        Evidence::Declared { .. } => " (declared)",
-        Evidence::Observed { .. } => " (observed)",
-        Evidence::Proposed { .. } => " (proposed)",
-    };
-    sentence.strip_suffix(end).unwrap_or(&sentence).to_owned()
 }
 
 /// Longest evidence in text, in characters: a statement may create hundreds of columns. JSON has
