@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use evercount_core::resolve::Mode;
+use evercount_local::client;
 use evercount_local::stack::now;
 use evercount_proxy::server::{PlainUpstream, listen, serve};
 use evercount_proxy::{Proxy, ProxyOptions};
@@ -21,6 +22,9 @@ use crate::target::{self, Target};
 
 /// How often it is stored what was asked for and is not there.
 const USAGE_PAUSE: Duration = Duration::from_secs(10);
+
+/// The region that an upstream at a URL is told; emulators do not ask.
+const REGION: &str = "eu-central-1";
 
 /// What a configuration file may say.
 #[derive(Deserialize, Default)]
@@ -48,7 +52,11 @@ pub async fn run(args: ProxyArgs) -> anyhow::Result<Exit> {
         listen(args.listen).await.with_context(|| format!("could not listen on {}", args.listen))?;
     let url = format!("http://{}", listener.local_addr().context("the port is not known")?);
     let mode = options.mode.name();
-    let proxy = Arc::new(Proxy::new(plain, opened.stack.store().clone(), options, now));
+    let table = match &args.upstream {
+        Some(url) => opened.stack.store().written_tables(&client::dynamodb(url, REGION)),
+        None => opened.stack.store().written_tables(opened.stack.dynamodb()),
+    };
+    let proxy = Arc::new(Proxy::new(plain, opened.stack.store().clone(), table, options, now));
     if args.output.json {
         tell(
             &json!({ "ready": url, "upstream": upstream, "mode": mode, "pid": std::process::id() })

@@ -113,6 +113,33 @@ impl Decimal {
         self.exponent >= 0
     }
 
+    /// The number with its sign turned.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        Self { negative: !self.negative && !self.is_zero(), ..self.clone() }
+    }
+
+    /// The sum, where both have at most 38 digits and so has what is needed to add them: all that numbers
+    /// of DynamoDB can need whose sum it can store.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Option<Self> {
+        if self.is_zero() || other.is_zero() {
+            return Some(if self.is_zero() { other.clone() } else { self.clone() });
+        }
+        let exponent = self.exponent.min(other.exponent);
+        let scaled = |one: &Self| {
+            let zeros = u32::try_from(one.exponent - exponent).ok()?;
+            one.digits.parse::<u128>().ok()?.checked_mul(10_u128.checked_pow(zeros)?)
+        };
+        let (one, two) = (scaled(self)?, scaled(other)?);
+        let (negative, sum) = match (self.negative == other.negative, one >= two) {
+            (true, _) => (self.negative, one.checked_add(two)?),
+            (false, true) => (self.negative, one - two),
+            (false, false) => (other.negative, two - one),
+        };
+        Self::from_digits(negative, &sum.to_string(), i64::from(exponent)).ok()
+    }
+
     /// The number as `i64`, where it is an integer that fits.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {

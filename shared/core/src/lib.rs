@@ -26,6 +26,7 @@
 //! | [`migration`] | how an item of an earlier shape is read as one of a later shape |
 //! | [`conform`] | what an item has to become to be one of a schema |
 //! | [`resolve`] | where the attributes that a request names stand, and how the request is split |
+//! | [`expression`] | what a condition says of an item, and what an update makes of it |
 //! | [`shadow`] | which columns a table is believed to get, and what was written to them already |
 //! | [`mutation`] | what a write that was made for another schema version becomes |
 //! | [`transform`] | what a derivable change makes of stored counts |
@@ -71,6 +72,7 @@ pub mod function;
 pub mod migration;
 pub mod conform;
 pub mod resolve;
+pub mod expression;
 pub mod shadow;
 pub mod mutation;
 pub mod transform;

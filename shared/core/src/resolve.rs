@@ -7,7 +7,7 @@
 //! is refused, because an answer from the table alone would be wrong. One in neither is refused by name.
 
 mod expression;
-mod tokens;
+pub(crate) mod tokens;
 mod update;
 
 #[cfg(test)]
@@ -232,6 +232,8 @@ pub struct Resolution {
     pub obstacles: Vec<Obstacle>,
     /// Attributes that are neither in the table nor expected, each with whether one is written.
     pub unknown: BTreeSet<(String, bool)>,
+    /// Expected columns, however they are used, each with whether one is written.
+    pub expected: BTreeSet<(String, bool)>,
 }
 
 impl Resolution {
@@ -239,6 +241,12 @@ impl Resolution {
     #[must_use]
     pub fn passes(&self) -> bool {
         self.obstacles.is_empty() && self.reads.is_empty() && self.writes.is_empty()
+    }
+
+    /// Attributes that are named and that the table does not have, be they expected or unknown, each with
+    /// whether one is written: the signs that a column is about to come, or still is.
+    pub fn absent(&self) -> impl Iterator<Item = &(String, bool)> {
+        self.unknown.union(&self.expected)
     }
 }
 
@@ -248,7 +256,11 @@ pub fn resolve<'a>(columns: &Columns, namings: impl IntoIterator<Item = &'a Nami
     let mut found = Resolution::default();
     for naming in namings {
         let attribute = &naming.attribute;
-        let obstacle = match (columns.standing(attribute), naming.usage.obstacle()) {
+        let standing = columns.standing(attribute);
+        if standing == Standing::Shadow {
+            found.expected.insert((attribute.clone(), naming.is_write()));
+        }
+        let obstacle = match (standing, naming.usage.obstacle()) {
             (Standing::Table, _) => continue,
             (Standing::Shadow, None) => {
                 let used = if naming.usage == Use::Read { &mut found.reads } else { &mut found.writes };

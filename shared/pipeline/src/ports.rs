@@ -33,7 +33,7 @@ use evercount_core::value::{Item, Value};
 pub use forecasts::{ForecastCommit, ForecastStore};
 pub use shadow::{
     BesideWrite, CountedTable, ItemWrite, MutationTrail, ShadowPassStore, ShadowSchemaStore, ShadowStore,
-    TableWrite,
+    TableKeys, TableWrite,
 };
 pub use usage::{DayOfUse, UsageStore, Used};
 

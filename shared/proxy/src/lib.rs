@@ -9,13 +9,17 @@
 //! | [`statement`] | what a statement of PartiQL names |
 //! | [`tables`] | which columns a table has and expects |
 //! | [`usage`] | how often attributes are asked for that a table does not have |
+//! | [`functions`] | which functions that somebody wrote are at hand |
+//! | [`options`] | what a proxy may do |
 //! | [`proxy`] | what becomes of one request |
 //! | [`answer`] | how the proxy answers itself |
 //! | [`upstream`] | what it needs of the DynamoDB behind it |
 //! | `server` | how it is served on this machine |
 
 pub mod answer;
+pub mod functions;
 pub mod operation;
+pub mod options;
 pub mod proxy;
 pub mod request;
 #[cfg(feature = "server")]
@@ -25,4 +29,5 @@ pub mod tables;
 pub mod upstream;
 pub mod usage;
 
-pub use proxy::{Proxy, ProxyOptions};
+pub use options::ProxyOptions;
+pub use proxy::Proxy;

@@ -1,17 +1,19 @@
 //! Owns what becomes of one request.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use evercount_core::fingerprint::SchemaId;
 use evercount_core::order::Micros;
 use evercount_core::resolve::{Mode, Obstacle, resolve};
-use evercount_pipeline::ports::{RegistryStore, ShadowSchemaStore, StoreError};
+use evercount_pipeline::ports::{
+    CountedTable, FunctionStore, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore, StoreError,
+    TableKeys,
+};
 use http::{HeaderMap, HeaderName, Request, Response};
 use serde_json::Value;
 
 use crate::answer::Refusal;
 use crate::operation::Operation;
+use crate::options::ProxyOptions;
 use crate::request::{Asked, asked};
 use crate::tables::{Known, Tables};
 use crate::upstream::Upstream;
@@ -21,59 +23,57 @@ use crate::usage::Usage;
 /// schema's id.
 pub const VERSION_HEADER: HeaderName = HeaderName::from_static("x-evercount-schema-version");
 
-/// How long what is known of a table is taken for current, microseconds. A column is known to the proxy so
-/// long after it was registered.
-pub const KNOWN_FOR: Micros = 1_000_000;
-
 /// Least likeness, in [0, 1], at which a known name is offered for an unknown one.
 const LIKENESS_MIN: f64 = 0.7;
 
-/// A proxy's settings.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProxyOptions {
-    /// What is done about tables that are not among [`ProxyOptions::tables`].
-    pub mode: Mode,
-    /// What is done about single tables.
-    pub tables: BTreeMap<String, Mode>,
-    /// How long what is known of a table is taken for current, microseconds.
-    pub known_for: Micros,
-}
-
-impl Default for ProxyOptions {
-    fn default() -> Self {
-        Self { mode: Mode::default(), tables: BTreeMap::new(), known_for: KNOWN_FOR }
-    }
-}
-
-impl ProxyOptions {
-    /// The mode of a table.
-    #[must_use]
-    pub fn mode_of(&self, table: &str) -> Mode {
-        self.tables.get(table).copied().unwrap_or(self.mode)
-    }
-
-    fn is_off(&self) -> bool {
-        self.mode == Mode::Off && self.tables.values().all(|mode| *mode == Mode::Off)
-    }
-}
-
 /// A proxy in front of an upstream.
 #[derive(Debug)]
-pub struct Proxy<U, S> {
+pub struct Proxy<U, S, T> {
     upstream: U,
     store: S,
+    table: T,
     options: ProxyOptions,
     clock: fn() -> Micros,
     tables: Tables,
     usage: Usage,
 }
 
-impl<U: Upstream, S: RegistryStore + ShadowSchemaStore + Send> Proxy<U, S> {
-    /// A proxy; `store` has the registry, and `clock` gives the time in microseconds since the epoch.
+/// What a proxy keeps: the registry, shadow schemas, what is beside tables, the trail of mutations, and
+/// functions that somebody wrote.
+pub trait ProxyStore:
+    RegistryStore + ShadowSchemaStore + ShadowStore + MutationTrail + FunctionStore + Send
+{
+}
+
+impl<S: RegistryStore + ShadowSchemaStore + ShadowStore + MutationTrail + FunctionStore + Send> ProxyStore
+    for S
+{
+}
+
+/// The tables behind a proxy, where it has to look at an item itself.
+pub trait ProxyTable: CountedTable + TableKeys + Send {}
+
+impl<T: CountedTable + TableKeys + Send> ProxyTable for T {}
+
+impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
+    /// A proxy. `store` has what it keeps, `table` reaches the tables of the very same DynamoDB as
+    /// `upstream` does, and `clock` gives the time in microseconds since the epoch.
     #[must_use]
-    pub fn new(upstream: U, store: S, options: ProxyOptions, clock: fn() -> Micros) -> Self {
+    pub fn new(upstream: U, store: S, table: T, options: ProxyOptions, clock: fn() -> Micros) -> Self {
         let tables = Tables::new(options.known_for);
-        Self { upstream, store, options, clock, tables, usage: Usage::default() }
+        Self { upstream, store, table, options, clock, tables, usage: Usage::default() }
+    }
+
+    /// The tables, as the proxy itself reads and writes them.
+    #[must_use]
+    pub fn table(&self) -> &T {
+        &self.table
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn options(&self) -> &ProxyOptions {
+        &self.options
     }
 
     /// Where the registry is.
@@ -148,7 +148,7 @@ impl<U: Upstream, S: RegistryStore + ShadowSchemaStore + Send> Proxy<U, S> {
     ) -> Option<Refusal> {
         let table = &asked.table;
         let found = resolve(&known.columns, &asked.namings);
-        for (attribute, is_write) in &found.unknown {
+        for (attribute, is_write) in found.absent() {
             self.usage.add(table, attribute, *is_write);
         }
         if let Some(refusal) = other_version(headers, table, known.in_force) {
@@ -201,10 +201,11 @@ fn nearest(attribute: &str, known: &Known) -> String {
 }
 
 #[cfg(feature = "server")]
-impl<U, S> crate::server::Handler for Proxy<U, S>
+impl<U, S, T> crate::server::Handler for Proxy<U, S, T>
 where
     U: Upstream + 'static,
-    S: RegistryStore + ShadowSchemaStore + Send + 'static,
+    S: ProxyStore + 'static,
+    T: ProxyTable + 'static,
 {
     fn handle(&self, request: Request<Bytes>) -> impl std::future::Future<Output = Response<Bytes>> + Send {
         Self::handle(self, request)

@@ -7,7 +7,7 @@
 //! safe_steps = ["add", "rename", "retype"] # what `auto` may take; all that lose nothing where it is not said
 //! max_migration_attempts = 5
 //! on_conflict = "automerge"                # or "reject", or a function by its id
-//! stamps = true                            # whether items carry `_ver` and `_schema`
+//! stamps = true                            # whether items carry `_ver` and `_schema`; not where it is not said
 //!
 //! [table.orders]
 //! default_migration_strategy = "reject"
@@ -251,6 +251,7 @@ default_migration_strategy = \"auto\"
 safe_steps = [\"add\", \"rename\"]
 max_migration_attempts = 7
 on_conflict = \"automerge\"
+stamps = true
 
 [table.orders]
 default_migration_strategy = \"reject\"

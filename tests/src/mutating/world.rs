@@ -68,8 +68,12 @@ struct Given {
 fn given() -> &'static Given {
     static GIVEN: OnceLock<Given> = OnceLock::new();
     GIVEN.get_or_init(|| {
-        let default =
-            TableSettings { strategy: Strategy::auto(), attempts_max: 3, ..TableSettings::default() };
+        let default = TableSettings {
+            strategy: Strategy::auto(),
+            attempts_max: 3,
+            stamps: true,
+            ..TableSettings::default()
+        };
         Given { settings: MutationSettings { default, tables: BTreeMap::new() }, written: shop::written() }
     })
 }

@@ -12,7 +12,7 @@ use evercount_core::mutation::guard::{Guard, changed, guard};
 use evercount_core::order::ItemVersion;
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::ports::{
-    CountedTable, ItemWrite, Page, SourceFacts, SourceTable, StoreError, TableWrite,
+    CountedTable, ItemWrite, Page, SourceFacts, SourceTable, StoreError, TableKeys, TableWrite,
 };
 
 use super::commit::refused;
@@ -49,6 +49,15 @@ impl DynamoTable {
         };
         all.condition = Some(condition);
         Ok(One { table, key: to_attributes(&key), what, all })
+    }
+}
+
+impl DynamoStore {
+    /// The tables that Evercount writes for somebody else, reached through a client. What goes beside them
+    /// goes where this store's tables are, which has to be the same DynamoDB.
+    #[must_use]
+    pub fn written_tables(&self, client: &Client) -> DynamoTable {
+        DynamoTable::new(client, self.tables.clone())
     }
 }
 
@@ -202,6 +211,13 @@ impl CountedTable for DynamoTable {
             actions.push(one.action()?);
         }
         self.store.transact(actions).await.map(|_| ())
+    }
+}
+
+impl TableKeys for DynamoTable {
+    async fn key_attributes(&self, table: &TableName) -> Result<Vec<String>, StoreError> {
+        let schema = self.source.key_schema(table).await?;
+        Ok(schema.iter().map(|(name, _)| name.clone()).collect())
     }
 }
 

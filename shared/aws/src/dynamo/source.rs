@@ -30,7 +30,7 @@ pub struct DynamoSource {
 }
 
 /// The key attributes of a table with their types.
-type KeySchema = Vec<(String, ScalarAttributeType)>;
+pub(super) type KeySchema = Vec<(String, ScalarAttributeType)>;
 
 impl DynamoSource {
     /// Sources read through a client. Its retries and timeouts are replaced as
@@ -50,7 +50,7 @@ impl DynamoSource {
     }
 
     /// A table's key. It cannot change while the table exists, so it is asked for once.
-    async fn key_schema(&self, table: &TableName) -> Result<Arc<KeySchema>, StoreError> {
+    pub(super) async fn key_schema(&self, table: &TableName) -> Result<Arc<KeySchema>, StoreError> {
         let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
         if let Some(schema) = known {
             return Ok(schema);

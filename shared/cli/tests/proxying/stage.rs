@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use evercount_aws::dynamo::{DynamoTable, TableNames};
 use evercount_core::evolution::{Judgement, Proposal, evolve, new_subject};
 use evercount_core::order::Micros;
 use evercount_core::registration::Registration;
@@ -24,7 +25,7 @@ use tokio::sync::oneshot;
 pub struct Stage {
     pub aws: EmbeddedAws,
     pub url: String,
-    pub proxy: Arc<Proxy<PlainUpstream, Memory>>,
+    pub proxy: Arc<Proxy<PlainUpstream, Memory, DynamoTable>>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -39,7 +40,8 @@ impl Stage {
         let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
         let options = ProxyOptions { mode, known_for, ..ProxyOptions::default() };
         let upstream = PlainUpstream::new(&aws.dynamodb_endpoint()).unwrap();
-        let proxy = Arc::new(Proxy::new(upstream, Memory::default(), options, now));
+        let table = DynamoTable::new(&aws.dynamodb(), TableNames::default());
+        let proxy = Arc::new(Proxy::new(upstream, Memory::default(), table, options, now));
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();

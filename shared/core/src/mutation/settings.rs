@@ -116,8 +116,9 @@ pub struct TableSettings {
     pub attempts_max: u32,
     /// What becomes of a mutation whose writer read an earlier version of the item.
     pub on_conflict: OnConflict,
-    /// Whether items get a version and their schema version. Without it nothing is noted, data conflicts
-    /// go undetected, and the schema version of an item is told by its shape.
+    /// Whether items get a version and their schema version. Whoever writes the table has to go through the
+    /// proxy then, and each write costs a read. Without it nothing is noted, data conflicts go undetected,
+    /// and the schema version of an item is told by its shape.
     pub stamps: bool,
 }
 
@@ -128,7 +129,7 @@ impl Default for TableSettings {
             strategy: Strategy::Reject,
             attempts_max: ATTEMPTS_DEFAULT,
             on_conflict: OnConflict::Reject,
-            stamps: true,
+            stamps: false,
         }
     }
 }

@@ -48,10 +48,13 @@ fn what_is_in_neither_is_told_by_name_and_use() {
         Naming::new("gfit", Use::Written),
     ];
     let found = resolve(&columns(), &namings);
-    assert_eq!((found.reads, found.writes), (["note".to_owned()].into(), ["gift".to_owned()].into()));
+    assert_eq!((&found.reads, &found.writes), (&["note".to_owned()].into(), &["gift".to_owned()].into()));
     assert_eq!(found.obstacles.len(), 2, "{:?}", found.obstacles);
     assert_eq!(found.obstacles.get(1), Some(&Obstacle::Unknown { attribute: "gfit".to_owned() }));
     assert_eq!(found.unknown, [("gfit".to_owned(), true)].into());
+    let absent: Vec<(&str, bool)> =
+        found.absent().map(|(name, is_write)| (name.as_str(), *is_write)).collect();
+    assert_eq!(absent, [("gfit", true), ("gift", false), ("gift", true), ("note", false)]);
 }
 
 #[test]

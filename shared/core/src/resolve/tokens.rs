@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// Longest expression, in bytes, that DynamoDB takes
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
-pub(super) const EXPRESSION_BYTES_MAX: usize = 4_096;
+pub(crate) const EXPRESSION_BYTES_MAX: usize = 4_096;
 
 /// An expression that nobody can read, DynamoDB included, which says so better.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +23,7 @@ impl fmt::Display for Unreadable {
 
 /// What a piece of an expression is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A name, a keyword or a function.
     Word,
     /// `#name`.
@@ -38,23 +38,23 @@ pub(super) enum Kind {
 
 /// A piece of an expression.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Token<'t> {
-    pub(super) kind: Kind,
-    pub(super) text: &'t str,
-    pub(super) at: usize,
+pub(crate) struct Token<'t> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'t str,
+    pub(crate) at: usize,
 }
 
 impl Token<'_> {
-    pub(super) fn span(&self) -> Range<usize> {
+    pub(crate) fn span(&self) -> Range<usize> {
         self.at..self.at + self.text.len()
     }
 
-    pub(super) fn is_sign(&self, sign: char) -> bool {
+    pub(crate) fn is_sign(&self, sign: char) -> bool {
         self.kind == Kind::Sign(sign)
     }
 
     /// Whether it is one of these words, in any case.
-    pub(super) fn is_word(&self, words: &[&str]) -> bool {
+    pub(crate) fn is_word(&self, words: &[&str]) -> bool {
         self.kind == Kind::Word && words.iter().any(|word| word.eq_ignore_ascii_case(self.text))
     }
 }
@@ -67,7 +67,7 @@ fn of_word(c: char) -> bool {
 ///
 /// # Errors
 /// [`Unreadable`].
-pub(super) fn read(text: &str) -> Result<Vec<Token<'_>>, Unreadable> {
+pub(crate) fn read(text: &str) -> Result<Vec<Token<'_>>, Unreadable> {
     if text.len() > EXPRESSION_BYTES_MAX {
         return Err(Unreadable);
     }

@@ -7,7 +7,7 @@ use evercount_core::mutation::guard::guard;
 use evercount_core::value::Item;
 
 use super::{Memory, PAGE_ROWS, ROW_UNITS, State};
-use crate::ports::{CountedTable, MutationTrail, Page, SourceTable, StoreError, TableWrite};
+use crate::ports::{CountedTable, MutationTrail, Page, SourceTable, StoreError, TableKeys, TableWrite};
 
 impl State {
     /// Executes a write; whether its conditions held.
@@ -57,6 +57,21 @@ impl CountedTable for Memory {
 
     async fn write(&self, write: &TableWrite) -> Result<(), StoreError> {
         if self.lock().write(write) { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+}
+
+impl TableKeys for Memory {
+    /// As the registered schema has them.
+    async fn key_attributes(&self, table: &TableName) -> Result<Vec<String>, StoreError> {
+        let state = self.lock();
+        let current = state.registry.subjects.get(table).and_then(|state| state.current);
+        let version = current.and_then(|id| state.registry.versions.get(&(table.clone(), id.version)));
+        let names = version.map(|(version, _)| &version.schema.key).into_iter().flatten();
+        let names: Vec<String> = names.map(|path| path.as_str().to_owned()).collect();
+        if names.is_empty() {
+            return Err(StoreError::Rejected(format!("nobody said what the key of `{table}` is")));
+        }
+        Ok(names)
     }
 }
 

@@ -111,6 +111,18 @@ pub trait CountedTable: Sync {
     fn write(&self, write: &TableWrite) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// The keys of tables.
+pub trait TableKeys: Sync {
+    /// The names of a table's key attributes, the partition key first.
+    ///
+    /// # Errors
+    /// [`StoreError::Rejected`] where there is no such table.
+    fn key_attributes(
+        &self,
+        table: &TableName,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+}
+
 /// Values of shadow columns, kept beside their tables by item.
 pub trait ShadowStore: Sync {
     /// What is kept for items (consistent read); items for which nothing is kept are left out.

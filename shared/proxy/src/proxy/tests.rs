@@ -21,8 +21,14 @@ impl Upstream for Fixed {
     }
 }
 
-fn proxy(answer: Result<Response<Bytes>, Unreachable>) -> Proxy<Fixed, Memory> {
-    Proxy::new(Fixed(answer, Mutex::default()), Memory::default(), ProxyOptions::default(), || 0)
+fn proxy(answer: Result<Response<Bytes>, Unreachable>) -> Proxy<Fixed, Memory, Memory> {
+    Proxy::new(
+        Fixed(answer, Mutex::default()),
+        Memory::default(),
+        Memory::default(),
+        ProxyOptions::default(),
+        || 0,
+    )
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ fn graph(written: Vec<Migration>) -> SchemaGraph {
 }
 
 fn auto() -> TableSettings {
-    TableSettings { strategy: Strategy::auto(), ..TableSettings::default() }
+    TableSettings { strategy: Strategy::auto(), stamps: true, ..TableSettings::default() }
 }
 
 /// A mutation written for version 1 while version 2 is in force, against a stored item.
