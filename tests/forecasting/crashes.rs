@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use evercount_core::change::TableName;
+use evercount_core::order::Micros;
 use evercount_core::prediction::{ImportKind, Imported, Learnt, Prediction, ReliabilityPoint};
 use evercount_core::schema_change::Subject;
 use evercount_core::shadow::ShadowSchema;
@@ -12,7 +13,9 @@ use evercount_forecast::history::Seconds;
 use evercount_forecast::trained::Model;
 use evercount_pipeline::forecast::{Warm, run};
 use evercount_pipeline::memory::{Forecasts, Memory};
-use evercount_pipeline::ports::{ForecastCommit, ForecastStore, ShadowSchemaStore, StoreError};
+use evercount_pipeline::ports::{
+    DayOfUse, ForecastCommit, ForecastStore, ShadowSchemaStore, StoreError, UsageStore, Used,
+};
 
 use super::history::{START, register, shop};
 
@@ -94,6 +97,21 @@ impl ShadowSchemaStore for Dying<'_> {
 
     async fn replace_shadow_schema(&self, from: Option<u64>, to: &ShadowSchema) -> Result<(), StoreError> {
         self.call(self.store.replace_shadow_schema(from, to)).await
+    }
+}
+
+impl UsageStore for Dying<'_> {
+    async fn add_usage(
+        &self,
+        table: &TableName,
+        used: &BTreeMap<String, Used>,
+        at: Micros,
+    ) -> Result<(), StoreError> {
+        self.call(self.store.add_usage(table, used, at)).await
+    }
+
+    async fn usage(&self, table: &TableName) -> Result<Vec<DayOfUse>, StoreError> {
+        self.call(self.store.usage(table)).await
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a run writes, and what it does not write twice.
 
+use evercount_core::change::TableName;
 use evercount_core::order::Micros;
 use evercount_core::prediction::{ImportKind, Imported, Outlook, Prediction, Standing, Tally};
 use evercount_core::schema_change::Subject;
 use evercount_forecast::history::Seconds;
 use evercount_forecast::trained::Model;
 use evercount_pipeline::forecast::{ForecastReport, Warm, run};
+use evercount_pipeline::imports::USAGE_OF_PROXY;
 use evercount_pipeline::memory::Memory;
-use evercount_pipeline::ports::ForecastStore;
+use evercount_pipeline::ports::{ForecastStore, ShadowSchemaStore, UsageStore, Used};
 
 use super::history::{START, register, shop};
 
@@ -104,4 +106,39 @@ async fn a_year_is_predicted_settled_and_learnt_from() {
         past.flat_map(|one| one.claims().to_vec()).filter(|claim| claim.came.is_some()).count()
     });
     assert_eq!(said, all as u64, "each claim that came to its end is in one point");
+}
+
+#[tokio::test]
+async fn what_the_proxy_was_asked_for_becomes_a_candidate_and_fades() {
+    let (store, shop) = (Memory::default(), shop(4));
+    let now = START + 1_000 * DAY;
+    register(&store, &shop, 0, now).await;
+    let orders = TableName::new("orders");
+    let asked = |name: &str, reads, writes| (name.to_owned(), Used { reads, writes });
+    let told = [asked("gift", 8, 4), asked("typo", 1, 1), asked("orders_0", 50, 0)].into();
+    store.add_usage(&orders, &told, (now - DAY) * 1_000_000).await.unwrap();
+    // Another proxy hands a document over.
+    let text = r#"{"unknown": [{"table": "carts", "attribute": "note", "requests": 40, "days": 7}]}"#;
+    let (kind, name) = (ImportKind::Usage, USAGE_OF_PROXY.to_owned());
+    let usage = Imported { kind, name, at: now * 1_000_000, text: text.to_owned() };
+    store.put_import(&usage).await.unwrap();
+    forecast(&store, now).await;
+    let requested = |one: &Prediction| -> Vec<(String, String, Standing)> {
+        let requested = one.columns.iter().filter(|column| column.source == "requested");
+        requested.map(|one| (one.column.clone(), one.evidence.clone(), one.standing)).collect()
+    };
+    let gift = |evidence: &str, standing| vec![("gift".to_owned(), evidence.to_owned(), standing)];
+    // A typing mistake is none, and neither is a column that the table has.
+    let expected = gift("it was asked for 12 times in 2 days", Standing::Open);
+    assert_eq!(requested(&of(&store, "orders").await), expected);
+    let carts = requested(&of(&store, "carts").await);
+    assert_eq!((carts.len(), carts[0].0.as_str()), (1, "note"));
+    let shadow = store.shadow_schema(&orders).await.unwrap().unwrap();
+    assert_eq!(shadow.columns.keys().collect::<Vec<_>>(), ["gift"]);
+    // Two months on, nobody has asked again.
+    forecast(&store, now + 60 * DAY).await;
+    let expected = gift("it was asked for 12 times in 2 days", Standing::Expired);
+    assert_eq!(requested(&of(&store, "orders").await), expected);
+    let shadow = store.shadow_schema(&orders).await.unwrap().unwrap();
+    assert_eq!(shadow.columns["gift"].state.name(), "given up");
 }

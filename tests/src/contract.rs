@@ -13,6 +13,7 @@ mod records;
 mod registry;
 mod rows;
 pub mod shadow;
+mod usage;
 
 pub use adjustments::*;
 pub use catalog::*;
@@ -22,6 +23,7 @@ pub use lineage::*;
 pub use records::*;
 pub use registry::*;
 pub use rows::*;
+pub use usage::*;
 
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::chunk::{CellMove, Commit, LaneAdvance, Poison, Quarantined, RowWrite};
@@ -117,6 +119,9 @@ macro_rules! every_rule {
             a_forecast_commit_is_all_or_nothing,
             past_predictions_are_kept_with_their_table,
             documents_come_back_as_they_were_given,
+            usage_adds_up_by_day_and_attribute,
+            usage_is_a_tables_own,
+            usage_told_at_once_loses_nothing,
             a_document_beyond_the_limits_is_rejected,
         }
     };

@@ -11,7 +11,7 @@ use evercount_core::order::Micros;
 use evercount_core::prediction::Standing;
 use evercount_forecast::trained::Model;
 use evercount_pipeline::forecast::{self, ForecastReport, Settled, Warm};
-use evercount_pipeline::ports::{ForecastStore, RegistryStore, ShadowSchemaStore, StoreError};
+use evercount_pipeline::ports::{ForecastStore, RegistryStore, ShadowSchemaStore, StoreError, UsageStore};
 
 use crate::metrics::Metrics;
 
@@ -36,7 +36,7 @@ impl<S> fmt::Debug for Forecaster<S> {
     }
 }
 
-impl<S: RegistryStore + ForecastStore + ShadowSchemaStore> Forecaster<S> {
+impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + UsageStore> Forecaster<S> {
     /// A forecaster with the model that is shipped. `clock` gives the time in microseconds since the epoch.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use evercount_forecast::signals::{Signals, release};
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::{HORIZONS, Kind};
 use evercount_local::stack::now;
-use evercount_pipeline::forecast::{Warm, load_history, read_imports};
+use evercount_pipeline::forecast::{Warm, load_history, load_usage, read_imports};
 use evercount_pipeline::ports::ForecastStore;
 use evercount_view::TableOutlook;
 use serde_json::json;
@@ -108,9 +108,10 @@ fn read(file: &Path) -> anyhow::Result<History> {
 /// What the registry's versions tell and what was imported, as the forecaster takes it.
 async fn registered(opened: &Opened, now: Micros) -> anyhow::Result<(History, Basis)> {
     let store = opened.stack.store();
-    let known = read_imports(&store.imports().await?, now);
+    let (mut known, mut warm) = (read_imports(&store.imports().await?, now), Warm::default());
     known.left_out.iter().for_each(show::remark);
-    let history = load_history(store, &mut Warm::default(), &known.histories, now).await?;
+    let history = load_history(store, &mut warm, &known.histories, now).await?;
+    known.signals.usage.unknown.extend(load_usage(store, &warm, now).await?);
     let learnt = store.learnt().await?;
     let basis = Basis { signals: known.signals, trust: trust(&learnt), adjustment: adjustment(&learnt) };
     Ok((history, basis))

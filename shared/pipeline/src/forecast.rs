@@ -25,12 +25,14 @@ use evercount_forecast::join::joined;
 use evercount_forecast::predict::{Question, predict};
 use evercount_forecast::registry;
 use evercount_forecast::settle::{adjustment, learn, settle, trust};
-use evercount_forecast::signals::{LeftOut, Signals, flags, release, usage};
+use evercount_forecast::signals::{LeftOut, SIGNALS_MAX, Signals, flags, release, usage};
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::HORIZONS;
 use evercount_forecast::window::{WINDOW, revise};
 
-use crate::ports::{ForecastCommit, ForecastStore, RegistryStore, ShadowSchemaStore, StoreError};
+use crate::ports::{
+    DayOfUse, ForecastCommit, ForecastStore, RegistryStore, ShadowSchemaStore, StoreError, UsageStore,
+};
 
 /// How often a run begins anew because another one wrote meanwhile.
 const ATTEMPTS_MAX: usize = 3;
@@ -160,6 +162,31 @@ pub fn read_imports(imports: &[Imported], now: Micros) -> Known {
     known
 }
 
+/// What requests asked for that the tables do not have, as the data proxy counted it: a signal beside those
+/// that are imported.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn load_usage<U: UsageStore>(
+    store: &U,
+    warm: &Warm,
+    now: Micros,
+) -> Result<Vec<usage::Unknown>, StoreError> {
+    let tables: BTreeSet<&Subject> = warm.versions.keys().map(|(subject, _)| subject).collect();
+    let mut asked = Vec::new();
+    for table in tables {
+        let days =
+            store.usage(table).await?.into_iter().map(|DayOfUse { attribute, last, used }| usage::Day {
+                attribute,
+                last: last.div_euclid(1_000_000),
+                requests: used.reads.saturating_add(used.writes),
+            });
+        asked.extend(usage::weighed(table.as_str(), days, now.div_euclid(1_000_000)));
+    }
+    asked.truncate(SIGNALS_MAX);
+    Ok(asked)
+}
+
 /// What the registry's versions tell, of all subjects, and with it what was imported from before.
 ///
 /// # Errors
@@ -195,15 +222,16 @@ pub async fn load_history<R: RegistryStore>(
 ///
 /// # Errors
 /// Whatever the stores answer; what was done until then stays done, and the next run goes on from there.
-pub async fn run<R: RegistryStore, F: ForecastStore + ShadowSchemaStore>(
+pub async fn run<R: RegistryStore, F: ForecastStore + ShadowSchemaStore + UsageStore>(
     registry: &R,
     store: &F,
     model: &Model,
     warm: &mut Warm,
     now: Micros,
 ) -> Result<ForecastReport, StoreError> {
-    let known = read_imports(&store.imports().await?, now);
+    let mut known = read_imports(&store.imports().await?, now);
     let history = load_history(registry, warm, &known.histories, now).await?;
+    known.signals.usage.unknown.extend(load_usage(store, warm, now).await?);
     let tables = columns_of(warm);
     let mut report = ForecastReport { left_out: known.left_out, ..ForecastReport::default() };
     let mut attempt = 1;

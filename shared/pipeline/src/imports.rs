@@ -4,8 +4,9 @@ use evercount_core::prediction::{IMPORT_BYTES_MAX, IMPORT_NAME_BYTES_MAX, Import
 
 use crate::ports::StoreError;
 
-/// The name under which the data proxy keeps what it sees of requests ([`evercount_core::prediction::ImportKind::Usage`]),
-/// so that each of its tellings replaces the one before.
+/// The name under which a proxy that cannot write to the metadata table may hand over what it sees of requests
+/// ([`evercount_core::prediction::ImportKind::Usage`]), so that each of its tellings replaces the one before. One that
+/// can has [`crate::ports::UsageStore`].
 pub const USAGE_OF_PROXY: &str = "data-proxy";
 
 /// Whether a document is within the limits.

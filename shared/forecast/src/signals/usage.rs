@@ -9,14 +9,23 @@
 //! An attribute that is asked for is about to come, or a mistake that few repeat. One that is neither read
 //! nor written for a month may go.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::SIGNALS_MAX;
+use crate::history::{HALF_YEAR, Seconds};
 
 /// Requests below this are typing mistakes and scanners.
 pub const REQUESTS_MIN: u64 = 5;
 /// A shorter watch says nothing about what is not used: monthly jobs run monthly.
 pub const IDLE_DAYS_MIN: u32 = 31;
+
+/// In so many days a request loses half its weight: what was asked for in spring says less of autumn.
+pub const HALF_LIFE_DAYS: f64 = 30.0;
+
+/// Seconds of a day.
+const DAY: Seconds = 86_400;
 
 /// What requests show.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -53,6 +62,42 @@ pub struct Rate {
     pub writes: u64,
     /// In how many days until now.
     pub days: u32,
+}
+
+/// A day's requests for an attribute, as whoever sees requests counted them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Day {
+    /// Which.
+    pub attribute: String,
+    /// When the last of them were counted.
+    pub last: Seconds,
+    /// How many there were.
+    pub requests: u64,
+}
+
+/// What a table's days of requests are worth at a time, by attribute: each request half as much for every
+/// [`HALF_LIFE_DAYS`] since, and nothing after half a year. `days` of the result are those from the first
+/// request that counts until now.
+#[must_use]
+pub fn weighed(table: &str, days: impl IntoIterator<Item = Day>, now: Seconds) -> Vec<Unknown> {
+    let mut found: BTreeMap<String, (f64, Seconds)> = BTreeMap::new();
+    for day in days {
+        // Clocks differ: what is a little ahead of now is of now.
+        let age = now.saturating_sub(day.last).max(0);
+        if age > HALF_YEAR {
+            continue;
+        }
+        let worth = day.requests as f64 * (-(age as f64) / (DAY as f64 * HALF_LIFE_DAYS)).exp2();
+        let (sum, oldest) = found.entry(day.attribute).or_insert((0.0, 0));
+        (*sum, *oldest) = (*sum + worth, age.max(*oldest));
+    }
+    let unknown = found.into_iter().map(|(attribute, (sum, oldest))| Unknown {
+        table: table.to_owned(),
+        attribute,
+        requests: sum.round() as u64,
+        days: u32::try_from(oldest / DAY).unwrap_or(u32::MAX).saturating_add(1),
+    });
+    unknown.collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,5 +140,32 @@ mod tests {
         assert_eq!(read(write(&usage).as_bytes()), Ok(usage));
         assert_eq!(read(b"{}"), Ok(Usage::default()));
         assert!(read(b"[").is_err());
+    }
+
+    #[test]
+    fn requests_lose_weight_with_time_and_say_nothing_after_half_a_year() {
+        let now = 400 * DAY;
+        let day = |attribute: &str, ago: Seconds, requests| Day {
+            attribute: attribute.to_owned(),
+            last: now - ago * DAY,
+            requests,
+        };
+        let days = [
+            day("gift", 0, 10),
+            day("gift", 30, 20),
+            day("gift", 60, 40),
+            day("old", 184, 1_000),
+            day("last", 183, 1_000),
+            day("ahead", -1, 7),
+        ];
+        let found = weighed("orders", days, now);
+        let of = |attribute: &str, requests, days| Unknown {
+            table: "orders".to_owned(),
+            attribute: attribute.to_owned(),
+            requests,
+            days,
+        };
+        assert_eq!(found, [of("ahead", 7, 1), of("gift", 30, 61), of("last", 15, 184)]);
+        assert_eq!(weighed("orders", [], now), []);
     }
 }

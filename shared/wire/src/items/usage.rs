@@ -2,15 +2,19 @@
 
 use evercount_core::change::TableName;
 use evercount_core::order::Micros;
+use evercount_core::prediction::DAY;
 use evercount_core::value::Item;
 
 use super::fields::{Fields, number, text, time_text, time_value};
-use super::{FORMAT, ItemError, ItemKey};
+use super::{FORMAT, ItemError, ItemKey, expiry};
 
 /// The attribute that counts reads.
 pub const USAGE_READS: &str = "reads";
 /// The attribute that counts writes.
 pub const USAGE_WRITES: &str = "writes";
+
+/// How long figures are kept: forecasts take in half a year of them.
+const KEPT_FOR: Micros = 183 * DAY;
 
 /// Characters of a day in the text of a time: `2026-01-31`.
 const DAY_CHARS: usize = 10;
@@ -39,7 +43,8 @@ pub fn usage_item(table: &TableName, attribute: &str, at: Micros) -> Item {
         ("last_at", time_value(at)),
         ("summary", text(format!("Requests asked for `{attribute}`, which `{table}` does not have."))),
     ];
-    attributes.map(|(name, value)| (name.to_owned(), value)).into()
+    let forgotten = expiry(at.saturating_add(KEPT_FOR));
+    attributes.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(forgotten).collect()
 }
 
 /// An item of usage, read: the attribute, the time of its last request, its reads and its writes.
