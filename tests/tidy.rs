@@ -148,8 +148,9 @@ fn only_adapters_name_the_sdk() {
 }
 
 /// What each function speaks to, by the SDK's names.
-const CLIENTS: [(&str, &[&str]); 7] = [
+const CLIENTS: [(&str, &[&str]); 8] = [
     ("console", &["dynamodb"]),
+    ("data-proxy", &["dynamodb"]),
     ("event-transformer", &["dynamodb", "kinesis"]),
     ("impact-analyzer", &["dynamodb", "eventbridge", "sns"]),
     ("item-counter", &["dynamodb"]),

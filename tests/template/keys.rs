@@ -9,7 +9,7 @@ use evercount_core::schema_change::Subject;
 use evercount_wire::items::{
     IMPORTS_PK, OUTBOX_PK, PLANS_PK, RELIABILITY_PK, SUBJECTS_PK, adjustment_pk, checkpoint_key, cut_pk,
     lane_directory_pk, learnt_key, logic_key, logic_pk, past_predictions_pk, prediction_key, quarantine_key,
-    shadow_schema_key, subject_key, table_facts_key, trail_pk,
+    shadow_schema_key, subject_key, table_facts_key, trail_pk, usage_pk,
 };
 
 use super::access::statements;
@@ -65,10 +65,12 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("reliability", RELIABILITY_PK.to_owned()),
         ("imports", IMPORTS_PK.to_owned()),
         ("shadow schema", shadow_schema_key(&subject).pk),
+        ("usage", usage_pk(&subject)),
     ];
     for (role, reached) in [
         ("ItemCounterRole", &["lanes", "tables", "quarantine", "aside"][..]),
         ("ConsoleRole", &[]),
+        ("DataProxyRole", &["usage"]),
         ("EventTransformerRole", &["aside", "subject"]),
         ("SchemaListenerRole", &["subject", "subjects", "outbox"]),
         (

@@ -52,6 +52,7 @@ fn expected_variables(binary: &str) -> &'static [&'static str] {
         "schema-listener" => &["EVERCOUNT_FORMAT", "EVERCOUNT_SCHEMA_EVENTS_STREAM", "EVERCOUNT_EVENT_BUS"],
         "item-counter" | "console" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
         "schema-forecaster" => &[],
+        "data-proxy" => &["EVERCOUNT_PROXY_MODE", "EVERCOUNT_PROXY_TABLE_MODES"],
         "event-transformer" => &["EVERCOUNT_FORMAT", "EVERCOUNT_CONFORMED_STREAM", "EVERCOUNT_UNKNOWN"],
         _ => &[
             "EVERCOUNT_MODE",
@@ -64,7 +65,8 @@ fn expected_variables(binary: &str) -> &'static [&'static str] {
 }
 
 fn variables(template: &Template) -> Offences {
-    let config = [source("shared/aws/src/config.rs"), source("shared/aws/src/clients/roots.rs")].concat();
+    let read = ["config.rs", "config/proxy.rs", "clients/roots.rs"];
+    let config: String = read.iter().map(|file| source(&format!("shared/aws/src/{file}"))).collect();
     let mut found = Vec::new();
     for (name, function) in template.functions() {
         let set = template.variables(function);

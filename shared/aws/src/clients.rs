@@ -17,8 +17,13 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};
 use aws_types::SdkConfig;
 
+#[cfg(feature = "proxy")]
+use aws_types::service_config::ServiceConfigKey;
+
 use crate::config::ConfigErrors;
 use crate::dynamo::timeouts;
+#[cfg(feature = "proxy")]
+use crate::signed::{Caller, Service, Signed, SignedError, dynamodb_url};
 
 pub use access::Access;
 pub use roots::{Roots, VARIABLE as ROOTS_VARIABLE};
@@ -28,6 +33,8 @@ pub use roots::{Roots, VARIABLE as ROOTS_VARIABLE};
 #[derive(Clone, Debug)]
 pub struct Clients {
     config: SdkConfig,
+    #[cfg(feature = "proxy")]
+    roots: TlsContext,
 }
 
 impl Clients {
@@ -43,7 +50,7 @@ impl Clients {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(https(roots))
+            .http_client(https(roots.clone()))
             .service_config(endpoints)
             // As the stores want them, so that these need not make clients of their own.
             .retry_config(RetryConfig::disabled())
@@ -51,7 +58,11 @@ impl Clients {
             .use_fips(fips)
             .use_dual_stack(dual_stack);
         config.set_endpoint_url(endpoint);
-        Ok(Self { config: config.build() })
+        Ok(Self {
+            config: config.build(),
+            #[cfg(feature = "proxy")]
+            roots,
+        })
     }
 
     /// The clients of a person: region, credentials and endpoint of the environment, of a profile, or
@@ -59,13 +70,65 @@ impl Clients {
     #[cfg(feature = "profiles")]
     pub async fn of_a_person() -> Self {
         let loader = aws_config::defaults(BehaviorVersion::latest());
-        Self { config: loader.http_client(https(TlsContext::default())).load().await }
+        Self {
+            config: loader.http_client(https(TlsContext::default())).load().await,
+            #[cfg(feature = "proxy")]
+            roots: TlsContext::default(),
+        }
     }
 
     /// A client of DynamoDB.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    /// DynamoDB itself as the upstream of a proxy: where the clients have it, unless `url` names it.
+    ///
+    /// # Errors
+    /// [`SignedError`] where nothing says where it is, or who asks.
+    #[cfg(feature = "proxy")]
+    pub async fn dynamodb_upstream(&self, url: Option<&str>) -> Result<Signed, SignedError> {
+        let caller = self.caller()?;
+        let url = match url {
+            Some(url) => url.to_owned(),
+            None => {
+                let (fips, dual_stack) = (self.config.use_fips(), self.config.use_dual_stack());
+                let (fips, dual_stack) = (fips.unwrap_or(false), dual_stack.unwrap_or(false));
+                dynamodb_url(&caller.region, self.dynamodb_endpoint(), fips, dual_stack).await?
+            }
+        };
+        Signed::new(caller, Service::DynamoDb, &url)
+    }
+
+    /// The URL of the data proxy's function as the upstream of another.
+    ///
+    /// # Errors
+    /// [`SignedError`] where nothing says who asks, or the URL is none.
+    #[cfg(feature = "proxy")]
+    pub fn function_upstream(&self, url: &str) -> Result<Signed, SignedError> {
+        Signed::new(self.caller()?, Service::Lambda, url)
+    }
+
+    #[cfg(feature = "proxy")]
+    fn caller(&self) -> Result<Caller, SignedError> {
+        let region = self.config.region().ok_or(SignedError::NoRegion)?.to_string();
+        let credentials = self.config.credentials_provider().ok_or(SignedError::NoCredentials)?;
+        let connector = aws_smithy_http_client::Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(self.roots.clone())
+            .build();
+        Ok(Caller { connector, credentials, region })
+    }
+
+    /// The endpoint of DynamoDB that somebody named.
+    #[cfg(feature = "proxy")]
+    fn dynamodb_endpoint(&self) -> Option<String> {
+        let of_service = || {
+            let key = ServiceConfigKey::builder().service_id("DynamoDB").env("AWS_ENDPOINT_URL");
+            self.config.service_config()?.load_config(key.profile("endpoint_url").build().ok()?)
+        };
+        of_service().or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
 
     /// A client of Kinesis.

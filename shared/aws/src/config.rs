@@ -88,6 +88,12 @@ pub struct ForecasterConfig {
     pub namespace: String,
 }
 
+#[cfg(feature = "proxy")]
+mod proxy;
+
+#[cfg(feature = "proxy")]
+pub use proxy::DataProxyConfig;
+
 /// Bound on clock skew and timestamp error between reader and source, milliseconds, unless the
 /// environment says another: a quarter of an hour, because nothing bounds how far apart the clocks
 /// of a source and of its readers are, and only what has to be read back waits for it.

@@ -17,6 +17,8 @@
 //! | [`analyzer`] | schema change events, planned for: the body of the impact analyzer |
 //! | [`validator`] | what is known of new versions, acted on: the body of the shadow validator |
 //! | [`forecaster`] | predictions, made, judged and learnt from: the body of the schema forecaster |
+//! | [`data_proxy`] | requests of a function URL, answered: the body of the data proxy |
+//! | [`signed`] | an upstream that asks who calls |
 //! | [`alerts`] | where alerts go |
 //! | [`metrics`] | what a batch tells CloudWatch |
 
@@ -32,6 +34,8 @@ pub mod config;
 #[cfg(feature = "kinesis")]
 pub mod conformed;
 pub mod counter;
+#[cfg(feature = "proxy")]
+pub mod data_proxy;
 pub mod destination;
 pub mod dynamo;
 #[cfg(feature = "forecast")]
@@ -46,6 +50,8 @@ pub mod metrics;
 pub mod schema_events;
 pub mod setup;
 mod shelf;
+#[cfg(feature = "proxy")]
+pub mod signed;
 #[cfg(feature = "kinesis")]
 mod stream;
 pub mod transformer;

@@ -6,25 +6,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use evercount_core::resolve::Mode;
-use evercount_local::client;
 use evercount_local::stack::now;
-use evercount_proxy::server::{PlainUpstream, listen, serve};
+use evercount_proxy::server::{listen, serve};
 use evercount_proxy::{Proxy, ProxyOptions};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::net::TcpListener;
 
-use crate::args::proxy::ProxyArgs;
+use crate::args::proxy::{ProxyArgs, SignArg};
 use crate::exit::Exit;
 use crate::show;
-use crate::target::{self, Target};
+use crate::target;
+
+mod upstream;
+
+use upstream::Forward;
 
 /// How often it is stored what was asked for and is not there.
 const USAGE_PAUSE: Duration = Duration::from_secs(10);
-
-/// The region that an upstream at a URL is told; emulators do not ask.
-const REGION: &str = "eu-central-1";
 
 /// What a configuration file may say.
 #[derive(Deserialize, Default)]
@@ -38,33 +39,15 @@ struct Stated {
 /// Runs the command.
 pub async fn run(args: ProxyArgs) -> anyhow::Result<Exit> {
     let options = options(&args)?;
-    // The registry is where the other commands have it, and so are the tables unless somebody says otherwise.
-    let opened = target::open(None).await?;
-    let upstream = match (&args.upstream, &opened.target, opened.stack.embedded_aws()) {
-        (Some(url), _, _) => url.clone(),
-        (None, _, Some(aws)) => aws.dynamodb_endpoint(),
-        (None, Target::Local { dynamodb, .. }, None) => dynamodb.clone(),
-        (None, Target::Endpoint(url), None) => url.clone(),
-        (None, other, None) => bail!("`evercount proxy` has no way to {other}; name its URL with --upstream"),
-    };
-    let plain = PlainUpstream::new(&upstream).map_err(|wrong| anyhow!(wrong))?;
-    let listener =
-        listen(args.listen).await.with_context(|| format!("could not listen on {}", args.listen))?;
-    let url = format!("http://{}", listener.local_addr().context("the port is not known")?);
-    let mode = options.mode.name();
-    let table = match &args.upstream {
-        Some(url) => opened.stack.store().written_tables(&client::dynamodb(url, REGION)),
-        None => opened.stack.store().written_tables(opened.stack.dynamodb()),
-    };
-    let proxy = Arc::new(Proxy::new(plain, opened.stack.store().clone(), table, options, now));
-    if args.output.json {
-        tell(
-            &json!({ "ready": url, "upstream": upstream, "mode": mode, "pid": std::process::id() })
-                .to_string(),
-        )?;
-    } else {
-        tell(&format!("ready {url}"))?;
+    if args.sign == Some(SignArg::Lambda) {
+        return forward(&args).await;
     }
+    // The registry is where the other commands have it, and so are the tables unless somebody says otherwise.
+    let opened = target::open(args.target.target).await?;
+    let (upstream, table) = upstream::of_target(&args, &opened).await?;
+    let (listener, mode, to) = (bind(&args).await?, options.mode.name(), upstream.url());
+    let proxy = Arc::new(Proxy::new(upstream, opened.stack.store().clone(), table, options, now));
+    ready(&args, &listener, &to, mode)?;
     let store_usage = async || {
         if let Err(error) = proxy.usage().store(proxy.store(), now()).await {
             show::remark(format!("what was asked for could not be stored: {error}"));
@@ -83,6 +66,31 @@ pub async fn run(args: ProxyArgs) -> anyhow::Result<Exit> {
     store_usage().await;
     opened.stack.stop().await;
     Ok(Exit::Ok)
+}
+
+/// Passes everything on to the data proxy's function, which does what this one would.
+async fn forward(args: &ProxyArgs) -> anyhow::Result<Exit> {
+    if args.mode.is_some() || args.config.is_some() {
+        bail!("modes are the function's with `--sign lambda`: ProxyMode and ProxyTableModes of its stack");
+    }
+    let upstream = upstream::of_function(args).await?;
+    let listener = bind(args).await?;
+    ready(args, &listener, &upstream.url(), "of the function")?;
+    serve(listener, Arc::new(Forward(upstream)), stopped()).await.context("serving ended by itself")?;
+    Ok(Exit::Ok)
+}
+
+async fn bind(args: &ProxyArgs) -> anyhow::Result<TcpListener> {
+    listen(args.listen).await.with_context(|| format!("could not listen on {}", args.listen))
+}
+
+/// Says where the proxy is.
+fn ready(args: &ProxyArgs, listener: &TcpListener, upstream: &str, mode: &str) -> anyhow::Result<()> {
+    let url = format!("http://{}", listener.local_addr().context("the port is not known")?);
+    if !args.output.json {
+        return tell(&format!("ready {url}"));
+    }
+    tell(&json!({ "ready": url, "upstream": upstream, "mode": mode, "pid": std::process::id() }).to_string())
 }
 
 /// One line, at once: whoever started this waits for it.

@@ -1,0 +1,79 @@
+//! Owns what the environment may say to the data proxy.
+
+use std::collections::BTreeMap;
+
+use evercount_core::resolve::Mode;
+use evercount_proxy::ProxyOptions;
+
+use super::{ConfigErrors, Reader};
+use crate::dynamo::TableNames;
+
+/// How a data proxy is configured.
+#[derive(Clone, Debug)]
+pub struct DataProxyConfig {
+    /// Where registry, shadow schemas and what is kept beside tables are.
+    pub tables: TableNames,
+    /// What is done about which table.
+    pub options: ProxyOptions,
+}
+
+impl DataProxyConfig {
+    /// The configuration that an environment asks for; `lookup` gives a variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader { lookup, errors: Vec::new() };
+        let tables = reader.tables();
+        let mode = "`strict`, `observe` or `off`";
+        let mode = reader.value("EVERCOUNT_PROXY_MODE", Mode::default(), mode, Mode::parse);
+        let expected = "tables with their modes, such as `orders=strict,carts=off`";
+        let of_tables = reader.value("EVERCOUNT_PROXY_TABLE_MODES", BTreeMap::new(), expected, table_modes);
+        let options = ProxyOptions { mode, tables: of_tables, ..ProxyOptions::default() };
+        reader.finish(&tables.clone(), Self { tables, options })
+    }
+}
+
+/// Reads `orders=strict,carts=off`; a table may stand there once.
+fn table_modes(text: &str) -> Option<BTreeMap<String, Mode>> {
+    let mut modes = BTreeMap::new();
+    for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
+        let (table, mode) = one.split_once('=')?;
+        let (table, mode) = (table.trim(), Mode::parse(mode.trim())?);
+        if table.is_empty() || modes.insert(table.to_owned(), mode).is_some() {
+            return None;
+        }
+    }
+    Some(modes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<DataProxyConfig, ConfigErrors> {
+        DataProxyConfig::from_lookup(|wanted| {
+            variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn modes_are_of_all_tables_and_of_single_ones() {
+        let options = read(&[]).unwrap().options;
+        assert_eq!(options, ProxyOptions::default());
+        let modes = ("EVERCOUNT_PROXY_TABLE_MODES", "orders = strict, carts=off,");
+        let options = read(&[("EVERCOUNT_PROXY_MODE", "observe"), modes]).unwrap().options;
+        let of = |table: &str| options.mode_of(table);
+        assert_eq!((of("orders"), of("carts"), of("other")), (Mode::Strict, Mode::Off, Mode::Observe));
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        for wrong in ["orders", "orders=loud", "=off", "orders=off,orders=strict"] {
+            let errors = read(&[("EVERCOUNT_PROXY_MODE", "loud"), ("EVERCOUNT_PROXY_TABLE_MODES", wrong)]);
+            let variables: Vec<&str> = errors.unwrap_err().0.iter().map(|error| error.variable).collect();
+            assert_eq!(variables, ["EVERCOUNT_PROXY_MODE", "EVERCOUNT_PROXY_TABLE_MODES"], "{wrong}");
+        }
+    }
+}

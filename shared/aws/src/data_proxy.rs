@@ -1,0 +1,232 @@
+//! Owns a data proxy's invocation, as [`crate::counter`] owns a counter's: what a function URL makes of a request,
+//! answered as [`evercount_proxy::Proxy`] answers it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_lambda_events::lambda_function_urls::{LambdaFunctionUrlRequest, LambdaFunctionUrlResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use evercount_core::order::Micros;
+use evercount_pipeline::ports::UsageStore;
+use evercount_proxy::Proxy;
+use evercount_proxy::answer::Refusal;
+use evercount_proxy::proxy::{ProxyStore, ProxyTable};
+use evercount_proxy::upstream::Upstream;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, Request, Response};
+
+/// Longest body of an answer, in bytes. Lambda takes 6 MB of an invocation
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), in which the body is as base64, a
+/// third longer, beside the headers.
+pub const ANSWER_BYTES_MAX: usize = 4_600_000;
+
+/// How often it is stored what was asked for and is not there, microseconds: an instance does nothing between
+/// invocations, so one of them waits for it.
+const USAGE_PAUSE: Micros = 10_000_000;
+
+/// Why an invocation is no request.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// It is not what a function URL sends.
+    #[error("this is not what a function URL sends: {0}")]
+    NotOfAUrl(#[from] serde_json::Error),
+}
+
+/// Answers the requests of a function URL.
+#[derive(Debug)]
+pub struct DataProxy<U, S, T> {
+    proxy: Proxy<U, S, T>,
+    clock: fn() -> Micros,
+    stored_at: AtomicI64,
+}
+
+impl<U: Upstream, S: ProxyStore + UsageStore, T: ProxyTable> DataProxy<U, S, T> {
+    /// A proxy behind a function URL. `clock` gives the time in microseconds since the epoch.
+    #[must_use]
+    pub fn new(proxy: Proxy<U, S, T>, clock: fn() -> Micros) -> Self {
+        Self { proxy, clock, stored_at: AtomicI64::new(0) }
+    }
+
+    /// Answers an invocation, which is JSON.
+    ///
+    /// # Errors
+    /// [`InvocationError`] where it does not come from a function URL.
+    pub async fn handle(&self, invocation: &[u8]) -> Result<LambdaFunctionUrlResponse, InvocationError> {
+        let event: LambdaFunctionUrlRequest = serde_json::from_slice(invocation)?;
+        let answer = match request(event) {
+            // Boxed, as what is stored below: with the calls of stores inside, futures are large.
+            Ok(request) => Box::pin(self.proxy.handle(request)).await,
+            Err(refusal) => refusal.answer(),
+        };
+        Box::pin(self.store_usage()).await;
+        Ok(response(answer))
+    }
+
+    /// Stores what was asked for and is not there, where that is due.
+    async fn store_usage(&self) {
+        let now = (self.clock)();
+        let stored_at = self.stored_at.load(Ordering::Relaxed);
+        if (0..USAGE_PAUSE).contains(&now.saturating_sub(stored_at)) {
+            return;
+        }
+        self.stored_at.store(now, Ordering::Relaxed);
+        if let Err(error) = self.proxy.usage().store(self.proxy.store(), now).await {
+            tracing::warn!(%error, "what was asked for could not be stored");
+        }
+    }
+}
+
+/// The request that a function URL was sent.
+fn request(event: LambdaFunctionUrlRequest) -> Result<Request<Bytes>, Refusal> {
+    let wrong = |what: &str| Refusal::Validation(format!("the request's {what} cannot be read"));
+    let body = event.body.unwrap_or_default();
+    let body = match event.is_base64_encoded {
+        true => STANDARD.decode(body).map_err(|_| wrong("body"))?,
+        false => body.into_bytes(),
+    };
+    let method = event.request_context.http.method.unwrap_or_default();
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| wrong("method"))?;
+    let mut uri = event.raw_path.filter(|path| path.starts_with('/')).unwrap_or_else(|| "/".to_owned());
+    if let Some(query) = event.raw_query_string.filter(|query| !query.is_empty()) {
+        uri = format!("{uri}?{query}");
+    }
+    let mut request = Request::new(Bytes::from(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri.parse().map_err(|_| wrong("path"))?;
+    *request.headers_mut() = event.headers;
+    Ok(request)
+}
+
+/// An answer as a function URL gives it back.
+fn response(answer: Response<Bytes>) -> LambdaFunctionUrlResponse {
+    let answer = match answer.body().len() {
+        length if length > ANSWER_BYTES_MAX => too_long(length).answer(),
+        _ => answer,
+    };
+    let (parts, body) = answer.into_parts();
+    let mut response = LambdaFunctionUrlResponse::default();
+    response.status_code = i64::from(parts.status.as_u16());
+    response.headers = parts.headers;
+    // Of a connection, of which Lambda has its own.
+    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        response.headers.remove(name);
+    }
+    response.body = Some(STANDARD.encode(body));
+    response.is_base64_encoded = true;
+    response
+}
+
+fn too_long(length: usize) -> Refusal {
+    Refusal::Validation(format!(
+        "the answer has {length} bytes, and a function gives back {ANSWER_BYTES_MAX} at most; ask for less at once \
+         (a Limit, fewer keys, a ProjectionExpression), or run `evercount proxy` beside the client instead of the \
+         function"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+    use std::sync::{Arc, Mutex};
+
+    use evercount_core::change::TableName;
+    use evercount_pipeline::memory::Memory;
+    use evercount_proxy::ProxyOptions;
+    use evercount_proxy::upstream::Unreachable;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Answers whatever comes with a body, and remembers what came.
+    struct Fixed(Vec<u8>, Mutex<Vec<Request<Bytes>>>);
+
+    impl Upstream for Fixed {
+        async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
+            self.1.lock().unwrap().push(request);
+            let answer = Response::builder().header("x-amz-crc32", "17").header("connection", "close");
+            Ok(answer.body(self.0.clone().into()).unwrap())
+        }
+    }
+
+    fn proxy(answer: &[u8]) -> (DataProxy<Arc<Fixed>, Memory, Memory>, Arc<Fixed>) {
+        let upstream = Arc::new(Fixed(answer.to_vec(), Mutex::default()));
+        let options = ProxyOptions::default();
+        let (store, table) = (Memory::default(), Memory::default());
+        let now = || 1_000_000_000_000_000;
+        let proxy = Proxy::new(Arc::clone(&upstream), store, table, options, now);
+        (DataProxy::new(proxy, || 1_000_000_000_000_000), upstream)
+    }
+
+    /// As a function URL sends it
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>).
+    fn event(body: Value, is_base64: bool) -> Vec<u8> {
+        let http = json!({"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "10.0.0.1",
+            "userAgent": "aws-sdk-rust"});
+        let iam = json!({"accessKey": "AKIA", "accountId": "111122223333", "callerId": "AIDA", "cognitoIdentity": null,
+            "principalOrgId": null, "userArn": "arn:aws:iam::111122223333:user/u", "userId": "AIDA"});
+        let context = json!({"accountId": "111122223333", "apiId": "url-id", "authentication": null,
+            "authorizer": {"iam": iam}, "domainName": "url-id.lambda-url.us-west-2.on.aws",
+            "domainPrefix": "url-id", "http": http, "requestId": "id", "routeKey": "$default",
+            "stage": "$default", "time": "12/Mar/2020:19:03:58 +0000", "timeEpoch": 1_583_348_638_390_i64});
+        json!({"version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "x=1",
+            "headers": {"host": "url-id.lambda-url.us-west-2.on.aws", "content-type": "application/x-amz-json-1.0",
+                "x-amz-target": "DynamoDB_20120810.GetItem"},
+            "requestContext": context, "body": body, "isBase64Encoded": is_base64})
+        .to_string()
+        .into_bytes()
+    }
+
+    #[tokio::test]
+    async fn what_the_url_was_sent_goes_on_and_comes_back_as_it_is() {
+        let answer = b"{\"Item\": {}} \xff";
+        let (proxy, upstream) = proxy(answer);
+        let sent = r#"{"TableName": "t", "Key": {"id": {"S": "a"}}}"#;
+        for event in [event(json!(sent), false), event(json!(STANDARD.encode(sent)), true)] {
+            let response = proxy.handle(&event).await.unwrap();
+            let went = upstream.1.lock().unwrap().pop().unwrap();
+            assert_eq!((went.method(), went.uri().to_string()), (&Method::POST, "/?x=1".to_owned()));
+            assert_eq!(went.headers()["x-amz-target"], "DynamoDB_20120810.GetItem");
+            assert_eq!(went.body(), sent);
+            let response = serde_json::to_value(response).unwrap();
+            let expected = json!({"statusCode": 200, "headers": {"x-amz-crc32": "17"}, "cookies": [],
+                "body": STANDARD.encode(answer), "isBase64Encoded": true});
+            assert_eq!(response, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_refused_and_what_is_no_event_is_an_error() {
+        let (proxy, _) = proxy(b"{}");
+        let response = proxy.handle(&event(json!("no base64!"), true)).await.unwrap();
+        assert_eq!(response.status_code, 400);
+        assert!(proxy.handle(b"{\"Records\": []}").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_lambda_would_not_give_back_is_refused_with_what_to_do() {
+        let (proxy, _) = proxy(&vec![b'x'; ANSWER_BYTES_MAX + 1]);
+        let response = proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        assert_eq!(response.status_code, 400);
+        let body = STANDARD.decode(response.body.unwrap()).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let told = body["message"].as_str().unwrap();
+        assert!(told.contains("4600001 bytes") && told.contains("ProjectionExpression"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_is_stored_now_and_then() {
+        let (proxy, _) = proxy(b"{}");
+        let used = async || proxy.proxy.store().usage(&TableName::new("t")).await.unwrap().len();
+        proxy.proxy.usage().add("t", "gift", false);
+        proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        assert_eq!(used().await, 1);
+        // Within the pause it waits.
+        proxy.proxy.usage().add("t", "note", false);
+        proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        assert_eq!(used().await, 1);
+        proxy.stored_at.store(0, Ordering::Relaxed);
+        proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        assert_eq!(used().await, 2);
+    }
+}
