@@ -55,7 +55,8 @@ fn schema(columns: &BTreeMap<String, String>) -> Schema {
     Schema { fields: columns.iter().map(field).collect(), key: Vec::new() }
 }
 
-fn types(name: &str) -> TypeSet {
+/// The types that a history's name of a type is taken for.
+pub fn types(name: &str) -> TypeSet {
     TypeSet::of(match name.to_ascii_uppercase().as_str() {
         name if name.starts_with('N') || name.contains("INT") => FieldType::INTEGER,
         _ => FieldType::STRING,

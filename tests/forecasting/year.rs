@@ -1,32 +1,35 @@
-//! A year of a project, week by week, through the forecaster's step as `evercount local` runs it: predictions,
-//! the shadow schema, a release plan whose column comes (and one whose column does not), traffic for that
-//! column before and after it came, what happened held against what was said, and what to count ahead.
+//! A year of a project, week by week, on what `evercount local` runs on: predictions, the shadow schema, a release
+//! plan whose column comes (and one whose column does not), requests through the data proxy for that column
+//! before and after it came, what happened held against what was said, and what to count ahead.
 //!
 //! The year is told as a transcript. That of the shop, which is made up, is kept in `year.txt`; to write it
 //! anew, run the test with `EVERCOUNT_WRITE_TRANSCRIPT=1` and read what changed. Years of open projects are
 //! told where their histories are; they are no part of this repository.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use evercount_aws::dynamo::DynamoStore;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
-use evercount_core::order::{ItemVersion, Micros};
+use evercount_core::order::ItemVersion;
 use evercount_core::prediction::{ImportKind, Imported, Kind, Standing};
+use evercount_core::schema::{FieldType, TypeSet};
 use evercount_core::schema_change::Subject;
 use evercount_core::shadow::{ShadowRow, ShadowSchema, ShadowState, ShadowValue};
 use evercount_core::value::Value;
 use evercount_forecast::advisor::{Registered, advise};
-use evercount_forecast::history::{EventKind, History, Seconds, read};
+use evercount_forecast::history::{Event, EventKind, History, Seconds, read};
 use evercount_forecast::predict::{Question, predict};
 use evercount_forecast::settle::{adjustment, trust};
-use evercount_forecast::signals::usage;
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::HORIZONS;
-use evercount_pipeline::forecast::{ForecastReport, Warm, load_history, read_imports, run};
-use evercount_pipeline::imports::USAGE_OF_PROXY;
-use evercount_pipeline::memory::Memory;
-use evercount_pipeline::ports::{ForecastStore, RegistryStore, ShadowSchemaStore, ShadowStore};
+use evercount_pipeline::arrive::{self, Arriving};
+use evercount_pipeline::forecast::{ForecastReport, Warm, load_history, load_usage, read_imports, run};
+use evercount_pipeline::ports::{ForecastStore, ShadowSchemaStore, ShadowStore};
+use serde_json::{Value as Json, json};
 
-use super::history::{START, register, shop};
+use super::history::{START, register, shop, types};
+use super::traffic::{Answer, Traffic};
 
 const DAY: Seconds = 86_400;
 const WEEK: Seconds = 7 * DAY;
@@ -35,33 +38,56 @@ const WEEK: Seconds = 7 * DAY;
 struct Arrival {
     table: String,
     column: String,
+    typed: String,
     at: Seconds,
 }
 
-struct Year<'a, S> {
-    store: &'a S,
+impl Arrival {
+    fn is_number(&self) -> bool {
+        types(&self.typed) == TypeSet::of(FieldType::INTEGER)
+    }
+
+    /// What a release plan says of it.
+    fn declared(&self) -> &'static str {
+        if self.is_number() { "N DEFAULT 3" } else { "S DEFAULT 'none'" }
+    }
+
+    /// What clients write.
+    fn value(&self) -> Value {
+        if self.is_number() { Value::Number(7.into()) } else { Value::String("for you".into()) }
+    }
+}
+
+struct Year<'a> {
+    traffic: &'a Traffic,
+    store: &'a DynamoStore,
     history: &'a History,
     model: Model,
     warm: Warm,
     began: Seconds,
     arrival: Arrival,
+    /// The key of the table that the column comes to.
+    key: String,
     lines: Vec<String>,
 }
 
-impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore> Year<'_, S> {
+impl Year<'_> {
     fn tell(&mut self, at: Seconds, what: impl std::fmt::Display) {
         let day = (at - self.began) / DAY;
         self.lines.push(format!("day {day:>3}  {what}"));
     }
 
     async fn live(&mut self) {
+        self.traffic.at(self.began);
         register(self.store, self.history, 0, self.began).await;
+        self.traffic.create(&self.arrival.table, &self.key).await;
         for week in 0..=56 {
             let now = self.began + week * WEEK;
+            self.traffic.at(now);
             register(self.store, self.history, now - WEEK, now).await;
             match week {
+                2 => self.ask_too_early(now).await,
                 4 => self.import_plan(now).await,
-                6 => self.import_usage(now).await,
                 _ => {}
             }
             let report =
@@ -78,15 +104,16 @@ impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore> Year<'_
 
     /// A plan that names a column a week before it really comes, and one that nobody ever adds.
     async fn import_plan(&mut self, now: Seconds) {
-        let Arrival { table, column, at } = &self.arrival;
+        let Arrival { table, column, at, .. } = &self.arrival;
         let date = |at: Seconds| {
             let text = evercount_wire::items::time_value(at * 1_000_000);
             let Value::String(text) = text else { return String::new() };
             text[..10].to_owned()
         };
         let text = format!(
-            "date,feature,tables,columns\n{},gifts,{table},{table}.{column}:S\n{},never,{table},{table}.never_comes:N\n",
+            "date,feature,tables,columns\n{},gifts,{table},{table}.{column}:{}\n{},never,{table},{table}.never_comes:N\n",
             date(at - WEEK),
+            self.arrival.declared(),
             date(self.began + 100 * DAY),
         );
         let plan =
@@ -96,23 +123,56 @@ impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore> Year<'_
         self.tell(now, told);
     }
 
-    /// What the data proxy saw: somebody asks for the column.
-    async fn import_usage(&mut self, now: Seconds) {
-        let Arrival { table, column, .. } = &self.arrival;
-        let asked = |attribute: &str, requests| usage::Unknown {
-            table: table.clone(),
-            attribute: attribute.to_owned(),
-            requests,
-            days: 7,
+    fn item(&self, id: &str, column: Option<(&str, &Value)>) -> Json {
+        let mut item = json!({&*self.key: {"S": id}});
+        if let Some((column, value)) = column {
+            item[column] = match value {
+                Value::String(text) => json!({ "S": text }),
+                Value::Number(n) => json!({"N": n.to_string()}),
+                other => panic!("no client writes {other:?}"),
+            };
+        }
+        item
+    }
+
+    /// Puts an item through the proxy.
+    async fn put(&self, id: &str, column: Option<(&str, &Value)>) -> Answer {
+        let body = json!({"TableName": self.arrival.table, "Item": self.item(id, column)});
+        self.traffic.ask("PutItem", &body).await
+    }
+
+    /// What there is of an item's column, read through the proxy or straight.
+    async fn value_of(&self, id: &str, straight: bool) -> Json {
+        let body =
+            json!({"TableName": self.arrival.table, "Key": self.item(id, None), "ConsistentRead": true});
+        let (status, told) = match straight {
+            true => self.traffic.ask_straight("GetItem", &body).await,
+            false => self.traffic.ask("GetItem", &body).await,
         };
-        let unknown = vec![asked(column, 40), asked("asked_for", 12)];
-        let text = usage::write(&usage::Usage { unknown, rates: Vec::new() });
-        let (kind, name) = (ImportKind::Usage, USAGE_OF_PROXY.to_owned());
-        let usage = Imported { kind, name, at: now * 1_000_000, text };
-        self.store.put_import(&usage).await.unwrap();
-        let told =
-            format!("the proxy saw requests for `{column}` (40) and for `asked_for` (12) of `{table}`");
-        self.tell(now, told);
+        assert_eq!(status, 200, "{told}");
+        told["Item"][&self.arrival.column].clone()
+    }
+
+    /// A release goes out too early: its clients write a column that nobody expects, and are refused by name. So
+    /// are those of another one, whose column nobody ever adds.
+    async fn ask_too_early(&mut self, now: Seconds) {
+        let value = self.arrival.value();
+        assert_eq!(self.put("o-0", None).await.0, 200, "what the table has goes through");
+        for (column, times) in [(self.arrival.column.clone(), 20), ("asked_for".to_owned(), 12)] {
+            let mut told = Json::Null;
+            for time in 0..times {
+                let (status, body) = self.put(&format!("e-{time}"), Some((&column, &value))).await;
+                assert_eq!(status, 400, "{body}");
+                told = body["message"].clone();
+            }
+            let told = told.as_str().unwrap().to_owned();
+            let expected =
+                format!("PutItem on `{}`: the table has no attribute `{column}`", self.arrival.table);
+            assert!(told.starts_with(&expected), "{told}");
+            let last = told.split("; did you mean").next().unwrap_or_default();
+            self.tell(now, format!("{times} requests are refused: {last}"));
+        }
+        self.traffic.store_usage().await;
     }
 
     async fn report(&mut self, now: Seconds, report: &ForecastReport) {
@@ -138,29 +198,30 @@ impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore> Year<'_
         }
     }
 
-    fn key(&self, id: &str) -> RowKey {
-        RowKey { table: TableName::new(&self.arrival.table), identity: RowIdentity::Key(id.into()) }
+    fn row(&self, id: &str) -> RowKey {
+        let identity = json!({&*self.key: id}).to_string();
+        RowKey {
+            table: TableName::new(&self.arrival.table),
+            identity: RowIdentity::Key(identity.as_str().into()),
+        }
     }
 
     async fn shadow(&self) -> Option<ShadowSchema> {
         self.store.shadow_schema(&TableName::new(&self.arrival.table)).await.unwrap()
     }
 
-    /// A client writes the column before the table has it: its value is kept beside the table, and read
-    /// from there.
+    /// The column is written before the table has it: its values are kept beside the table.
     async fn write_before(&mut self, now: Seconds) {
         let schema = self.shadow().await.unwrap();
-        let column = schema.columns[&self.arrival.column].clone();
-        assert_eq!(column.state, ShadowState::Expected);
+        assert_eq!(schema.columns[&self.arrival.column].state, ShadowState::Expected);
         for id in ["o-1", "o-2"] {
-            let value = Some(Value::String("for you".into()));
+            assert_eq!(self.put(id, None).await.0, 200);
+            let value = Some(self.arrival.value());
             let value = ShadowValue { value, order: ItemVersion(1), at: now * 1_000_000 };
             let values = [(self.arrival.column.clone(), value)].into();
             let row = ShadowRow::default().written(&values, now * 1_000_000).unwrap();
-            self.store.replace_shadow_row(&self.key(id), None, Some(&row)).await.unwrap();
+            self.store.replace_shadow_row(&self.row(id), None, Some(&row)).await.unwrap();
         }
-        let kept = self.store.shadow_rows(&[self.key("o-1")].into()).await.unwrap();
-        assert_eq!(kept.len(), 1);
         let told = format!(
             "two items are written with `{}`: the values are kept beside the table",
             self.arrival.column
@@ -168,39 +229,55 @@ impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore> Year<'_
         self.tell(now, told);
     }
 
-    /// What arrived takes what was kept beside the table.
+    /// What arrived takes what was kept beside the table, and new values with it.
     async fn move_what_arrived(&mut self, now: Seconds) {
-        let Some(schema) = self.shadow().await else { return };
-        let Some(column) = schema.columns.get(&self.arrival.column) else { return };
-        let ShadowState::Arrived { at } = column.state else { return };
-        assert_eq!(at, self.arrival.at * 1_000_000);
-        let table = schema.table.clone();
-        let (mut values, mut after) = (0, None);
+        let table = TableName::new(&self.arrival.table);
         loop {
-            let page = self.store.shadow_rows_of_table(&table, after).await.unwrap();
-            for (key, row) in &page.rows {
-                self.store.replace_shadow_row(key, Some(row.revision), None).await.unwrap();
-                values += row.values.len();
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
+            let (store, written) = (self.store, &self.traffic.written);
+            let page = arrive::page(store, store, written, &table, false, now * 1_000_000).await.unwrap();
+            match page {
+                Arriving::Nothing => return,
+                Arriving::Page(_) => {}
+                Arriving::Misfits(pass) => panic!("{pass:?}"),
+                Arriving::Cleaned(pass) => {
+                    let columns: Vec<String> = pass.columns.iter().map(|name| format!("`{name}`")).collect();
+                    self.tell(now, format!("nothing of {} is left beside the table", columns.join(", ")));
+                }
+                Arriving::Moved(pass) => {
+                    if !pass.columns.contains(&self.arrival.column) {
+                        continue;
+                    }
+                    let told =
+                        format!("{} values of `{}` go into the table", pass.moved, self.arrival.column);
+                    self.tell(now, told);
+                    self.write_after(now).await;
+                }
             }
         }
-        let mut moved = schema.clone();
-        moved.revision += 1;
-        moved.columns.get_mut(&self.arrival.column).unwrap().state =
-            ShadowState::Moved { at: now * 1_000_000 };
-        self.store.replace_shadow_schema(Some(schema.revision), &moved).await.unwrap();
-        let told =
-            format!("{values} values of `{}` go into the table, and new ones with them", self.arrival.column);
+    }
+
+    /// The column is there: what was kept beside the table is in it, and what is written goes into it.
+    async fn write_after(&mut self, now: Seconds) {
+        let value = self.arrival.value();
+        let expected = self.item("", Some(("value", &value)))["value"].clone();
+        for id in ["o-1", "o-2"] {
+            assert_eq!(self.value_of(id, false).await, expected, "{id} through the proxy");
+            assert_eq!(self.value_of(id, true).await, expected, "{id} in the table");
+        }
+        let column = self.arrival.column.clone();
+        let (status, told) = self.put("o-3", Some((&column, &value))).await;
+        assert_eq!(status, 200, "{told}");
+        assert_eq!(self.value_of("o-3", true).await, expected);
+        let told = format!("an item is written with `{column}` through the proxy, and the table has it");
         self.tell(now, told);
     }
 
     /// What to count ahead, for a count of a table of 40 GB that changes 2,000 times a month.
     async fn advice(&mut self, now: Seconds) {
-        let known = read_imports(&self.store.imports().await.unwrap(), now * 1_000_000);
+        let mut known = read_imports(&self.store.imports().await.unwrap(), now * 1_000_000);
         let history = load_history(self.store, &mut self.warm, &[], now * 1_000_000).await.unwrap();
+        let asked = load_usage(self.store, &self.warm, now * 1_000_000).await.unwrap();
+        known.signals.usage.unknown.extend(asked);
         let learnt = self.store.learnt().await.unwrap();
         let trust = trust(&learnt);
         let question = Question {
@@ -252,27 +329,54 @@ impl<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore> Year<'_
     }
 }
 
-/// The year that begins at a time of a history, in which a column comes.
-async fn year<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore>(
-    store: &S,
-    history: &History,
-    began: Seconds,
-) -> Vec<String> {
-    // A column that comes in the second quarter, to a table that is there.
-    let there = |table: &str| history.events().iter().any(|event| event.at < began && *event.table == *table);
-    let had = |table: &str, column: &str| {
-        history.events().iter().any(|one| one.at < began && *one.table == *table && *one.column == *column)
-    };
-    let arrival = history.events().iter().find(|event| {
+/// A column that comes in the second quarter of a year, to a table that is there and keeps one of its columns
+/// all the while: that one is its key.
+fn arrival(history: &History, began: Seconds) -> Option<(Arrival, String)> {
+    let before = || history.events().iter().filter(|one| one.at < began);
+    history.events().iter().find_map(|event| {
         let soon = event.at > began + 80 * DAY && event.at < began + 280 * DAY;
-        event.kind == EventKind::AddColumn && soon && there(&event.table) && !had(&event.table, &event.column)
+        let had = || before().any(|one| one.table == event.table && one.column == event.column);
+        if event.kind != EventKind::AddColumn || !soon || had() {
+            return None;
+        }
+        let mut kept: BTreeSet<&str> = BTreeSet::new();
+        for one in history.events().iter().filter(|one| one.table == event.table) {
+            match one.kind {
+                EventKind::Initial | EventKind::CreateTable | EventKind::AddColumn if one.at < began => {
+                    kept.insert(&one.column);
+                }
+                EventKind::DropColumn => drop(kept.remove(&*one.column)),
+                EventKind::RenameColumn => drop(kept.remove(&*one.before)),
+                EventKind::DropTable => kept.clear(),
+                _ => {}
+            }
+        }
+        let key = (*kept.first()?).to_owned();
+        let (table, column) = (event.table.to_string(), event.column.to_string());
+        Some((Arrival { table, column, typed: event.typed.to_string(), at: event.at }, key))
+    })
+}
+
+/// A history whose tables have names that DynamoDB takes: `#__content` is one of a project's.
+fn renamed(name: &str, history: &History) -> History {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let events = history.events().iter().map(|event| {
+        let table: String = event.table.chars().map(|c| if is_taken(c) { c } else { '_' }).collect();
+        Event { table: format!("{table:_<3}").as_str().into(), ..event.clone() }
     });
-    let arrival = arrival.unwrap();
-    let arrival =
-        Arrival { table: arrival.table.to_string(), column: arrival.column.to_string(), at: arrival.at };
+    History::new(name, events.collect())
+}
+
+/// The year that begins at a time of a history, in which a column comes.
+async fn year(history: &History, began: Seconds) -> Vec<String> {
+    let (arrival, key) = arrival(history, began).unwrap();
+    let traffic = Traffic::start().await;
     let (model, warm) = (Model::shipped().unwrap(), Warm::default());
     let (table, column) = (Subject::new(&arrival.table), arrival.column.clone());
-    let mut year = Year { store, history, model, warm, began, arrival, lines: Vec::new() };
+    let store = traffic.store.clone();
+    let (traffic_of, lines) = (&traffic, Vec::new());
+    let mut year =
+        Year { traffic: traffic_of, store: &store, history, model, warm, began, arrival, key, lines };
     year.live().await;
     let lines = year.lines;
     let all = store.predictions_of(&table).await.unwrap();
@@ -281,19 +385,19 @@ async fn year<S: RegistryStore + ForecastStore + ShadowSchemaStore + ShadowStore
         |name: &str| beliefs().filter(|one| one.column == name).map(|one| one.standing).collect::<Vec<_>>();
     assert!(of(&column).contains(&Standing::Confirmed), "{lines:#?}");
     assert!(of("never_comes").contains(&Standing::Refuted), "{lines:#?}");
-    let shadow = store.shadow_schema(&TableName::new(table.as_str())).await.unwrap().unwrap();
-    assert!(matches!(shadow.columns[&column].state, ShadowState::Moved { .. }), "{shadow:#?}");
+    let shadow = store.shadow_schema(&table).await.unwrap().unwrap();
+    assert!(!shadow.columns.contains_key(&column), "what was moved is settled: {shadow:#?}");
     assert!(matches!(shadow.columns["never_comes"].state, ShadowState::GivenUp { .. }), "{shadow:#?}");
     let left = store.shadow_rows_of_table(&shadow.table, None).await.unwrap();
     assert!(left.rows.is_empty(), "everything was moved");
-    let _: Micros = shadow.at;
+    assert!(lines.iter().any(|line| line.contains("and the table has it")), "{lines:#?}");
+    traffic.stop().await;
     lines
 }
 
 #[tokio::test]
 async fn a_year_of_a_shop_is_told() {
-    let store = Memory::default();
-    let lines = year(&store, &shop(6), START + 1_000 * DAY).await;
+    let lines = year(&shop(6), START + 1_000 * DAY).await;
     let told = lines.join("\n") + "\n";
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("forecasting/year.txt");
     if std::env::var_os("EVERCOUNT_WRITE_TRANSCRIPT").is_some() {
@@ -301,23 +405,6 @@ async fn a_year_of_a_shop_is_told() {
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(told == kept, "the transcript is another; EVERCOUNT_WRITE_TRANSCRIPT=1 writes it:\n{told}");
-}
-
-/// The same through the SDK, on the embedded DynamoDB that `evercount local` runs on.
-#[cfg(feature = "embedded")]
-#[tokio::test]
-async fn the_year_is_the_same_on_dynamodb() {
-    use evercount_aws::dynamo::{DynamoStore, TableNames};
-    use evercount_aws::setup::create_tables;
-    use evercount_local::{EmbeddedAws, EmbeddedOptions};
-
-    let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
-    create_tables(&aws.dynamodb(), &TableNames::default()).await.unwrap();
-    let store = DynamoStore::new(&aws.dynamodb(), TableNames::default());
-    let (history, began) = (shop(6), START + 1_000 * DAY);
-    let lines = year(&store, &history, began).await;
-    assert_eq!(lines, year(&Memory::default(), &history, began).await);
-    aws.stop().await;
 }
 
 /// The last year but one of each open history in which such a column comes.
@@ -336,29 +423,16 @@ async fn a_year_of_each_open_project_is_told() {
     let mut told = 0;
     for file in files {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        let history = read(&name, &std::fs::read(&file).unwrap()).unwrap().history;
+        let history = renamed(&name, &read(&name, &std::fs::read(&file).unwrap()).unwrap().history);
         let (first, last) = history.span().unwrap();
-        let comes = |began: &Seconds| {
-            history.events().iter().any(|event| {
-                let had = |one: &evercount_forecast::history::Event| {
-                    one.at < *began && one.table == event.table && one.column == event.column
-                };
-                let there = history.events().iter().any(|one| one.at < *began && one.table == event.table);
-                event.kind == EventKind::AddColumn
-                    && event.at > began + 80 * DAY
-                    && event.at < began + 280 * DAY
-                    && there
-                    && !history.events().iter().any(had)
-            })
-        };
         let mut years =
             (1..30).map(|n| last - (60 + 52 * n) * WEEK).take_while(|began| *began > first + 400 * DAY);
-        let Some(began) = years.find(comes) else {
+        let Some(began) = years.find(|began| arrival(&history, *began).is_some()) else {
             println!("{name}: no year in which a column comes to a table that was there");
             continue;
         };
         println!("{name}");
-        let lines = year(&Memory::default(), &history, began).await;
+        let lines = year(&history, began).await;
         lines.iter().for_each(|line| println!("{line}"));
         told += 1;
     }
