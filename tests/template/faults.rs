@@ -97,7 +97,7 @@ fn faults(template: &Template) -> Vec<Fault> {
         at("/ReadSourcesPolicy/Properties/PolicyDocument/Statement/0/Action", ("only what fills versions reads source tables", Some(json!(["dynamodb:PutItem"])), "ReadSourcesPolicy")),
         at(&of("DataProxyRole", "UseTables", "Action/0"), ("only the data proxy uses the tables it is in front of, and alters none", Some(json!("dynamodb:DeleteTable")), "DataProxyRole.UseTables")),
         at(&of("ItemCounterRole", "ReadMetadata", "Resource"), ("only the data proxy uses the tables it is in front of, and alters none", Some(json!({"Ref": "ProxiedTableArns"})), "ItemCounterRole.ReadMetadata")),
-        at(&of("DataProxyRole", "CountWhatIsAskedFor", "Condition"), ("metadata is written where a function has something to write", None, "DataProxyRole.CountWhatIsAskedFor")),
+        at(&of("DataProxyRole", "KeepBesideTables", "Condition"), ("metadata is written where a function has something to write", None, "DataProxyRole.KeepBesideTables")),
         at("/DataProxyFunction/Properties/FunctionUrlConfig/AuthType", ("a function's URL asks who calls", Some(json!("NONE")), "DataProxyFunction")),
         at(&format!("{COUNTER}/FunctionUrlConfig"), ("a function's URL asks who calls", Some(json!({"AuthType": "NONE"})), "ItemCounterFunction")),
         at("/Url", ("a function's URL asks who calls", Some(json!({"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE"}})), "Url")),

@@ -1,15 +1,16 @@
 //! That roles reach the items their functions write, and no others: the first keys in the template
 //! beside those that the code makes.
 
-use evercount_core::change::TableName;
+use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::definition::DefinitionName;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::LogicId;
 use evercount_core::schema_change::Subject;
 use evercount_wire::items::{
     IMPORTS_PK, OUTBOX_PK, PLANS_PK, RELIABILITY_PK, SUBJECTS_PK, adjustment_pk, checkpoint_key, cut_pk,
-    lane_directory_pk, learnt_key, logic_key, logic_pk, past_predictions_pk, prediction_key, quarantine_key,
-    shadow_schema_key, subject_key, table_facts_key, trail_pk, usage_pk,
+    lane_directory_pk, learnt_key, logic_key, logic_pk, mutations_pk, pass_key, past_predictions_pk,
+    prediction_key, quarantine_key, shadow_row_key, shadow_schema_key, subject_key, table_facts_key,
+    trail_pk, usage_pk,
 };
 
 use super::access::statements;
@@ -46,6 +47,7 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
     let definition = logic().definition;
     let sequence = SequenceNumber::parse("1").unwrap();
     let subject = Subject::new("orders");
+    let row = RowKey { table: subject.clone(), identity: RowIdentity::Key("{\"id\":\"1\"}".into()) };
     let keys = [
         ("lanes", lane_directory_pk().to_owned()),
         ("tables", table_facts_key(&TableName::new("orders")).pk),
@@ -65,12 +67,15 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("reliability", RELIABILITY_PK.to_owned()),
         ("imports", IMPORTS_PK.to_owned()),
         ("shadow schema", shadow_schema_key(&subject).pk),
+        ("shadow pass", pass_key(&subject).pk),
+        ("beside", shadow_row_key(&row).pk),
+        ("mutations", mutations_pk(&subject)),
         ("usage", usage_pk(&subject)),
     ];
     for (role, reached) in [
         ("ItemCounterRole", &["lanes", "tables", "quarantine", "aside"][..]),
         ("ConsoleRole", &[]),
-        ("DataProxyRole", &["usage"]),
+        ("DataProxyRole", &["shadow schema", "shadow pass", "beside", "mutations", "usage"]),
         ("EventTransformerRole", &["aside", "subject"]),
         ("SchemaListenerRole", &["subject", "subjects", "outbox"]),
         (

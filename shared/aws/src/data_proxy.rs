@@ -67,7 +67,8 @@ impl<U: Upstream, S: ProxyStore + UsageStore, T: ProxyTable> DataProxy<U, S, T> 
     async fn store_usage(&self) {
         let now = (self.clock)();
         let stored_at = self.stored_at.load(Ordering::Relaxed);
-        if (0..USAGE_PAUSE).contains(&now.saturating_sub(stored_at)) {
+        let is_due = !(0..USAGE_PAUSE).contains(&now.saturating_sub(stored_at));
+        if !is_due || self.proxy.usage().is_empty() {
             return;
         }
         self.stored_at.store(now, Ordering::Relaxed);

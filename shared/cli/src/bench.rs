@@ -27,7 +27,7 @@ struct Bench {
 const TESTS: &str = "evercount-tests";
 const VALGRIND: &str = "valgrind, to count instructions";
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     Bench {
         name: "decode",
         package: TESTS,
@@ -44,6 +44,12 @@ const BENCHES: [Bench; 8] = [
         name: "coldstart",
         package: TESTS,
         needs: "Linux, and python3, to compare with; it builds every function as it is deployed",
+        is_slow: true,
+    },
+    Bench {
+        name: "proxy",
+        package: TESTS,
+        needs: "nothing else; it builds the SDK and the embedded DynamoDB",
         is_slow: true,
     },
 ];
@@ -105,8 +111,8 @@ fn measure(root: &Path, bench: &Bench) -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["bench", "--quiet", "--locked", "--package", bench.package, "--bench", bench.name]);
-    if bench.package == TESTS {
-        // Without the SDK, which none of them needs.
+    if bench.package == TESTS && bench.name != "proxy" {
+        // Without the SDK, which no other needs.
         command.arg("--no-default-features");
     }
     command.args(["--", "--json"]).current_dir(root).stdin(Stdio::null()).stderr(Stdio::inherit());

@@ -52,6 +52,12 @@ impl Usage {
         failed
     }
 
+    /// Whether nothing was counted since it was taken last.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// What was counted since it was taken last.
     #[must_use]
     pub fn take(&self) -> Asked {

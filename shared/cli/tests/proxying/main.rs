@@ -6,7 +6,6 @@
 mod boto;
 mod differential;
 mod generate;
-mod pace;
 mod refusing;
 mod sdk;
 mod served;

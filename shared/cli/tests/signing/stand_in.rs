@@ -1,0 +1,184 @@
+//! Owns what stands for AWS: a port that admits whoever signed for it, before the data proxy's function or
+//! before DynamoDB.
+
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use evercount_aws::clients::{Access, Clients};
+use evercount_aws::config::DataProxyConfig;
+use evercount_aws::data_proxy::DataProxy;
+use evercount_aws::dynamo::{DynamoStore, DynamoTable};
+use evercount_aws::signed::Signed;
+use evercount_local::stack::now;
+use evercount_proxy::Proxy;
+use evercount_proxy::server::{Handler, PlainUpstream, listen, serve};
+use evercount_proxy::upstream::Upstream as _;
+use http::{Request, Response};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+pub const ID: &str = "AKIDEXAMPLE";
+pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub const REGION: &str = "eu-central-1";
+
+/// What is behind the port.
+enum Behind {
+    /// The function, as it is deployed.
+    Function(Box<DataProxy<Signed, DynamoStore, DynamoTable>>),
+    DynamoDb(Box<PlainUpstream>),
+}
+
+struct Port {
+    behind: Behind,
+    admitted: AtomicUsize,
+    refused: Mutex<Vec<String>>,
+}
+
+/// A served port.
+pub struct StandIn {
+    pub url: String,
+    port: Arc<Port>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl StandIn {
+    /// The URL of the function, in front of a DynamoDB.
+    pub async fn function(dynamodb: &str) -> Self {
+        let lookup = |name: &str| {
+            let value = match name {
+                "AWS_ACCESS_KEY_ID" => ID,
+                "AWS_SECRET_ACCESS_KEY" => SECRET,
+                "AWS_REGION" => REGION,
+                "AWS_ENDPOINT_URL_DYNAMODB" => dynamodb,
+                "EVERCOUNT_PROXY_TABLE_MODES" => "orders=strict",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let config = DataProxyConfig::from_lookup(lookup).unwrap();
+        let clients = Clients::new(Access::from_lookup(lookup).unwrap()).unwrap();
+        let upstream = clients.dynamodb_upstream(None).await.unwrap();
+        let store = DynamoStore::new(&clients.dynamodb(), config.tables);
+        let table = store.written_tables(&clients.dynamodb());
+        let proxy = DataProxy::new(Proxy::new(upstream, store, table, config.options, now), now);
+        Self::serve(Behind::Function(Box::new(proxy))).await
+    }
+
+    /// A DynamoDB.
+    pub async fn dynamodb(url: &str) -> Self {
+        Self::serve(Behind::DynamoDb(Box::new(PlainUpstream::new(url).unwrap()))).await
+    }
+
+    async fn serve(behind: Behind) -> Self {
+        let port = Arc::new(Port { behind, admitted: AtomicUsize::new(0), refused: Mutex::default() });
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(serve(listener, Arc::clone(&port), async {
+            let _: Result<(), _> = stopped.await;
+        }));
+        Self { url, port, _stop: stop }
+    }
+
+    pub fn admitted(&self) -> usize {
+        self.port.admitted.load(Ordering::Relaxed)
+    }
+
+    /// Why requests were refused.
+    pub fn refused(&self) -> Vec<String> {
+        self.port.refused.lock().unwrap().clone()
+    }
+}
+
+impl Handler for Port {
+    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let service = match &self.behind {
+            Behind::Function(_) => "lambda",
+            Behind::DynamoDb(_) => "dynamodb",
+        };
+        if let Err(why) = check(&request, service) {
+            self.refused.lock().unwrap().push(why);
+            let refused = Response::builder().status(403);
+            return refused.body(Bytes::from_static(b"{\"Message\":\"Forbidden\"}")).unwrap();
+        }
+        self.admitted.fetch_add(1, Ordering::Relaxed);
+        match &self.behind {
+            Behind::DynamoDb(upstream) => upstream.send(request).await.unwrap(),
+            Behind::Function(function) => {
+                let answer = function.handle(event(&request).as_bytes()).await.unwrap();
+                assert!(answer.is_base64_encoded);
+                let body = STANDARD.decode(answer.body.unwrap()).unwrap();
+                let mut response = Response::new(Bytes::from(body));
+                *response.status_mut() = u16::try_from(answer.status_code).unwrap().try_into().unwrap();
+                *response.headers_mut() = answer.headers;
+                response
+            }
+        }
+    }
+}
+
+/// What Lambda makes of a request to the URL of a function
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>).
+fn event(request: &Request<Bytes>) -> String {
+    let headers: serde_json::Map<_, _> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), json!(value.to_str().unwrap())))
+        .collect();
+    let http = json!({"method": request.method().as_str(), "path": request.uri().path(), "protocol": "HTTP/1.1",
+        "sourceIp": "127.0.0.1", "userAgent": "sdk"});
+    json!({"version": "2.0", "routeKey": "$default", "rawPath": request.uri().path(),
+        "rawQueryString": request.uri().query().unwrap_or_default(), "headers": headers,
+        "requestContext": {"accountId": "111122223333", "apiId": "id", "domainName": "id.lambda-url.on.aws",
+            "domainPrefix": "id", "http": http, "requestId": "id", "routeKey": "$default", "stage": "$default",
+            "time": "12/Mar/2020:19:03:58 +0000", "timeEpoch": 1_583_348_638_390_i64},
+        "body": STANDARD.encode(request.body()), "isBase64Encoded": true})
+    .to_string()
+}
+
+/// Whether a request is signed for a service with the key that is known, as it arrived.
+fn check(request: &Request<Bytes>, service: &str) -> Result<(), String> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let came = header("authorization").ok_or("no signature")?;
+    if !came.contains(&format!("Credential={ID}/")) || !came.contains(&format!("/{service}/aws4_request")) {
+        return Err(format!("signed for something else: {came}"));
+    }
+    let signed =
+        came.split("SignedHeaders=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+    for needed in ["host", "x-amz-date", "x-amz-target"] {
+        if !signed.split(';').any(|name| name == needed) {
+            return Err(format!("{needed} is not signed: {came}"));
+        }
+    }
+    // These are the signer's own.
+    let others = signed.split(';').filter(|name| !["host", "x-amz-date"].contains(name));
+    let headers = others.map(|name| (name, header(name).unwrap_or_default()));
+    let date = header("x-amz-date").unwrap_or_default();
+    let date = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).map_err(|error| error.to_string())?;
+    let at: SystemTime = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().into();
+    let identity = Credentials::new(ID, SECRET, None, None, "test").into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(REGION)
+        .name(service)
+        .time(at)
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap()
+        .into();
+    let url = format!("http://{}{}", header("host").unwrap_or_default(), request.uri());
+    let url = http::Uri::from_str(&url).map_err(|error| error.to_string())?.to_string();
+    let body = SignableBody::Bytes(request.body());
+    let signable = SignableRequest::new(request.method().as_str(), &url, headers, body).unwrap();
+    let (instructions, _) = sign(signable, &params).unwrap().into_parts();
+    let expected = instructions.headers().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
+    if expected == Some(came) { Ok(()) } else { Err(format!("{came} is not {expected:?}")) }
+}
