@@ -3,6 +3,7 @@
 //! the in-memory store that the simulation runs on is as honest as the one on DynamoDB.
 
 mod adjustments;
+mod audits;
 mod catalog;
 mod commits;
 mod forecasts;
@@ -16,6 +17,7 @@ pub mod shadow;
 mod usage;
 
 pub use adjustments::*;
+pub use audits::*;
 pub use catalog::*;
 pub use commits::*;
 pub use forecasts::*;
@@ -123,6 +125,7 @@ macro_rules! every_rule {
             usage_is_a_tables_own,
             usage_told_at_once_loses_nothing,
             a_document_beyond_the_limits_is_rejected,
+            the_last_audit_of_each_count_stands,
         }
     };
 }

@@ -1,6 +1,9 @@
-//! `evercount audit`: recount from the source, say what differs and why, repair.
-
-use std::io::IsTerminal;
+//! `evercount audit`: recount from the source, say what differs and why, repair. What was found is kept as the
+//! count's last audit.
+//!
+//! With `--json` it prints `{"name", "rows", "agreeing", "in_flux", "differing": {cause: n}, "differences":
+//! [{"key_hash", "cause", "counted": [{"cell", "n"}], "recounted"}], "repaired", "cells_judged", "cells_off":
+//! [{"cell", "stored", "expected"}]}`.
 
 use anyhow::bail;
 use evercount_core::logic::LogicVersion;
@@ -8,14 +11,14 @@ use evercount_core::order::Micros;
 use evercount_local::stack::now;
 use evercount_pipeline::audit::{self, AuditOptions, AuditReport};
 use evercount_pipeline::count::CountMode;
+use evercount_pipeline::ports::{AuditStore, SourceTable};
 use evercount_wire::group::cell_name;
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::args::AuditArgs;
 use crate::exit::Exit;
 use crate::target::{self, Opened, Target};
-use crate::{count, show};
+use crate::{count, drive, show};
 
 /// Runs the command.
 pub async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
@@ -73,18 +76,18 @@ async fn recount(
     }
     let Recount { one_in, repair, margin } = how;
     let options = AuditOptions { one_in, repair, margin, epoch: opened.config.options.epoch };
-    let progress = if quiet || !std::io::stderr().is_terminal() {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new_spinner()
-    };
     let source = opened.stack.counted_tables();
+    let progress = drive::bar(quiet);
+    if let Some(items) = source.facts(table).await.items {
+        progress.set_length(items / one_in);
+    }
     let report = audit::run(opened.stack.store(), &source, logic, options, now, |rows| {
-        progress.set_message(format!("{rows} rows read"));
-        progress.tick();
+        progress.set_length(rows.max(progress.length().unwrap_or(0)));
+        progress.set_position(rows);
     })
     .await?;
     progress.finish_and_clear();
+    opened.stack.store().put_audit(&report.kept(&logic.id, options)).await?;
     Ok(report)
 }
 

@@ -192,15 +192,8 @@ pub async fn active(opened: &Opened, name: &str) -> anyhow::Result<LogicVersion>
     if let Some(found) = live().find(|version| version.id.definition.as_str() == name) {
         return Ok(found.clone());
     }
-    let nearest = live()
-        .map(|version| version.id.definition.as_str())
-        .map(|known| (strsim::jaro_winkler(known, name), known))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((_, known)) => bail!("there is no count `{name}`; did you mean `{known}`?"),
-        None => bail!("there is no count `{name}`; `evercount count list` shows what there is"),
-    }
+    let names = live().map(|version| version.id.definition.as_str());
+    Err(show::unknown("count", name, names, "evercount count list"))
 }
 
 async fn show_one(args: NameArgs) -> anyhow::Result<Exit> {

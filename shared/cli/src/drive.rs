@@ -103,7 +103,9 @@ pub async fn on(
     Ok(adjustment)
 }
 
-fn bar(quiet: bool) -> ProgressBar {
+/// How far long work has come and how long it has to go, for whoever watches at a terminal.
+#[must_use]
+pub fn bar(quiet: bool) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -3,10 +3,11 @@
 //! Without a file, `list` and `explain` show what the forecaster has stored, where it has ([`stored`]); else,
 //! and with `--live` or a plan on the command line, they forecast anew. Then
 //! `list` and `explain` with `--json` print `{"at", "tables": [{"table", "chances": [{"kind", "days", "p",
-//! "from", "to"}], "expected": {"from", "middle", "to"}, "because", "cannot_judge", "candidates":
-//! [{"column", "type", "kind", "p", "at", "precision"}]}]}`. `bench` prints `{"projects": [{"name", "rows",
-//! "base_rate", "models": [{"model", "brier", "ap", "auc", "ece", "ci"}]}], "headroom": [{"model", "counters",
-//! "rescans", "avoided", "avoided_per_counter"}]}`.
+//! "from", "to", "said", "came"}], "expected": {"from", "middle", "to"}, "because", "cannot_judge",
+//! "candidates": [{"column", "type", "kind", "p", "at", "precision", "evidence", "state", "discrepancy"}],
+//! "planned": [{"feature", "at"}]}]}`. `bench` prints `{"projects": [{"name", "rows", "base_rate", "models":
+//! [{"model", "brier", "ap", "auc", "ece", "ci"}]}], "headroom": [{"model", "counters", "rescans", "avoided",
+//! "avoided_per_counter"}]}`.
 
 mod advise;
 mod git;
@@ -19,24 +20,21 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use evercount_core::order::Micros;
 use evercount_forecast::bench::bench;
-use evercount_forecast::candidates::{Candidate, Trust};
+use evercount_forecast::candidates::Candidate;
 use evercount_forecast::history::{self, History, Seconds};
-use evercount_forecast::online::Adjustment;
-use evercount_forecast::predict::{Judgement, Outlook, Question, TableForecast, predict};
-use evercount_forecast::settle::{adjustment, trust};
+use evercount_forecast::predict::{Judgement, Outlook, TableForecast};
 use evercount_forecast::signals::{Signals, release};
 use evercount_forecast::trained::Model;
 use evercount_forecast::units::{HORIZONS, Kind};
 use evercount_local::stack::now;
-use evercount_pipeline::forecast::{Warm, load_history, load_usage, read_imports};
-use evercount_pipeline::ports::ForecastStore;
+use evercount_pipeline::forecast::Warm;
+use evercount_pipeline::outlook::{self, Basis};
 use evercount_view::TableOutlook;
 use serde_json::json;
 
 use crate::answer::{self, Answer};
 use crate::args::forecast::{BenchArgs, ExplainArgs, ForecastArgs, ForecastCommand};
 use crate::exit::Exit;
-use crate::schema::subject::nearest;
 use crate::schema::text::{FAINT, STRONG, paint, plain, table};
 use crate::show;
 use crate::target::Opened;
@@ -55,8 +53,8 @@ pub async fn run(command: ForecastCommand) -> anyhow::Result<Exit> {
         Some(file) => {
             let history = read(file)?;
             let ended = history.span().map(|(_, ended)| ended).context("nothing happened in that history")?;
-            let basis = Basis { signals: signals(&args)?, ..Basis::default() };
-            Ok(forecast(&history, &basis, of, ended)?.tell(None, args.output))
+            let basis = Basis { history, signals: signals(&args)?, ..Basis::default() };
+            Ok(forecast(&basis, of, ended)?.tell(None, args.output))
         }
         None => {
             answer::on(args.target, args.output, false, async |opened: &Opened| {
@@ -67,31 +65,13 @@ pub async fn run(command: ForecastCommand) -> anyhow::Result<Exit> {
                         return Ok(answer);
                     }
                 }
-                let (history, mut basis) = registered(opened, at).await?;
+                let mut basis = registered(opened, at).await?;
                 let given = signals(&args)?;
                 basis.signals.releases.extend(given.releases);
-                forecast(&history, &basis, of, at / 1_000_000)
+                forecast(&basis, of, at / 1_000_000)
             })
             .await
         }
-    }
-}
-
-/// What a forecast is made from, beside the history.
-#[derive(Default)]
-struct Basis {
-    signals: Signals,
-    trust: Trust,
-    adjustment: Adjustment,
-}
-
-impl Basis {
-    /// Forecasts every table there is.
-    fn predict(&self, history: &History, now: Seconds) -> anyhow::Result<Vec<TableForecast>> {
-        let model = Model::shipped().context("the model that is shipped cannot be read")?;
-        let (adjustment, signals, trust) = (self.adjustment, &self.signals, &self.trust);
-        let question = Question { now, horizons: &HORIZONS, model: &model, adjustment, signals, trust };
-        Ok(predict(history, &question))
     }
 }
 
@@ -105,16 +85,17 @@ fn read(file: &Path) -> anyhow::Result<History> {
     Ok(read.history)
 }
 
-/// What the registry's versions tell and what was imported, as the forecaster takes it.
-async fn registered(opened: &Opened, now: Micros) -> anyhow::Result<(History, Basis)> {
+/// What a forecast of a target is made from, as the forecaster takes it.
+async fn registered(opened: &Opened, now: Micros) -> anyhow::Result<Basis> {
     let store = opened.stack.store();
-    let (mut known, mut warm) = (read_imports(&store.imports().await?, now), Warm::default());
-    known.left_out.iter().for_each(show::remark);
-    let history = load_history(store, &mut warm, &known.histories, now).await?;
-    known.signals.usage.unknown.extend(load_usage(store, &warm, now).await?);
-    let learnt = store.learnt().await?;
-    let basis = Basis { signals: known.signals, trust: trust(&learnt), adjustment: adjustment(&learnt) };
-    Ok((history, basis))
+    let basis = outlook::load(store, store, &mut Warm::default(), now).await?;
+    basis.left_out.iter().for_each(show::remark);
+    Ok(basis)
+}
+
+/// The model that is shipped.
+fn model() -> anyhow::Result<Model> {
+    Model::shipped().context("the model that is shipped cannot be read")
 }
 
 fn signals(args: &ForecastArgs) -> anyhow::Result<Signals> {
@@ -132,8 +113,8 @@ fn signals(args: &ForecastArgs) -> anyhow::Result<Signals> {
     Ok(signals)
 }
 
-fn forecast(history: &History, basis: &Basis, of: Option<&str>, now: Seconds) -> anyhow::Result<Answer> {
-    let mut forecasts = basis.predict(history, now)?;
+fn forecast(basis: &Basis, of: Option<&str>, now: Seconds) -> anyhow::Result<Answer> {
+    let mut forecasts = basis.forecast(&model()?, now);
     if let Some(wanted) = of {
         if !forecasts.iter().any(|one| &*one.table == wanted) {
             return Err(unknown_table(wanted, forecasts.iter().map(|one| &*one.table)));
@@ -152,12 +133,7 @@ fn forecast(history: &History, basis: &Basis, of: Option<&str>, now: Seconds) ->
 
 /// That there is no such table, with the name that may have been meant.
 fn unknown_table<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
-    match nearest(wanted, known) {
-        Some(known) => anyhow::anyhow!("there is no table `{wanted}`; did you mean `{known}`?"),
-        None => {
-            anyhow::anyhow!("there is no table `{wanted}`; `evercount forecast list` shows what there is")
-        }
-    }
+    show::unknown("table", wanted, known, "evercount forecast list")
 }
 
 fn time(at: Seconds) -> String {

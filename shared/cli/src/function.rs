@@ -24,7 +24,6 @@ use serde_json::{Value, json};
 use crate::answer::{self, Answer};
 use crate::args::function::{AddArgs, FunctionCommand, TestArgs, WhereArgs};
 use crate::exit::Exit;
-use crate::schema::subject::nearest;
 use crate::schema::text::{BAD, FAINT, STRONG, paint, plain, table};
 use crate::target::Opened;
 use crate::{migrate, show};
@@ -144,12 +143,8 @@ async fn remove<S: FunctionStore>(store: &S, name: &str) -> anyhow::Result<Answe
 /// That there is no such function, with one that is nearly called so.
 async fn unknown<S: FunctionStore>(store: &S, name: &str) -> anyhow::Result<anyhow::Error> {
     let entries = store.functions().await?;
-    Ok(match nearest(name, entries.iter().map(|entry| entry.name.as_str())) {
-        Some(known) => anyhow::anyhow!("there is no function `{name}`; did you mean `{known}`?"),
-        None => {
-            anyhow::anyhow!("there is no function `{name}`; `evercount function list` shows what there is")
-        }
-    })
+    let names = entries.iter().map(|entry| entry.name.as_str());
+    Ok(show::unknown("function", name, names, "evercount function list"))
 }
 
 fn test(function: &Function, args: &TestArgs) -> anyhow::Result<Answer> {

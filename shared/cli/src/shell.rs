@@ -23,8 +23,10 @@ pub fn man(args: &ManArgs) -> anyhow::Result<Exit> {
     let mut command = root;
     for name in &args.command {
         let found = command.find_subcommand(name).cloned();
-        command = found
-            .ok_or_else(|| anyhow::anyhow!("there is no command `{name}`; `evercount help` lists them"))?;
+        command = found.ok_or_else(|| {
+            let known = command.get_subcommands().map(clap::Command::get_name);
+            crate::show::unknown("command", name, known, "evercount help")
+        })?;
     }
     let mut text = Vec::new();
     clap_mangen::Man::new(command.after_long_help(exit::HELP)).render(&mut text)?;

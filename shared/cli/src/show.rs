@@ -9,7 +9,7 @@ use evercount_core::adoption::Adjustment;
 use evercount_core::distinct::Estimate;
 use evercount_core::group::{Cell, GroupKey};
 use evercount_core::reading::{Exactness, Reading};
-use evercount_view::{AdjustmentDoc, ReadingDoc, atom_text};
+use evercount_view::{AdjustmentDoc, ReadingDoc, atom_text, did_you_mean, plain};
 use evercount_wire::definition::DefinitionError;
 use evercount_wire::group::value_json;
 use serde_json::Value;
@@ -39,6 +39,16 @@ pub fn styled(text: impl std::fmt::Display) {
 #[expect(clippy::print_stderr, reason = "remarks must not get into the command's output")]
 pub fn remark(text: impl std::fmt::Display) {
     eprintln!("{text}");
+}
+
+/// That nothing has this name, with the name that may have been meant.
+pub fn unknown<'a>(
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    list: &str,
+) -> anyhow::Error {
+    anyhow::anyhow!("there is no {what} `{}`; {}", plain(name), did_you_mean(name, known, list))
 }
 
 /// Prints why a command could not do what it was asked to, with all causes.

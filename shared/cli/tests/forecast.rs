@@ -209,7 +209,7 @@ async fn what_is_imported_is_predicted_kept_shown_and_prepared_for() {
     let (store, model) = (stack.store(), Model::shipped().unwrap());
     forecast(store, store, &model, &mut Warm::default(), now()).await.unwrap();
     let listed = json_on(&stack, home, &["list"]).await;
-    assert_eq!((&listed["stored"], &listed["tables"][0]["state"]), (&json!(true), &json!("open")));
+    assert_eq!((&listed["stored"], &listed["tables"][0]["kept"]["state"]), (&json!(true), &json!("open")));
     let told = json_on(&stack, home, &["explain", "orders"]).await;
     let columns: Vec<_> =
         told["tables"][0]["candidates"].as_array().unwrap().iter().map(|one| one["column"].clone()).collect();

@@ -7,12 +7,14 @@ use evercount_core::order::Micros;
 use evercount_pipeline::adapt::AdaptOptions;
 use evercount_pipeline::count::{CountMode, CountOptions};
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::{
+    AuditStore, ForecastStore, RegistryStore, ShadowSchemaStore, SourceTable, Store, UsageStore,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::counts::{CountList, CountPage, GroupQuery, Series};
-use crate::forecasts::Outlooks;
+use crate::forecasts::{Advices, Outlooks, TableStory};
 use crate::health::Health;
 use crate::live::{Memory, Pulse};
 use crate::plans::{Decided, PlanList, Say, Story};
@@ -75,6 +77,17 @@ impl Settings {
     }
 }
 
+/// All that a console reads and writes.
+pub trait ConsoleStore:
+    Store + RegistryStore + ForecastStore + ShadowSchemaStore + UsageStore + AuditStore
+{
+}
+
+impl<S: Store + RegistryStore + ForecastStore + ShadowSchemaStore + UsageStore + AuditStore> ConsoleStore
+    for S
+{
+}
+
 /// A console on a store, a source of tables, and a directory of services.
 #[derive(Debug)]
 pub struct Served<S, T, D> {
@@ -90,7 +103,7 @@ pub struct Served<S, T, D> {
     pub(crate) memory: Memory,
 }
 
-impl<S: Store + RegistryStore, T: SourceTable, D: ServiceDirectory> Served<S, T, D> {
+impl<S: ConsoleStore, T: SourceTable, D: ServiceDirectory> Served<S, T, D> {
     /// A console that has read nothing yet.
     #[must_use]
     pub fn new(store: S, source: T, services: D, settings: Settings) -> Self {
@@ -175,11 +188,15 @@ pub trait Console: Send + Sync {
     /// Halts a walk, or lets it go on.
     async fn pause(&self, count: &str, paused: bool, dry_run: bool) -> Result<Walks, Problem>;
     /// Audits that run or ran.
-    fn audits(&self) -> Audits;
+    async fn audits(&self) -> Result<Audits, Problem>;
     /// Starts an audit.
     async fn audit(self: Arc<Self>, ask: AuditAsk) -> Result<Audits, Problem>;
     /// How probable schema changes are.
     async fn forecasts(&self, table: Option<&str>) -> Result<Outlooks, Problem>;
+    /// What is forecast of one table, what was, and what came.
+    async fn forecast(&self, table: &str) -> Result<TableStory, Problem>;
+    /// What to count ahead.
+    async fn advice(&self) -> Result<Advices, Problem>;
     /// How things stand.
     async fn health(&self) -> Result<Health, Problem>;
 }
@@ -187,7 +204,7 @@ pub trait Console: Send + Sync {
 #[async_trait::async_trait]
 impl<S, T, D> Console for Served<S, T, D>
 where
-    S: Store + RegistryStore + Send + Sync + 'static,
+    S: ConsoleStore + Send + Sync + 'static,
     T: SourceTable + Send + Sync + 'static,
     D: ServiceDirectory + Send + Sync + 'static,
 {
@@ -266,14 +283,20 @@ where
     async fn pause(&self, count: &str, paused: bool, dry_run: bool) -> Result<Walks, Problem> {
         work::pause(self, count, paused, dry_run).await
     }
-    fn audits(&self) -> Audits {
-        self.memory.audits()
+    async fn audits(&self) -> Result<Audits, Problem> {
+        work::audits(self).await
     }
     async fn audit(self: Arc<Self>, ask: AuditAsk) -> Result<Audits, Problem> {
         work::audit(self, ask).await
     }
     async fn forecasts(&self, table: Option<&str>) -> Result<Outlooks, Problem> {
         forecasts::list(self, table).await
+    }
+    async fn forecast(&self, table: &str) -> Result<TableStory, Problem> {
+        forecasts::one(self, table).await
+    }
+    async fn advice(&self) -> Result<Advices, Problem> {
+        forecasts::advice(self).await
     }
     async fn health(&self) -> Result<Health, Problem> {
         health::look(self).await

@@ -8,13 +8,13 @@ use evercount_core::order::Micros;
 use evercount_core::reading::Reading;
 use evercount_core::timeline::active_at;
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::SourceTable;
 use evercount_pipeline::read;
 use evercount_view::{GroupDoc, ReadingDoc, is_open, time};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::live;
 use crate::problem::Problem;
 
@@ -197,7 +197,7 @@ fn group_by(version: &LogicVersion) -> Vec<String> {
 }
 
 /// All versions of a count, oldest first.
-pub async fn versions_of<S: Store>(store: &S, name: &str) -> Result<Vec<LogicVersion>, Problem> {
+pub async fn versions_of<S: ConsoleStore>(store: &S, name: &str) -> Result<Vec<LogicVersion>, Problem> {
     let all = store.versions().await?;
     let (mut of, others): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|version| version.id.definition.as_str() == name);
@@ -222,7 +222,7 @@ pub fn active(name: &str, versions: &[LogicVersion]) -> Result<LogicVersion, Pro
 /// All counts.
 pub async fn list<S, T, D>(served: &Served<S, T, D>) -> Result<CountList, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -279,7 +279,7 @@ pub async fn one<S, T, D>(
     query: GroupQuery,
 ) -> Result<CountPage, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -381,7 +381,7 @@ fn page(reading: &Reading, version: &LogicVersion, query: &GroupQuery, as_of: Op
 /// What a count was at its cuts, back from now.
 pub async fn series<S, T, D>(served: &Served<S, T, D>, name: &str, points: usize) -> Result<Series, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -426,7 +426,7 @@ async fn earlier<S, T, D>(
     before: Micros,
 ) -> Result<Option<Point>, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {

@@ -1,16 +1,17 @@
 //! Health: lanes and how far behind they are, what waits, what was read, the last audit.
 
 use evercount_core::adoption::PlanOutcome;
+use evercount_core::logic::LogicState;
 use evercount_pipeline::count::CountMode;
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::SourceTable;
 use evercount_view::{is_open, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::problem::Problem;
-use crate::work::AuditDoc;
+use crate::work::{self, AuditDoc};
 
 /// A lane, and how far it has come.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
@@ -73,15 +74,17 @@ pub struct Health {
     pub adjustments: Spent,
     /// What this console had at hand.
     pub caches: Caches,
-    /// The last audit that this console ran; null where it ran none.
+    /// The last audit that ended; null where none ever did.
     #[schema(required)]
     pub last_audit: Option<AuditDoc>,
+    /// Counts that were never audited.
+    pub never_audited: Vec<String>,
 }
 
 /// How things stand.
 pub async fn look<S, T, D>(served: &Served<S, T, D>) -> Result<Health, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -100,6 +103,16 @@ where
         write_units: sum.write_units + one.actual.write_units,
         read_units: sum.read_units + one.actual.read_units,
     });
+    let audited = store.last_audits().await?;
+    let mut never_audited: Vec<String> = store
+        .versions()
+        .await?
+        .iter()
+        .filter(|version| version.state == LogicState::Active)
+        .map(|version| version.id.definition.to_string())
+        .filter(|name| !audited.iter().any(|audit| audit.definition.as_str() == name))
+        .collect();
+    never_audited.sort();
     let (hits, misses) = served.memory.tally();
     let mode = if served.settings.count.mode == CountMode::Ledger { "ledger" } else { "lane" };
     Ok(Health {
@@ -113,6 +126,7 @@ where
         waiting_plans: plans.iter().filter(|one| one.outcome == PlanOutcome::AwaitingApproval).count(),
         adjustments,
         caches: Caches { hits, misses },
-        last_audit: served.memory.audits().audits.into_iter().find(|audit| audit.state == "done"),
+        last_audit: work::audits(served).await?.audits.into_iter().find(|audit| audit.state == "done"),
+        never_audited,
     })
 }

@@ -30,7 +30,7 @@ mod versions;
 mod work;
 
 pub use assets::ASSETS;
-pub use console::{Console, Served, Settings, TargetDoc};
+pub use console::{Console, ConsoleStore, Served, Settings, TargetDoc};
 pub use counts::{GroupQuery, Sort};
 pub use guard::Hosts;
 pub use problem::Problem;

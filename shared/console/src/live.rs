@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use evercount_core::logic::{LogicId, LogicVersion};
 use evercount_core::reading::Reading;
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::forecast::Warm;
+use evercount_pipeline::ports::SourceTable;
 use evercount_pipeline::read;
 use tokio::sync::OnceCell;
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::counts::Point;
 use crate::plans::Agreement;
 use crate::problem::Problem;
@@ -52,6 +53,8 @@ pub struct Memory {
     points: Mutex<HashMap<(LogicId, i64), Point>>,
     agreements: Mutex<HashMap<String, Vec<Agreement>>>,
     audits: Mutex<Vec<AuditDoc>>,
+    /// Schema versions that forecasts are made from.
+    pub(crate) warm: tokio::sync::Mutex<Warm>,
     /// Readings that were at hand, and that had to be made.
     hits: AtomicU64,
     misses: AtomicU64,
@@ -127,7 +130,7 @@ impl Memory {
 /// What everything stands at.
 pub async fn pulse<S, T, D>(served: &Served<S, T, D>) -> Result<Pulse, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -169,7 +172,7 @@ where
 /// A reading, made once for each pulse.
 pub async fn reading<S, T, D>(served: &Served<S, T, D>, logic: &LogicVersion) -> Result<Arc<Reading>, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {

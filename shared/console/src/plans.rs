@@ -9,7 +9,7 @@ use evercount_core::logic::{LogicState, LogicVersion};
 use evercount_core::value::{Item, Value as CoreValue};
 use evercount_pipeline::adapt::{self, Decision};
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::SourceTable;
 use evercount_pipeline::{read, validate};
 use evercount_view::{AdjustmentDoc, Compared, class_words, is_open, outcome_words, time};
 use evercount_wire::group::{group_json, value_json};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::problem::Problem;
 use crate::versions::{will_promote, will_roll_back};
 
@@ -198,7 +198,7 @@ pub async fn list<S, T, D>(
     only_open: bool,
 ) -> Result<PlanList, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -217,7 +217,7 @@ where
     Ok(PlanList { open, waiting, plans: all.iter().map(AdjustmentDoc::from).collect() })
 }
 
-async fn find<S: Store>(store: &S, id: &str) -> Result<Adjustment, Problem> {
+async fn find<S: ConsoleStore>(store: &S, id: &str) -> Result<Adjustment, Problem> {
     let all = store.adjustments(None).await?;
     let ids = all.iter().map(|one| one.plan.id.as_str());
     match all.iter().find(|one| one.plan.id.as_str() == id) {
@@ -229,7 +229,7 @@ async fn find<S: Store>(store: &S, id: &str) -> Result<Adjustment, Problem> {
 /// One plan as a story.
 pub async fn story<S, T, D>(served: &Served<S, T, D>, id: &str) -> Result<Story, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -270,7 +270,7 @@ where
 }
 
 /// Where the groups that are stored go, the largest first; nothing where no arithmetic says.
-async fn moves<S: Store>(
+async fn moves<S: ConsoleStore>(
     store: &S,
     plan: &AdjustmentPlan,
     parent: &LogicVersion,
@@ -413,7 +413,7 @@ fn will_reject(adjustment: &Adjustment) -> String {
 /// Goes on with a plan that waits.
 pub async fn approve<S, T, D>(served: &Served<S, T, D>, id: &str, say: Say) -> Result<Decided, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -464,7 +464,7 @@ async fn decide<S, T, D>(
     decision: Decision,
 ) -> Result<Adjustment, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -482,7 +482,7 @@ where
 /// Leaves the logic as it is.
 pub async fn reject<S, T, D>(served: &Served<S, T, D>, id: &str, say: Say) -> Result<Decided, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {

@@ -55,10 +55,7 @@ impl Problem {
 
     /// A name that is not known, with the one that is most like it.
     pub fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>, list: &str) -> Self {
-        let fix = match evercount_view::nearest(name, known) {
-            Some(known) => format!("did you mean `{}`?", evercount_view::plain(known)),
-            None => format!("`{list}` lists what there is"),
-        };
+        let fix = evercount_view::did_you_mean(name, known, list);
         Self::absent(format!("there is no {what} `{}`", evercount_view::plain(name)), fix)
     }
 }

@@ -3,13 +3,13 @@
 use evercount_core::chunk::Quarantined;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{QuarantineStore, RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::SourceTable;
 use evercount_pipeline::quarantine::{Replayed, replay as replay_one};
 use evercount_view::QuarantinedDoc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::problem::Problem;
 
 /// Records of one replay: what is left is replayed by the next.
@@ -58,7 +58,7 @@ pub async fn list<S, T, D>(
     offset: usize,
 ) -> Result<QuarantineList, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -69,7 +69,7 @@ where
     Ok(QuarantineList { total: records.len(), quarantined: page, next })
 }
 
-async fn find<S: QuarantineStore>(store: &S, id: &str) -> Result<Quarantined, Problem> {
+async fn find<S: ConsoleStore>(store: &S, id: &str) -> Result<Quarantined, Problem> {
     let shape = || Problem::bad("an id is LANE#SEQUENCE, a number", "take it from `GET /api/v1/quarantine`");
     let (lane, sequence) = id.rsplit_once('#').ok_or_else(shape)?;
     let sequence = SequenceNumber::parse(sequence).ok_or_else(shape)?;
@@ -88,7 +88,7 @@ async fn find<S: QuarantineStore>(store: &S, id: &str) -> Result<Quarantined, Pr
 /// One record with its bytes.
 pub async fn one<S, T, D>(served: &Served<S, T, D>, id: &str) -> Result<QuarantinedDoc, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -102,7 +102,7 @@ pub async fn replay<S, T, D>(
     dry_run: bool,
 ) -> Result<Replays, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {

@@ -62,6 +62,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(read::backfills))
         .routes(routes!(read::audits, words::audit))
         .routes(routes!(read::forecasts))
+        .routes(routes!(read::forecast))
+        .routes(routes!(read::advice))
         .routes(routes!(read::health))
         .routes(routes!(words::approve))
         .routes(routes!(words::reject))

@@ -8,7 +8,7 @@ use evercount_core::registry::{SchemaVersion, SubjectState};
 use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::Subject;
 use evercount_pipeline::discovery::{self, ServiceDirectory};
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::SourceTable;
 use evercount_view::{
     Cardinality, ChangeDoc, HeldDoc, HistoryDoc, LineageDoc, PolicyDoc, Seen, SubjectDoc, SubjectVersionHead,
     origin, plain, time,
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::problem::Problem;
 
 /// No window of time is longer than a day.
@@ -155,7 +155,7 @@ pub struct Cardinalities {
     pub fields: Vec<Cardinality>,
 }
 
-async fn find<S: RegistryStore>(store: &S, name: &str) -> Result<SubjectState, Problem> {
+async fn find<S: ConsoleStore>(store: &S, name: &str) -> Result<SubjectState, Problem> {
     if let Some(found) = store.subject(&Subject::new(name)).await? {
         return Ok(found);
     }
@@ -164,7 +164,7 @@ async fn find<S: RegistryStore>(store: &S, name: &str) -> Result<SubjectState, P
     Err(Problem::unknown("subject", name, names, "GET /api/v1/subjects"))
 }
 
-async fn version<S: RegistryStore>(
+async fn version<S: ConsoleStore>(
     store: &S,
     state: &SubjectState,
     number: Option<u32>,
@@ -196,7 +196,7 @@ async fn version<S: RegistryStore>(
 /// All subjects.
 pub async fn list<S, T, D>(served: &Served<S, T, D>) -> Result<SubjectList, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -212,7 +212,7 @@ where
 /// The versions of a subject.
 pub async fn versions<S, T, D>(served: &Served<S, T, D>, name: &str) -> Result<SubjectVersions, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -230,7 +230,7 @@ pub async fn one<S, T, D>(
     number: Option<u32>,
 ) -> Result<SubjectVersion, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -280,7 +280,7 @@ pub async fn diff<S, T, D>(
     to: Option<u32>,
 ) -> Result<Diff, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -326,7 +326,7 @@ where
 
 /// The fields that went on under other names from one version to the other, as the history has
 /// them; towards an earlier version they go back.
-async fn renames<S: RegistryStore>(
+async fn renames<S: ConsoleStore>(
     store: &S,
     before: &SchemaVersion,
     after: &SchemaVersion,
@@ -346,7 +346,7 @@ async fn renames<S: RegistryStore>(
 /// What happened to a schema.
 pub async fn history<S, T, D>(served: &Served<S, T, D>, name: &str) -> Result<History, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -364,7 +364,7 @@ where
 /// Who writes and reads a subject.
 pub async fn lineage<S, T, D>(served: &Served<S, T, D>, name: &str) -> Result<Lineages, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -380,7 +380,7 @@ pub async fn cardinality<S, T, D>(
     hours: u32,
 ) -> Result<Cardinalities, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {

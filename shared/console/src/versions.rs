@@ -2,14 +2,14 @@
 
 use evercount_core::logic::LogicState;
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::SourceTable;
 use evercount_pipeline::validate;
 use evercount_view::{outcome_words, time};
 use evercount_wire::definition::definition_lines;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::counts::{active, state_name, versions_of};
 use crate::live;
 use crate::plans::{Decided, Say};
@@ -54,7 +54,7 @@ pub struct VersionList {
 /// All versions of a count.
 pub async fn list<S, T, D>(served: &Served<S, T, D>, name: &str) -> Result<VersionList, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -103,7 +103,7 @@ pub async fn promote<S, T, D>(
     say: Say,
 ) -> Result<Decided, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -146,7 +146,7 @@ where
 /// Takes a promotion back.
 pub async fn roll_back<S, T, D>(served: &Served<S, T, D>, name: &str, say: Say) -> Result<Decided, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {

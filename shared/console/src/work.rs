@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evercount_core::adoption::Adjustment;
+use evercount_core::audit::Audited;
 use evercount_pipeline::audit::{self, AuditOptions};
 use evercount_pipeline::backfill;
 use evercount_pipeline::count::CountMode;
 use evercount_pipeline::discovery::ServiceDirectory;
-use evercount_pipeline::ports::{RegistryStore, SourceTable, Store};
+use evercount_pipeline::ports::SourceTable;
 use evercount_view::{WalkDoc, is_walking, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::console::Served;
+use crate::console::{ConsoleStore, Served};
 use crate::counts::{active, versions_of};
 use crate::problem::Problem;
 
@@ -44,7 +45,7 @@ pub struct AuditAsk {
     pub dry_run: bool,
 }
 
-/// An audit that runs or ran in this console.
+/// An audit that runs or ran.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 pub struct AuditDoc {
     /// Its number.
@@ -94,20 +95,59 @@ pub struct AuditFound {
     /// Whether the sums of cells were judged as well.
     pub cells_judged: bool,
     /// Cells whose sum is not what the ledger adds up to.
-    pub cells_off: usize,
+    pub cells_off: u64,
+    /// Whether nothing is left that is counted wrong.
+    pub clean: bool,
+    /// All of it in a sentence.
+    pub summary: String,
+}
+
+impl From<&Audited> for AuditFound {
+    fn from(audit: &Audited) -> Self {
+        Self {
+            agreeing: audit.agreeing,
+            in_flux: audit.in_flux,
+            differing: audit.differing.clone(),
+            repaired: audit.repaired,
+            cells_judged: audit.cells_judged,
+            cells_off: audit.cells_off,
+            clean: audit.is_clean(),
+            summary: audit.summary(),
+        }
+    }
+}
+
+impl From<&Audited> for AuditDoc {
+    fn from(audit: &Audited) -> Self {
+        Self {
+            id: audit.began.to_string(),
+            count: audit.definition.to_string(),
+            version: audit.version,
+            state: "done".to_owned(),
+            repair: audit.repair,
+            one_in: audit.one_in,
+            started_at: time(audit.began),
+            ended_at: Some(time(audit.ended)),
+            rows: audit.rows,
+            of: None,
+            seconds_left: None,
+            found: Some(AuditFound::from(audit)),
+            failure: None,
+        }
+    }
 }
 
 /// Audits, the newest first.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 pub struct Audits {
-    /// The audits that this console remembers.
+    /// Those that this console remembers, and the last one of each count that is kept.
     pub audits: Vec<AuditDoc>,
     /// What would happen, or what does; null where nothing was asked for.
     #[schema(required)]
     pub will: Option<String>,
 }
 
-async fn walking<S: Store>(store: &S) -> Result<Vec<Adjustment>, Problem> {
+async fn walking<S: ConsoleStore>(store: &S) -> Result<Vec<Adjustment>, Problem> {
     let mut all = store.adjustments(None).await?;
     all.retain(is_walking);
     Ok(all)
@@ -116,7 +156,7 @@ async fn walking<S: Store>(store: &S) -> Result<Vec<Adjustment>, Problem> {
 /// What is being filled.
 pub async fn walks<S, T, D>(served: &Served<S, T, D>) -> Result<Walks, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -133,7 +173,7 @@ pub async fn pause<S, T, D>(
     dry_run: bool,
 ) -> Result<Walks, Problem>
 where
-    S: Store + RegistryStore,
+    S: ConsoleStore,
     T: SourceTable,
     D: ServiceDirectory,
 {
@@ -180,10 +220,28 @@ fn one_in(sample: Option<f64>) -> Result<u64, Problem> {
     }
 }
 
+/// Audits that run or ran here, and the last one of each count that is kept, the newest first.
+pub async fn audits<S, T, D>(served: &Served<S, T, D>) -> Result<Audits, Problem>
+where
+    S: ConsoleStore,
+    T: SourceTable,
+    D: ServiceDirectory,
+{
+    let mut audits = served.memory.audits().audits;
+    let kept: Vec<AuditDoc> = served.store.last_audits().await?.iter().map(AuditDoc::from).collect();
+    let is_known = |kept: &AuditDoc| {
+        audits.iter().any(|one| (&one.count, &one.started_at) == (&kept.count, &kept.started_at))
+    };
+    let kept: Vec<AuditDoc> = kept.into_iter().filter(|kept| !is_known(kept)).collect();
+    audits.extend(kept);
+    audits.sort_by(|one, other| other.started_at.cmp(&one.started_at));
+    Ok(Audits { audits, will: None })
+}
+
 /// Starts an audit, which goes on after the answer.
 pub async fn audit<S, T, D>(served: Arc<Served<S, T, D>>, ask: AuditAsk) -> Result<Audits, Problem>
 where
-    S: Store + RegistryStore + Send + Sync + 'static,
+    S: ConsoleStore + Send + Sync + 'static,
     T: SourceTable + Send + Sync + 'static,
     D: ServiceDirectory + Send + Sync + 'static,
 {
@@ -252,26 +310,14 @@ where
         };
         let report = audit::run(&of.store, &of.source, &logic, options, clock, tell).await;
         let ended_at = Some(time(clock()));
+        if let (Ok(report), true) = (&report, of.settings.target.writes)
+            && let Err(error) = of.store.put_audit(&report.kept(&logic.id, options)).await
+        {
+            tracing::warn!(%error, "the audit is not kept");
+        }
         memory.forget();
         memory.tell_audit(match report {
-            Ok(report) => AuditDoc {
-                state: "done".to_owned(),
-                ended_at,
-                rows: report.rows,
-                found: Some(AuditFound {
-                    agreeing: report.agreeing,
-                    in_flux: report.in_flux,
-                    differing: report
-                        .differing
-                        .iter()
-                        .map(|(cause, n)| (cause.name().to_owned(), *n))
-                        .collect(),
-                    repaired: report.repaired,
-                    cells_judged: report.cells_judged,
-                    cells_off: report.cells_off.len(),
-                }),
-                ..doc
-            },
+            Ok(report) => AuditDoc { id: doc.id, ..AuditDoc::from(&report.kept(&logic.id, options)) },
             Err(error) => {
                 AuditDoc { state: "failed".to_owned(), ended_at, failure: Some(error.to_string()), ..doc }
             }

@@ -4,8 +4,11 @@
 //! row been written after that, the write's own record is newer and wins whichever comes first;
 //! otherwise the row read is the row's last state. So an audit may repair while writers go on.
 
+use std::collections::BTreeMap;
+
 use crate::change::{Change, Digests, RowKey};
 use crate::counting::{self, Cells, Contributions};
+use crate::definition::DefinitionName;
 use crate::function::digest_of_source;
 use crate::ledger::LedgerRow;
 use crate::logic::{LogicVersion, TableLogic};
@@ -69,6 +72,77 @@ impl Cause {
             Self::Ambiguous => "two changes of the row had the same time and do not chain",
             Self::BeforeDefinition => "the row last changed before the count was created",
         }
+    }
+}
+
+/// What an audit found, as it is kept: the certificate of a count.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Audited {
+    /// The count.
+    pub definition: DefinitionName,
+    /// The logic version that was recounted.
+    pub version: u32,
+    /// When it began, microseconds since the epoch.
+    pub began: Micros,
+    /// When it ended.
+    pub ended: Micros,
+    /// It looked at one row in so many.
+    pub one_in: u64,
+    /// Whether it repaired what differed.
+    pub repair: bool,
+    /// Source rows read.
+    pub rows: u64,
+    /// Rows counted as a recount would.
+    pub agreeing: u64,
+    /// Rows that changed too lately to judge.
+    pub in_flux: u64,
+    /// Rows that differ, by the name of the cause.
+    pub differing: BTreeMap<String, u64>,
+    /// Rows repaired.
+    pub repaired: u64,
+    /// Whether the sums of cells were judged as well.
+    pub cells_judged: bool,
+    /// Cells whose sum is not what the ledger adds up to.
+    pub cells_off: u64,
+}
+
+impl Audited {
+    /// How many rows differ.
+    #[must_use]
+    pub fn differences(&self) -> u64 {
+        self.differing.values().sum()
+    }
+
+    /// Whether nothing is left that is counted wrong.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.differences() <= self.repaired && self.cells_off == 0
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let share =
+            if self.one_in <= 1 { String::new() } else { format!(", one in {} of the table", self.one_in) };
+        let mut told = format!(
+            "{} rows read{share}: {} counted right, {} counted wrong",
+            self.rows,
+            self.agreeing,
+            self.differences()
+        );
+        if self.in_flux > 0 {
+            told.push_str(&format!(", {} changed too lately to judge", self.in_flux));
+        }
+        if self.repair {
+            told.push_str(&format!("; {} repaired", self.repaired));
+        }
+        if self.cells_judged {
+            told.push_str(match self.cells_off {
+                0 => "; every cell is what the ledger adds up to",
+                _ => "; there are cells that are not what the ledger adds up to",
+            });
+        }
+        told + "."
     }
 }
 

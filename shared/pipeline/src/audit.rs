@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use evercount_core::audit::{self, Cause, Finding};
+use evercount_core::audit::{self, Audited, Cause, Finding};
 use evercount_core::backfill::Segment;
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::counting::{self, Cells};
@@ -66,6 +66,8 @@ pub struct AuditReport {
     pub cells_off: BTreeMap<Cell, (i64, i64)>,
     /// Whether cells were judged at all.
     pub cells_judged: bool,
+    /// When the audit began, and when it ended, microseconds since the epoch.
+    pub span: (Micros, Micros),
 }
 
 impl AuditReport {
@@ -73,6 +75,27 @@ impl AuditReport {
     #[must_use]
     pub fn differences(&self) -> u64 {
         self.differing.values().sum()
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn kept(&self, logic: &LogicId, options: AuditOptions) -> Audited {
+        let (began, ended) = self.span;
+        Audited {
+            definition: logic.definition.clone(),
+            version: logic.number,
+            began,
+            ended,
+            one_in: options.one_in.max(1),
+            repair: options.repair,
+            rows: self.rows,
+            agreeing: self.agreeing,
+            in_flux: self.in_flux,
+            differing: self.differing.iter().map(|(cause, n)| (cause.name().to_owned(), *n)).collect(),
+            repaired: self.repaired,
+            cells_judged: self.cells_judged,
+            cells_off: self.cells_off.len() as u64,
+        }
     }
 }
 
@@ -89,6 +112,7 @@ pub async fn run<S: Store, T: SourceTable>(
     now: impl Fn() -> Micros + Send,
     progress: impl Fn(u64) + Send,
 ) -> Result<AuditReport, StoreError> {
+    let began = now();
     let catalog = read::catalog(store).await?;
     let table = &logic.definition.table;
     let mut audit = Audit {
@@ -109,6 +133,7 @@ pub async fn run<S: Store, T: SourceTable>(
         }
         audit.completed(&now).await?;
     }
+    audit.report.span = (began, now());
     Ok(audit.report)
 }
 

@@ -21,6 +21,8 @@
 //! | [`maintain`] | open adjustments, standbys, draining and cuts, time and again |
 //! | [`drain`] | rows of retired versions → their successors |
 //! | [`forecast`] | schema versions and signals → predictions, what came of them, what was learnt |
+//! | [`outlook`] | the same, for whoever asks now and writes nothing |
+//! | [`advise`] | forecasts and counts → what to count ahead |
 //! | [`quarantine`] | a quarantined record → counted and released |
 //! | [`recheck`] | an ambiguous row → settled by the source |
 //! | [`audit`] | the source table → what differs, and repairs |
@@ -51,6 +53,10 @@ pub mod discovery;
 pub mod empty_table;
 #[cfg(feature = "forecast")]
 pub mod forecast;
+#[cfg(feature = "forecast")]
+pub mod outlook;
+#[cfg(feature = "forecast")]
+pub mod advise;
 pub mod functions;
 pub mod function_folder;
 pub mod event_source;

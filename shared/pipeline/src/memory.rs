@@ -3,6 +3,7 @@
 //! It passes the same contract suite as the DynamoDB store, so it is a second honest store and
 //! not a mock.
 
+mod audits;
 mod forecasts;
 mod functions;
 mod registry;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evercount_core::adoption::{Adjustment, PolicyBook, TrailEntry};
+use evercount_core::audit::Audited;
 use evercount_core::change::{RowKey, TableName, TableShape};
 use evercount_core::chunk::{ACTIONS_MAX, Commit, Control, Quarantined};
 use evercount_core::counting::Cells;
@@ -69,6 +71,8 @@ pub struct State {
     pub cuts: BTreeMap<(LogicId, Micros), Cut>,
     /// What was asked for, by table, day and attribute: when last, and how often.
     pub usage: BTreeMap<(TableName, Micros, String), (Micros, Used)>,
+    /// The last audit of each count.
+    pub audits: BTreeMap<DefinitionName, Audited>,
     /// The directory of lanes.
     pub directory: BTreeSet<LaneId>,
     /// Lane checkpoints.

@@ -4,6 +4,7 @@
 //! still write `async fn`. Every write is conditional or idempotent: any of them may be repeated
 //! after a lost reply.
 
+mod audits;
 mod forecasts;
 mod shadow;
 mod usage;
@@ -30,6 +31,7 @@ use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::Subject;
 use evercount_core::value::{Item, Value};
 
+pub use audits::AuditStore;
 pub use forecasts::{ForecastCommit, ForecastStore};
 pub use shadow::{
     BesideWrite, CountedTable, ItemWrite, MutationTrail, ShadowPassStore, ShadowSchemaStore, ShadowStore,

@@ -1,6 +1,7 @@
 //! Times, names and text of sources, as they are shown.
 
 use evercount_core::order::Micros;
+use evercount_wire::nearest::nearest;
 
 /// A time for people and for JSON: ISO 8601, UTC, microseconds.
 #[must_use]
@@ -21,16 +22,11 @@ pub fn plain(text: impl std::fmt::Display) -> String {
     })
 }
 
-/// The name most like another, if any is like it: by its letters, or because it is the same but
-/// for the schema or database before it.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let bare = |name: &'a str| name.rsplit(['.', ':']).next().unwrap_or(name);
-    let likeness = |one: &'a str| {
-        if bare(one).eq_ignore_ascii_case(name) { 1.0 } else { strsim::jaro_winkler(one, name) }
-    };
-    known
-        .map(|one| (likeness(one), one))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, one)| one)
+/// What to do about a name that is not known: the one that may have been meant, as a question, else where
+/// what there is can be looked up.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, list: &str) -> String {
+    match nearest(name, known) {
+        Some(known) => format!("did you mean `{}`?", plain(known)),
+        None => format!("`{list}` shows what there is"),
+    }
 }

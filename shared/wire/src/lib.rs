@@ -25,3 +25,4 @@ pub mod items;
 pub mod schema_event;
 pub mod conformed;
 pub mod watch;
+pub mod nearest;

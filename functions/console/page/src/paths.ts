@@ -29,6 +29,8 @@ export const paths = {
   walks: () => `${API}/backfills`,
   pause: (paused: boolean) => `${API}/backfills/${paused ? 'pause' : 'resume'}`,
   audits: () => `${API}/audits`,
-  forecasts: (table?: string) => `${API}/forecasts${query({ table })}`,
+  forecasts: () => `${API}/forecasts`,
+  forecast: (table: string) => `${API}/forecasts/${one(table)}`,
+  advice: () => `${API}/advice`,
   health: () => `${API}/health`
 }

@@ -281,7 +281,12 @@ export interface Cardinality {
   }>
 }
 
-export interface Chance { kind: string, days: number, p: number, from: number, to: number }
+export type Standing = 'open' | 'confirmed' | 'refuted' | 'expired'
+
+/** `said` is what was said when the window began, with the ends of that. */
+export interface Chance { kind: string, days: number, p: number, from: number, to: number, said: [number, number, number] | null, came: boolean | null }
+
+export interface Bin { n: number, said: number, came: number }
 
 export interface Measured {
   kind: string
@@ -292,18 +297,79 @@ export interface Measured {
   brier_of_base_rate: number
   auc: number
   calibration_error: number
-  reliability: Array<{ n: number, said: number, came: number }>
+  reliability: Bin[]
+}
+
+export interface Candidate {
+  column: string
+  type: string | null
+  kind: string
+  p: number
+  at: string | null
+  precision: string
+  evidence: string | null
+  state: Standing
+  discrepancy: string
 }
 
 export interface TableForecast {
   table: string
-  candidates: Array<{ column: string, type: string | null, kind: string, p: number, at: string | null, precision: string }>
+  candidates: Candidate[]
   cannot_judge?: string
   chances?: Chance[]
   expected?: { from: string | null, middle: string | null, to: string | null }
   because?: string
   at?: string
+  planned: Array<{ feature: string, at: string }>
+  kept?: { made_at: string, ends_at: string, state: Standing, error: number | null, discrepancy: string, came_at: string | null, summary: string }
 }
+
+export interface ShadowColumn {
+  column: string
+  type: string
+  default?: unknown
+  rules: string[]
+  expected_at: string | null
+  p: number
+  because: string
+  prefetch: string | null
+  state: string
+  since: string | null
+}
+
+export interface ShadowSchema { table: string, at: string, revision: number, columns: ShadowColumn[] }
+
+/** Predictions of a kind whose time ended in one month. */
+export interface Month { month: string, kind: string, days: number, n: number, came: number, said: number, brier: number | null, bins: Bin[] }
+
+export interface Learnt { confirmed: number, refuted: number, shift: number, evidence: Record<string, { came: number, of: number }> }
+
+export interface Forecasts {
+  at: string
+  tables: TableForecast[]
+  shadow: ShadowSchema[]
+  reliability: Month[]
+  learnt: Learnt
+  measured: Measured[]
+  left_out: string[]
+}
+
+export interface TableStory { at: string, now: TableForecast, past: TableForecast[], happened: HistoryEvent[], shadow: ShadowSchema | null }
+
+export interface Advice {
+  count: string
+  table: string
+  extra: { dimension?: string, truth_of?: string[] }
+  p: number
+  extra_counters: number
+  write_units_per_month: number
+  read_units_saved: number
+  worth_it: boolean
+  because: string
+  command: string
+}
+
+export interface Advices { advice: Advice[], notes: string[] }
 
 export interface Walk {
   count: string
@@ -342,6 +408,8 @@ export interface Audit {
     repaired: number
     cells_judged: boolean
     cells_off: number
+    clean: boolean
+    summary: string
   } | null
   failure: string | null
 }
@@ -360,4 +428,5 @@ export interface Health {
   adjustments: { write_units: number, read_units: number }
   caches: { hits: number, misses: number }
   last_audit: Audit | null
+  never_audited: string[]
 }

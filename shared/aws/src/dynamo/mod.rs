@@ -5,6 +5,7 @@
 //! two loops inside each other multiply, and because only this one knows that a transaction must
 //! be repeated under the token it was first sent with.
 
+mod audits;
 mod calls;
 mod catalog;
 mod commit;

@@ -1,21 +1,23 @@
 //! Predictions that are kept: what was said, what is thought now, and what came of it.
 //!
-//! With `--json`, `{"at", "stored": true, "tables": [{"table", "chances": [{"kind", "days", "p", "from", "to",
-//! "said", "came"}], "expected", "because", "cannot_judge", "candidates": [{"column", "type", "kind", "p",
-//! "at", "precision", "evidence", "state", "discrepancy"}], "made_at", "ends_at", "state", "error",
-//! "discrepancy", "past": […]}], "reliability": [{"month", "kind", "days", "n", "came", "said", "brier",
-//! "bins": [[n, came, said]]}], "learnt": {"confirmed", "refuted", "shift", "evidence": {name: [came, of]}}}`.
-//! `past` is there with `explain`.
+//! With `--json` it prints what a forecast made anew prints, and with each table `"kept": {"made_at", "ends_at",
+//! "state", "error", "discrepancy", "came_at", "summary"}`; beside the tables `"stored": true, "reliability":
+//! [{"month", "kind", "days", "n", "came", "said", "brier", "bins": [{"n", "said", "came"}]}], "learnt":
+//! {"confirmed", "refuted", "shift", "evidence": {name: {"came", "of"}}}, "shadow": [{"table", "at", "revision",
+//! "columns": [{"column", "type", "default", "rules", "expected_at", "p", "because", "prefetch", "state",
+//! "since"}]}]`. With `explain`, a table has its `past` predictions as well.
 
 use evercount_core::order::Micros;
 use evercount_core::prediction::{
-    Bin, ColumnBelief, Kind, Learnt, Outlook, Prediction, Probability, ReliabilityPoint, Standing,
+    ColumnBelief, Kind, Learnt, Outlook, Prediction, Probability, ReliabilityPoint, Standing,
 };
 use evercount_core::schema_change::Subject;
+use evercount_core::shadow::ShadowSchema;
 use evercount_forecast::settle::adjustment;
 use evercount_forecast::units::HORIZONS;
 use evercount_pipeline::forecast;
-use evercount_pipeline::ports::{ForecastStore, RegistryStore};
+use evercount_pipeline::ports::{ForecastStore, RegistryStore, ShadowSchemaStore};
+use evercount_view::{LearntDoc, MonthDoc, ShadowColumnDoc, ShadowSchemaDoc, TableOutlook};
 use serde_json::{Value, json};
 
 use super::{plots, unknown_table};
@@ -38,7 +40,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// Whatever the store answers, and where there is no such table.
-pub async fn answer<S: ForecastStore + RegistryStore>(
+pub async fn answer<S: ForecastStore + RegistryStore + ShadowSchemaStore>(
     store: &S,
     asked: Asked<'_>,
 ) -> anyhow::Result<Option<Answer>> {
@@ -47,6 +49,8 @@ pub async fn answer<S: ForecastStore + RegistryStore>(
         return Ok(None);
     }
     let (points, learnt) = (store.reliability().await?, store.learnt().await?);
+    let mut shadow = store.shadow_schemas().await?;
+    shadow.retain(|one| asked.of.is_none_or(|wanted| one.table.as_str() == wanted));
     let (mut lines, mut tables) = (Vec::new(), Vec::new());
     match asked.of {
         None => {
@@ -75,6 +79,7 @@ pub async fn answer<S: ForecastStore + RegistryStore>(
             show::extend(&mut document, json!({"past": past.iter().map(to_json).collect::<Vec<_>>()}));
             tables.push(document);
             let mut told = explained(one, asked.now);
+            told.extend(shadow.iter().flat_map(shadowed));
             told.extend(past.iter().rev().take(4).map(|one| format!("  before: {}", plain(one.summary()))));
             told.extend(std::mem::take(&mut lines));
             lines = told;
@@ -82,8 +87,9 @@ pub async fn answer<S: ForecastStore + RegistryStore>(
     }
     let document = json!({
         "at": show::time(asked.now), "stored": true, "tables": tables,
-        "reliability": points.iter().map(point_json).collect::<Vec<_>>(),
-        "learnt": learnt_json(&learnt),
+        "reliability": points.iter().map(|point| show::json(&MonthDoc::from(point))).collect::<Vec<_>>(),
+        "learnt": show::json(&LearntDoc::from(&learnt)),
+        "shadow": shadow.iter().map(|one| show::json(&ShadowSchemaDoc::from(one))).collect::<Vec<_>>(),
     });
     Ok(Some(Answer::ok(document, lines)))
 }
@@ -93,61 +99,7 @@ fn longest() -> u32 {
 }
 
 fn to_json(one: &Prediction) -> Value {
-    let chances: Vec<Value> = one
-        .claims()
-        .iter()
-        .map(|claim| {
-            let Probability { p, from, to } = claim.now;
-            json!({
-                "kind": claim.kind.name(), "days": claim.days, "p": p, "from": from, "to": to,
-                "said": [claim.said.p, claim.said.from, claim.said.to], "came": claim.came,
-            })
-        })
-        .collect();
-    let candidates: Vec<Value> = one.columns.iter().map(column_json).collect();
-    let mut document = json!({
-        "table": one.table.as_str(), "candidates": candidates, "made_at": show::time(one.made_at),
-        "ends_at": show::time(one.ends_at), "state": one.standing.name(), "error": one.error,
-        "discrepancy": one.discrepancy,
-    });
-    let judged = match &one.outlook {
-        Outlook::CannotJudge { because } => json!({"cannot_judge": because}),
-        Outlook::Claims { expected, because, .. } => {
-            let [from, middle, to] =
-                [expected.from, expected.middle, expected.to].map(|at| at.map(show::time));
-            let expected = json!({"from": from, "middle": middle, "to": to});
-            json!({"chances": chances, "expected": expected, "because": because})
-        }
-    };
-    show::extend(&mut document, judged);
-    document
-}
-
-fn column_json(one: &ColumnBelief) -> Value {
-    json!({
-        "column": one.column, "type": one.typed, "kind": one.kind.name(), "p": one.p,
-        "at": one.at.map(show::time), "precision": one.precision, "evidence": one.evidence,
-        "state": one.standing.name(), "discrepancy": one.discrepancy,
-    })
-}
-
-fn point_json(point: &ReliabilityPoint) -> Value {
-    let total = point.total();
-    let said = |bin: &Bin| bin.p_micro as f64 / 1e6;
-    let bins: Vec<Value> = point.bins.iter().map(|bin| json!([bin.n, bin.came, said(bin)])).collect();
-    json!({
-        "month": show::time(point.month), "kind": point.kind.name(), "days": point.days, "n": total.n,
-        "came": total.came, "said": said(&total), "brier": point.brier(), "bins": bins,
-    })
-}
-
-fn learnt_json(learnt: &Learnt) -> Value {
-    let evidence: serde_json::Map<String, Value> =
-        learnt.trust.iter().map(|(name, one)| (name.clone(), json!([one.hits, one.of]))).collect();
-    json!({
-        "confirmed": learnt.confirmed, "refuted": learnt.refuted, "shift": adjustment(learnt).shift(),
-        "evidence": evidence,
-    })
+    show::json(&TableOutlook::stored(one))
 }
 
 fn percent(p: f64) -> f64 {
@@ -272,4 +224,20 @@ fn column(one: &ColumnBelief) -> String {
         other => state(other, &one.discrepancy),
     };
     format!("  {kind} `{}` {}: {p} %{at} {why}", plain(&one.column), plain(typed))
+}
+
+/// The columns that are held ready for a table, with how far each has come.
+fn shadowed(schema: &ShadowSchema) -> Vec<String> {
+    let doc = ShadowSchemaDoc::from(schema);
+    let line = |one: &ShadowColumnDoc| {
+        let since = one.since.as_deref().and_then(|since| since.get(..10));
+        let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+        let default = one.default.as_ref().map_or_else(String::new, |value| format!(", {value} by default"));
+        let rules: String = one.rules.iter().map(|rule| format!(", {rule}")).collect();
+        let typed = plain(&one.typed);
+        format!("    `{}` {typed}{}{rules}: {}{since}", plain(&one.column), plain(default), one.state)
+    };
+    let mut lines = vec![format!("  shadow schema, revision {}:", doc.revision)];
+    lines.extend(doc.columns.iter().map(line));
+    lines
 }

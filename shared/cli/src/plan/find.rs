@@ -6,7 +6,7 @@ use evercount_core::definition::DefinitionName;
 use evercount_core::logic::LogicVersion;
 use evercount_pipeline::ports::CatalogStore;
 
-use crate::schema::subject::nearest;
+use crate::show;
 
 /// Fewest characters of an id that are taken for it.
 const ID_CHARACTERS_MIN: usize = 4;
@@ -38,10 +38,7 @@ pub async fn one<S: CatalogStore>(store: &S, text: &str) -> anyhow::Result<Adjus
         );
     }
     let names = versions.iter().map(|version| version.id.definition.as_str());
-    match nearest(text, names) {
-        Some(known) => bail!("there is no plan or count `{text}`; did you mean `{known}`?"),
-        None => bail!("there is no plan or count `{text}`; `evercount plan list` shows what there is"),
-    }
+    Err(show::unknown("plan or count", text, names, "evercount plan list"))
 }
 
 /// Whether there is a count of this name.

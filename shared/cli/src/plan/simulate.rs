@@ -13,13 +13,13 @@ use evercount_core::schema_change::{ChangeKind, Evidence, EvidencePart, SchemaCh
 use evercount_local::stack::now;
 use evercount_pipeline::adapt;
 use evercount_pipeline::ports::{CatalogStore, RegistryStore};
+use evercount_view::did_you_mean;
 use evercount_wire::definition::build;
 
 use super::change::{Asked, Declared, DefinitionClause, TableClause, parse};
 use super::view::{View, answer_with};
 use crate::answer::Answer;
 use crate::args::adjust::SimulateArgs;
-use crate::schema::subject::nearest;
 use crate::target::Opened;
 use crate::{count, drive};
 
@@ -155,12 +155,9 @@ impl<'a> Known<'a> {
             return Ok(Typed::default());
         }
         let table = &self.definition.table;
-        match nearest(&column.to_string(), schema.fields.keys().map(FieldPath::as_str)) {
-            Some(known) => bail!("`{table}` has no column `{column}`; did you mean `{known}`?"),
-            None => bail!(
-                "`{table}` has no column `{column}`; `evercount schema show {table}` lists those it has"
-            ),
-        }
+        let known = schema.fields.keys().map(FieldPath::as_str);
+        let list = format!("evercount schema show {table}");
+        bail!("`{table}` has no column `{column}`; {}", did_you_mean(&column.to_string(), known, &list))
     }
 
     fn is_free(&self, column: &Path) -> anyhow::Result<()> {

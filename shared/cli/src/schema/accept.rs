@@ -8,6 +8,7 @@ use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::{ChangeKind, SchemaChange};
 use evercount_pipeline::accept;
 use evercount_pipeline::ports::{RegistryStore, StoreError};
+use evercount_view::did_you_mean;
 use serde_json::json;
 
 use super::args::AcceptArgs;
@@ -62,14 +63,12 @@ fn names(change: &SchemaChange, column: &str) -> bool {
 fn nothing_pending(state: &SubjectState, column: &str) -> String {
     let waiting = state.pending.iter().filter_map(|change| change.kind.column()).map(FieldPath::as_str);
     let name = plain(&state.subject);
-    match subject::nearest(column, waiting) {
-        Some(known) => {
-            format!("no change of column `{column}` is pending in `{name}`; did you mean `{}`?", plain(known))
-        }
-        None => format!(
-            "no change of column `{column}` is pending in `{name}`; `evercount schema show {name}` shows what is"
-        ),
-    }
+    let list = format!("evercount schema show {name}");
+    format!(
+        "no change of column `{}` is pending in `{name}`; {}",
+        plain(column),
+        did_you_mean(column, waiting, &list)
+    )
 }
 
 fn told(before: &SubjectState, evolved: &Evolved, wanted: impl Fn(&SchemaChange) -> bool) -> Answer {

@@ -5,7 +5,7 @@ use anyhow::bail;
 use evercount_core::order::Micros;
 use evercount_core::schema::FieldPath;
 use evercount_pipeline::ports::RegistryStore;
-use evercount_view::{Cardinality, WindowDoc};
+use evercount_view::{Cardinality, WindowDoc, did_you_mean};
 use serde_json::json;
 
 use super::args::CardinalityArgs;
@@ -34,12 +34,9 @@ pub async fn run<S: RegistryStore>(store: &S, args: &CardinalityArgs, now: Micro
         let is_unknown = sketches.is_empty() && !schema.fields.contains_key(&path);
         if is_unknown {
             let name = plain(&state.subject);
-            match subject::nearest(path.as_str(), schema.fields.keys().map(FieldPath::as_str)) {
-                Some(known) => bail!("`{name}` has no field `{path}`; did you mean `{}`?", plain(known)),
-                None => {
-                    bail!("`{name}` has no field `{path}`; `evercount schema show {name}` shows its fields")
-                }
-            }
+            let known = schema.fields.keys().map(FieldPath::as_str);
+            let list = format!("evercount schema show {name}");
+            bail!("`{name}` has no field `{path}`; {}", did_you_mean(path.as_str(), known, &list));
         }
         if !sketches.is_empty() {
             fields.push(Cardinality::of(&path, &sketches));

@@ -6,7 +6,7 @@ use evercount_core::evolution::HeldChange;
 use evercount_core::order::Micros;
 use evercount_core::registration::StoredWatch;
 use evercount_core::registry::{SchemaVersion, SubjectState};
-use evercount_core::schema::{Constraints, FieldPath};
+use evercount_core::schema::FieldPath;
 use evercount_pipeline::ports::RegistryStore;
 use evercount_wire::diff_view::{Line, outline};
 use evercount_wire::json_schema::to_json_schema;
@@ -17,7 +17,7 @@ use super::text::{self, BAD, FAINT, STRONG, change_json, count, origin, paint, p
 use super::{Answer, subject};
 use crate::exit::Exit;
 use crate::show;
-use evercount_view::{Presence, Seen};
+use evercount_view::{Presence, Seen, rules};
 
 const HEADERS: [&str; 10] =
     ["field", "type", "declared", "key", "null", "required", "default", "bounds", "seen", "present"];
@@ -124,27 +124,10 @@ fn row(line: &Line, is_document: bool, seen: Option<&Seen>) -> Vec<String> {
         yes(field.types.is_nullable()),
         yes(is_document && field.required),
         field.default.as_deref().map(plain).unwrap_or_default(),
-        bounds(&field.constraints),
+        rules(&field.constraints).join(", "),
         presence.map(|presence| presence.with.to_string()).unwrap_or_default(),
         presence.map(Presence::percent).unwrap_or_default(),
     ]
-}
-
-fn bounds(of: &Constraints) -> String {
-    let Constraints { minimum, maximum, min_length, min_items, max_items, pattern, values, closed } = of;
-    let mut told = Vec::new();
-    told.extend(minimum.as_ref().map(|least| format!("at least {least}")));
-    told.extend(maximum.as_ref().map(|most| format!("at most {most}")));
-    told.extend(min_length.map(|least| format!("{least} characters or more")));
-    told.extend(min_items.map(|least| format!("{least} elements or more")));
-    told.extend(max_items.map(|most| format!("{most} elements or fewer")));
-    told.extend(pattern.as_deref().map(|pattern| format!("matches {}", plain(pattern))));
-    told.extend(values.as_ref().map(|values| {
-        let values: Vec<String> = values.iter().map(plain).collect();
-        format!("one of {}", values.join(", "))
-    }));
-    told.extend(closed.then(|| "no other attributes".to_owned()));
-    told.join(", ")
 }
 
 /// A field with in how many rows it is, where that was counted.

@@ -20,17 +20,15 @@ pub async fn find<S: RegistryStore>(store: &S, name: &str) -> anyhow::Result<Sub
         return Ok(found);
     }
     let all = store.subjects().await?;
-    let names = all.iter().map(|state| state.subject.as_str());
-    match nearest(name, names) {
-        Some(known) => bail!("there is no subject `{name}`; did you mean `{}`?", plain(known)),
-        None if all.is_empty() => bail!(
-            "there is no subject `{name}`: the registry is empty; the schema listener fills it as records arrive"
-        ),
-        None => bail!("there is no subject `{name}`; `evercount schema list` shows what there is"),
+    if all.is_empty() {
+        bail!(
+            "there is no subject `{}`: the registry is empty; the schema listener fills it as records arrive",
+            plain(name)
+        );
     }
+    let names = all.iter().map(|state| state.subject.as_str());
+    Err(show::unknown("subject", name, names, "evercount schema list"))
 }
-
-pub use evercount_view::nearest;
 
 /// The number of a subject's current version.
 ///
@@ -125,21 +123,4 @@ pub async fn at<S: RegistryStore>(
         }
     };
     version(store, state, head.id.version, now).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_is_nearly_right_is_recognised() {
-        let known = ["shop.orders", "shop.customers", "event:order_placed"];
-        let check = |typed: &str, expected: Option<&str>| {
-            assert_eq!(nearest(typed, known.into_iter()), expected, "{typed}");
-        };
-        check("orders", Some("shop.orders"));
-        check("shop.order", Some("shop.orders"));
-        check("order_placed", Some("event:order_placed"));
-        check("zzz", None);
-    }
 }

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use super::asked::{Asked, Named};
 use crate::console::{Console, TargetDoc};
 use crate::counts::{CountList, CountPage, GroupQuery, POINTS_MAX, Series};
-use crate::forecasts::Outlooks;
+use crate::forecasts::{Advices, Outlooks, TableStory};
 use crate::health::Health;
 use crate::plans::{PlanList, Story};
 use crate::problem::Problem;
@@ -225,13 +225,22 @@ question!(
     backfills, "/api/v1/backfills", (), Walks, |console| console.walks().await
 );
 question!(
-    /// Audits that run or ran in this console.
-    audits, "/api/v1/audits", (), Audits, |console| Ok(console.audits())
+    /// Audits that run or ran in this console, and the last one of each count, whoever ran it.
+    audits, "/api/v1/audits", (), Audits, |console| console.audits().await
 );
 question!(
     /// How probable schema changes are, and which columns may come or go.
     forecasts, "/api/v1/forecasts", (ForecastQuery), Outlooks,
     |console, Asked(query) => Asked<ForecastQuery>| console.forecasts(query.table.as_deref()).await
+);
+question!(
+    /// What is forecast of one table, what was said before, what came, and which columns are held ready.
+    forecast, "/api/v1/forecasts/{table}", (("table" = String, Path, description = "The table.")), TableStory,
+    |console, Named(table) => Named<String>| console.forecast(&table).await
+);
+question!(
+    /// What to count ahead, so that changes that are likely need no rescan, and what that costs.
+    advice, "/api/v1/advice", (), Advices, |console| console.advice().await
 );
 question!(
     /// Lanes and how far behind they are, what waits, what it has cost, the last audit.

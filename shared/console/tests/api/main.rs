@@ -64,12 +64,41 @@ async fn every_other_question_has_an_answer_as_it_is_described() {
         "/api/v1/backfills",
         "/api/v1/audits",
         "/api/v1/forecasts",
+        "/api/v1/forecasts/orders",
+        "/api/v1/advice",
         "/api/v1/health",
     ] {
         asked(path).await;
     }
     let diff = asked("/api/v1/schemas/orders/diff").await;
     assert_eq!(diff["summary"]["added"], json!(1), "{diff}");
+}
+
+#[tokio::test]
+async fn what_the_forecaster_keeps_is_shown_with_what_came_of_it() {
+    let all = asked("/api/v1/forecasts").await;
+    let orders = &all["tables"][0];
+    assert_eq!((&orders["kept"]["state"], &orders["chances"][0]["said"][0]), (&json!("open"), &json!(0.4)));
+    assert_eq!(all["shadow"][0]["columns"][0]["default"], json!(false));
+    assert_eq!((&all["reliability"][0]["came"], &all["learnt"]["confirmed"]), (&json!(1), &json!(1)));
+    assert_eq!(all["learnt"]["evidence"]["release"], json!({"came": 1, "of": 2}));
+    let story = asked("/api/v1/forecasts/orders").await;
+    let past = story["past"].as_array().unwrap();
+    assert_eq!((past.len(), &past[0]["chances"][0]["came"]), (1, &json!(true)), "{story}");
+    assert_eq!(story["happened"].as_array().unwrap().len(), 2);
+    assert_eq!(story["shadow"]["columns"][0]["state"], json!("expected"));
+    let advice = asked("/api/v1/advice").await;
+    assert!(advice["notes"][0].as_str().unwrap().contains("--bytes orders=BYTES"), "{advice}");
+}
+
+#[tokio::test]
+async fn the_last_audit_stands_whoever_ran_it() {
+    let audits = asked("/api/v1/audits").await;
+    let found = &audits["audits"][0]["found"];
+    assert_eq!((&found["differing"]["stale"], &found["clean"]), (&json!(1), &json!(false)), "{audits}");
+    let health = asked("/api/v1/health").await;
+    assert_eq!(health["last_audit"]["count"], json!("by_status"));
+    assert_eq!(health["never_audited"], json!(["by_note"]));
 }
 
 #[tokio::test]
@@ -116,6 +145,7 @@ async fn what_is_not_there_is_a_problem_that_names_the_fix() {
         ("/api/v1/quarantine/no", 400, "GET /api/v1/quarantine"),
         ("/api/v1/quarantine/lane%231", 404, "GET /api/v1/quarantine"),
         ("/api/v1/forecasts?table=zzz", 404, "GET /api/v1/forecasts"),
+        ("/api/v1/forecasts/order", 404, "did you mean `orders`?"),
         ("/api/v1/nothing", 404, "openapi.json"),
     ] {
         let answer = send(shop(true).await, get(path)).await;

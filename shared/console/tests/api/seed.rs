@@ -6,14 +6,19 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use evercount_console::{Console, Hosts, Served, Settings, TargetDoc, router};
 use evercount_core::adoption::PlanPolicy;
-use evercount_core::audit;
+use evercount_core::audit::{self, Audited};
 use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::chunk::{Poison, Quarantined};
+use evercount_core::definition::DefinitionName;
 use evercount_core::evolution::{Judgement, Proposal, evolve, new_subject};
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::Coverage;
 use evercount_core::order::Micros;
+use evercount_core::prediction::{
+    Claim, ColumnBelief, ExpectedAt, Kind, Learnt, Outlook, Prediction, Probability, ReliabilityPoint,
+    Standing, Tally,
+};
 use evercount_core::registration::Registration;
 use evercount_core::registry::{Origin, Policy};
 use evercount_core::schema::{Field, FieldPath, FieldType, Schema, TypeSet};
@@ -22,9 +27,11 @@ use evercount_core::value::{Item, Value};
 use evercount_pipeline::adapt::{self, AdaptOptions};
 use evercount_pipeline::count::{CountMode, CountOptions};
 use evercount_pipeline::discovery::NoServices;
+use evercount_pipeline::forecast::shadow::shadowed;
 use evercount_pipeline::memory::Memory;
 use evercount_pipeline::ports::{
-    CatalogStore, Cut, Page, QuarantineStore, RegistryStore, SourceFacts, SourceTable, StoreError,
+    AuditStore, CatalogStore, Cut, ForecastCommit, ForecastStore, Page, QuarantineStore, RegistryStore,
+    ShadowSchemaStore, SourceFacts, SourceTable, StoreError,
 };
 use evercount_pipeline::{define, operator, read};
 use evercount_wire::definition::{DefinitionParts, build};
@@ -134,6 +141,97 @@ async fn proposed(store: &Memory, schema: Schema, changes: Vec<SchemaChange>, at
     store.register(&registration).await.unwrap();
 }
 
+/// A prediction that stands, one that came true, and a column that is held ready.
+async fn foretold(store: &Memory) {
+    let said = Probability { p: 0.4, from: 0.25, to: 0.5 };
+    let claim = Claim { kind: Kind::Any, days: 183, said, now: Probability { p: 0.5, ..said }, came: None };
+    let gift = ColumnBelief {
+        column: SCRIPT.to_owned(),
+        typed: Some("BOOL DEFAULT false".to_owned()),
+        kind: Kind::Add,
+        p: 0.7,
+        source: "release".to_owned(),
+        evidence: format!("the release `{SCRIPT}` names it"),
+        precision: "assumed, not measured: 7 of 10".to_owned(),
+        since: NOW,
+        at: Some(NOW + 24 * HOUR),
+        until: NOW + 48 * HOUR,
+        standing: Standing::Open,
+        came: None,
+        counted: None,
+        discrepancy: String::new(),
+    };
+    let (table, window) = (Subject::new("orders"), 183 * 24 * HOUR);
+    let past = Prediction {
+        table: table.clone(),
+        made_at: NOW - 2 * window,
+        ends_at: NOW - window,
+        updated_at: NOW - window,
+        outlook: Outlook::Claims {
+            claims: vec![Claim { came: Some(true), ..claim }],
+            expected: ExpectedAt::default(),
+            because: "raised by how often it changed".to_owned(),
+        },
+        columns: Vec::new(),
+        planned: Vec::new(),
+        standing: Standing::Confirmed,
+        came: Some((NOW - window - HOUR, "a column was added".to_owned())),
+        error: Some(0.6),
+        discrepancy: "a column was added".to_owned(),
+        revision: 1,
+    };
+    let standing = Prediction {
+        made_at: NOW - window,
+        ends_at: NOW,
+        updated_at: NOW,
+        outlook: Outlook::Claims {
+            claims: vec![claim],
+            expected: ExpectedAt { middle: Some(NOW + HOUR), ..ExpectedAt::default() },
+            because: "raised by how often it changed".to_owned(),
+        },
+        columns: vec![gift],
+        planned: vec![("gifts".to_owned(), NOW + 24 * HOUR)],
+        standing: Standing::Open,
+        came: None,
+        error: None,
+        discrepancy: String::new(),
+        revision: 2,
+        ..past.clone()
+    };
+    let mut point = ReliabilityPoint::empty(NOW - window, Kind::Any, 183);
+    point.count(0.4, true, false);
+    let learnt = Learnt {
+        confirmed: 1,
+        trust: [("release".to_owned(), Tally { hits: 1, of: 2 })].into(),
+        updated_at: NOW,
+        revision: 1,
+        ..Learnt::default()
+    };
+    let begun = ForecastCommit { prediction: (None, past.clone()), past: None, learnt: None };
+    store.commit_forecast(&begun).await.unwrap();
+    let prediction = (Some(1), standing.clone());
+    let goes_on = ForecastCommit { prediction, past: Some(past), learnt: Some((learnt, vec![point])) };
+    store.commit_forecast(&goes_on).await.unwrap();
+    let ready = shadowed(None, &standing, &[].into(), NOW).unwrap();
+    store.replace_shadow_schema(None, &ready).await.unwrap();
+    let audited = Audited {
+        definition: DefinitionName::parse("by_status").unwrap(),
+        version: 1,
+        began: NOW - HOUR,
+        ended: NOW - HOUR,
+        one_in: 1,
+        repair: false,
+        rows: 12,
+        agreeing: 11,
+        in_flux: 0,
+        differing: [("stale".to_owned(), 1)].into(),
+        repaired: 0,
+        cells_judged: true,
+        cells_off: 0,
+    };
+    store.put_audit(&audited).await.unwrap();
+}
+
 /// The shop: `by_status` with a plan that waits, `by_note` with groups that would be scripts, and one
 /// broken record.
 pub async fn shop(writes: bool) -> Arc<Shop> {
@@ -185,6 +283,7 @@ pub async fn shop(writes: bool) -> Arc<Shop> {
         affects: Vec::new(),
     };
     store.put_aside(&[broken]).await.unwrap();
+    foretold(&store).await;
     let source = Orders(rows);
     let coarser = build(DefinitionParts {
         name: "by_status".to_owned(),

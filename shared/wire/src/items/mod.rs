@@ -17,6 +17,7 @@
 //! | adjustment | metadata | `adjustment#<definition>` | `<time>#<plan id>` |
 //! | entry of the list of plans | metadata | `plans` | `<plan id>` |
 //! | entry of the audit trail | metadata | `trail#<definition>` | `<time>#<place>-<hash>` |
+//! | last audit of a count | metadata | `audits` | `<definition>` |
 //! | policies | metadata | `policies` | `book` |
 //! | cut | metadata | `cut#<logic id>` | `<time>` |
 //! | part of a large cut | metadata | `cut-part#<logic id>` | `<time>#<hash>#part-0001` |
@@ -57,6 +58,7 @@
 //! ([`crate::policy`]).
 
 mod adjustments;
+mod audits;
 mod catalog;
 mod columns;
 mod counts;
@@ -87,6 +89,7 @@ pub use adjustments::{
     adjustments_from_items, check_adjustment, plan_entry_from_item, plan_entry_item, plan_key,
     trail_from_item, trail_item, trail_pk,
 };
+pub use audits::{AUDITS_PK, audit_from_item, audit_item, audit_key};
 pub use catalog::{
     LOGIC_OPTIONAL, adopted_from_item, adopted_item, catalog_revision, edited, is_edited, logic_item,
     logic_key, logic_version_from_item, revision_key,

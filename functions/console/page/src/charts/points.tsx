@@ -41,6 +41,59 @@ export function ErrorBars ({ of, label, height = 200 }: { of: Estimated[], label
 
 export interface Reliable { foretold: number, came: number, n: number, from?: number, to?: number }
 
+export interface Said { at: number, p: number, from: number, to: number }
+
+/** Probabilities over time, each with its interval, above a mark for each change that came. */
+export function Foretold ({ of, came, label, height = 220 }: { of: Said[], came: number[], label: string, height?: number }) {
+  const data: uPlot.AlignedData = [
+    of.map(one => one.at), of.map(one => one.p), of.map(one => one.from), of.map(one => one.to)
+  ]
+  const ends = [...of.map(one => one.at), ...came]
+  const [low, high] = [Math.min(...ends), Math.max(...ends)]
+  const beside = low === high ? 86_400 : (high - low) * 0.06
+  return (
+    <Chart
+      shape={`foretold ${came.join()}`} height={height} label={label} data={data}
+      draw={colours => ({
+        tzDate: UTC,
+        cursor: { show: false },
+        axes: [
+          axis(colours, { values: times, space: 76, size: 30 }),
+          axis(colours, { values: shares, size: 50, incrs: [0.25] })
+        ],
+        scales: { x: { time: true, range: [low - beside, high + beside] }, y: { range: [0, 1] } },
+        series: [
+          {},
+          { stroke: colours.accent, width: 1.75, points: { show: true, size: 7, fill: colours.accent } },
+          { stroke: 'transparent', points: { show: false } },
+          { stroke: 'transparent', points: { show: false } }
+        ],
+        plugins: [whiskers(2, 3, colours.accent), {
+          hooks: {
+            draw: [u => {
+              const { ctx, bbox } = u
+              const size = 5 * devicePixelRatio
+              ctx.save()
+              ctx.fillStyle = colours.warn
+              for (const at of came) {
+                const [x, y] = [u.valToPos(at, 'x', true), bbox.top + bbox.height]
+                ctx.beginPath()
+                ctx.moveTo(x - size, y)
+                ctx.lineTo(x + size, y)
+                ctx.lineTo(x, y - 2 * size)
+                ctx.fill()
+              }
+              ctx.restore()
+            }]
+          }
+        }]
+      })}
+    />
+  )
+}
+
+const shares = (_: uPlot, splits: number[]): string[] => splits.map(at => `${Math.round(at * 100)} %`)
+
 /** How often what was foretold with a probability came: on the line where forecasts are right. */
 export function Reliability ({ of, label, height = 380 }: { of: Reliable[], label: string, height?: number }) {
   const bins = [...of].sort((one, other) => one.foretold - other.foretold)
@@ -52,7 +105,6 @@ export function Reliability ({ of, label, height = 380 }: { of: Reliable[], labe
     [null, ...bins.map(bin => bin.from ?? null), null],
     [null, ...bins.map(bin => bin.to ?? null), null]
   ]
-  const shares = (_: uPlot, splits: number[]): string[] => splits.map(at => `${Math.round(at * 100)} %`)
   return (
     <Chart
       shape={`reliability ${JSON.stringify(bins)}`} height={height} label={label} data={data}

@@ -1,52 +1,168 @@
-// How probable schema changes are: by table, and how good such forecasts have been.
+// How probable schema changes are: by table, how good that was, and what to count ahead.
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { useLive } from '../api'
+import { Lines } from '../charts/lines'
 import { Reliability } from '../charts/points'
-import { count, figure, percent } from '../format'
+import { count, figure, percent, plural } from '../format'
 import { paths } from '../paths'
 import { to } from '../router'
-import type { Chance, Measured, TableForecast } from '../types'
+import type { Advices, Bin, Chance, Forecasts, Learnt, Measured, Month, TableForecast } from '../types'
 import { Page } from '../ui/page'
 import { Loaded } from '../ui/states'
 import { Table } from '../ui/table'
 import { Empty, Facts, Section, Tag, Time, Words } from '../ui/text'
 import { describeKind } from '../words'
 
-interface Forecasts { at: string, tables: TableForecast[], measured: Measured[] }
-
-const FOREVER = 60_000
+const SELDOM = 15_000
 
 const half = (of: TableForecast): number => of.cannot_judge !== undefined ? -1 : Math.max(0, ...(of.chances ?? []).filter(one => one.kind === 'any').map(one => one.p))
 
 export function Forecast () {
-  const live = useLive<Forecasts>(paths.forecasts(), FOREVER)
+  const live = useLive<Forecasts>(paths.forecasts(), SELDOM)
+  const data = live.data
   return (
     <Page title="Forecast" lead="How probable it is that a table’s schema changes, each with its interval.">
       <Loaded live={live}>
-        {({ tables }) => tables.length === 0
+        {({ tables, shadow, left_out: leftOut }) => tables.length === 0
           ? <Empty title="No tables yet" run="evercount forecast list">The schema listener fills the registry as records arrive; a forecast needs some history of a table.</Empty>
-          : <Table
-              caption="Probability of a schema change" rows={[...tables].sort((one, other) => half(other) - half(one))} id={one => one.table}
-              columns={[
-                { name: 'table', head: true, cell: one => <a class="name" href={to(['forecast', one.table])}>{one.table}</a> },
-                ...horizons(tables).map((days): { name: string, cell: (one: TableForecast) => ComponentChildren, wide?: boolean } => ({
-                  name: `${days} days`, ...(days === 90 ? { wide: true } : {}),
-                  cell: one => one.cannot_judge === undefined ? <Interval of={one.chances?.find(each => each.kind === 'any' && each.days === days)} /> : ''
-                })),
-                { name: 'expected', cell: one => one.cannot_judge !== undefined
-                  ? <span class="soft">cannot be judged: {one.cannot_judge}</span>
-                  : <Time at={one.expected?.middle} brief /> }
-              ]}
-            />}
+          : <>
+              <Table
+                caption="Probability of a schema change" rows={[...tables].sort((one, other) => half(other) - half(one))} id={one => one.table}
+                columns={[
+                  { name: 'table', head: true, cell: one => <a class="name" href={to(['forecast', one.table])}>{one.table}</a> },
+                  ...horizons(tables).map((days): { name: string, cell: (one: TableForecast) => ComponentChildren, wide?: boolean } => ({
+                    name: `${days} days`, ...(days === 90 ? { wide: true } : {}),
+                    cell: one => one.cannot_judge === undefined ? <Interval of={one.chances?.find(each => each.kind === 'any' && each.days === days)} /> : ''
+                  })),
+                  { name: 'expected', cell: one => one.cannot_judge !== undefined
+                    ? <span class="soft">cannot be judged: {one.cannot_judge}</span>
+                    : <Time at={one.expected?.middle} brief /> },
+                  { name: 'held ready', wide: true, cell: one => {
+                    const ready = (shadow.find(each => each.table === one.table)?.columns ?? []).filter(column => column.state === 'expected')
+                    return ready.length > 0 && <Tag>{plural(ready.length, 'column')}</Tag>
+                  } },
+                  { name: 'said', wide: true, cell: one => one.kept === undefined ? <span class="soft">just now</span> : <Time at={one.kept.made_at} brief /> }
+                ]}
+              />
+              {leftOut.length > 0 && <ul class="notes">{leftOut.map(one => <li class="warn" key={one}>{one}</li>)}</ul>}
+            </>}
       </Loaded>
-      {live.data !== undefined && <HowGood of={live.data.measured} />}
+      <Ahead />
+      {data !== undefined && <OwnRecord months={data.reliability} learnt={data.learnt} />}
+      {data !== undefined && <HowGood of={data.measured} />}
     </Page>
   )
 }
 
 function horizons (tables: TableForecast[]): number[] {
   return [...new Set(tables.flatMap(one => (one.chances ?? []).map(chance => chance.days)))].sort((one, other) => one - other)
+}
+
+/** What to count ahead; of one table, or of all. */
+export function Ahead ({ table }: { table?: string }) {
+  const live = useLive<Advices>(paths.advice(), SELDOM)
+  const advice = (live.data?.advice ?? []).filter(one => table === undefined || one.table === table)
+  const notes = (live.data?.notes ?? []).filter(one => table === undefined || one.includes(`\`${table}\``) || one.startsWith('no '))
+  if (live.data === undefined || advice.length + notes.length === 0) return null
+  return (
+    <Section
+      title="What to count ahead" id="advice"
+      note="Counted now, it spares a table from being read again when the change comes. It is paid in writes until then; what it saves is a scan, as often as the change comes."
+    >
+      {advice.length > 0 && (
+        <ul class="stories">
+          {advice.map(one => (
+            <li class="story" key={one.command}>
+              <div class="story-head">
+                <a class="name" href={to(['counts', one.count])}>{one.count}</a>
+                <span>{one.extra.dimension !== undefined ? <>count by <code>{one.extra.dimension}</code> too</> : 'count what fails its condition too'}</span>
+                <Tag tone={one.worth_it ? 'good' : 'faint'}>{one.worth_it ? 'worth it' : 'not worth it'}</Tag>
+                <span class="push soft">needed with {percent(one.p)}</span>
+              </div>
+              <p class="soft"><Words of={one.because} /></p>
+              {one.worth_it && <pre class="run"><code>{one.command}</code></pre>}
+            </li>
+          ))}
+        </ul>
+      )}
+      {notes.length > 0 && <ul class="notes">{notes.map(one => <li key={one}><Words of={one} /></li>)}</ul>}
+    </Section>
+  )
+}
+
+/** How good the predictions here were: their own record, month by month. */
+function OwnRecord ({ months, learnt }: { months: Month[], learnt: Learnt }) {
+  const ended = learnt.confirmed + learnt.refuted
+  const longest = Math.max(0, ...months.map(one => one.days))
+  const of = months.filter(one => one.kind === 'any' && one.days === longest)
+  const bins = together(of.flatMap(one => one.bins))
+  const evidence = Object.entries(learnt.evidence)
+  if (ended === 0) {
+    return (
+      <Section title="How good they were here" id="record">
+        <Empty title="No prediction has come to its end yet">Each is scored when its half-year is over, and what that teaches moves what is said from then on. Until then, see below how good such forecasts were elsewhere.</Empty>
+      </Section>
+    )
+  }
+  return (
+    <Section
+      title="How good they were here" id="record"
+      note={`Any change within ${longest} days, as it was said when each window began. On the dashed line, what was foretold with a probability came as often.`}
+    >
+      <div class="pair">
+        <div><Reliability of={bins.map(bin => ({ foretold: bin.said, came: bin.came, n: bin.n }))} label={`Reliability here: ${bins.map(bin => `foretold ${percent(bin.said)}, came ${percent(bin.came)}`).join('; ')}`} /></div>
+        <div>
+          <Facts of={[
+            { name: 'ended', value: <span class="n">{count(ended)}</span> },
+            { name: 'tables changed', value: <span class="n">{count(learnt.confirmed)}</span> },
+            { name: 'learnt', value: <>what is said now is moved by <span class="n">{figure(learnt.shift)}</span> in log-odds</> }
+          ]} />
+          {of.length > 1 && (
+            <Lines
+              at={of.map(one => Date.parse(one.month) / 1000)} whole={false} steps={false} height={180}
+              lines={[{ name: 'Brier score by month, 0 is best', values: of.map(one => one.brier), tone: 'accent' }]}
+              label={`Brier score by month: ${of.map(one => `${one.month.slice(0, 7)} ${one.brier === null ? 'none' : figure(one.brier)}`).join('; ')}`}
+            />
+          )}
+          {evidence.length > 0 && (
+            <Table
+              caption="How often evidence for a column was right" shown rows={evidence} id={([name]) => name}
+              columns={[
+                { name: 'evidence', head: true, cell: ([name]) => <code>{name}</code> },
+                { name: 'came', number: true, cell: ([, one]) => count(one.came) },
+                { name: 'of', number: true, cell: ([, one]) => count(one.of) }
+              ]}
+            />
+          )}
+        </div>
+      </div>
+      <div class="more">
+        <Table
+          caption="By month" rows={[...of].reverse()} id={one => one.month}
+          columns={[
+            { name: 'ended in', head: true, cell: one => one.month.slice(0, 7) },
+            { name: 'predictions', number: true, cell: one => count(one.n) },
+            { name: 'came', number: true, cell: one => count(one.came) },
+            { name: 'to be expected', number: true, cell: one => figure(one.said) },
+            { name: 'Brier score', number: true, cell: one => one.brier === null ? '' : figure(one.brier) }
+          ]}
+        />
+      </div>
+    </Section>
+  )
+}
+
+/** Bins of the same tenth, of several months, as one. */
+function together (bins: Bin[]): Bin[] {
+  const tenths = new Map<number, Bin>()
+  for (const bin of bins) {
+    const tenth = Math.min(9, Math.floor(bin.said * 10))
+    const was = tenths.get(tenth) ?? { n: 0, said: 0, came: 0 }
+    const n = was.n + bin.n
+    tenths.set(tenth, { n, said: (was.said * was.n + bin.said * bin.n) / n, came: (was.came * was.n + bin.came * bin.n) / n })
+  }
+  return [...tenths.values()].sort((one, other) => one.said - other.said)
 }
 
 /** A probability as a mark on a line from 0 to 1, within its interval; the figures stand beside it. */
@@ -65,83 +181,6 @@ export function Interval ({ of }: { of?: Chance }) {
   )
 }
 
-export function ForecastPage ({ table }: { table: string }) {
-  const live = useLive<Forecasts>(paths.forecasts(), FOREVER)
-  return (
-    <Page title={table} crumbs={[{ name: 'Forecast', parts: ['forecast'] }]}>
-      <Loaded live={live}>
-        {({ tables }) => {
-          const found = tables.find(one => one.table === table)
-          if (found === undefined) return <Empty title="Nothing is forecast of this table">It is not in the registry. <a href={to(['forecast'])}>See what is.</a></Empty>
-          return <One of={found} />
-        }}
-      </Loaded>
-    </Page>
-  )
-}
-
-function One ({ of }: { of: TableForecast }) {
-  const chances = of.chances ?? []
-  const kinds = [...new Set(chances.map(one => one.kind))]
-  const days = [...new Set(chances.map(one => one.days))].sort((one, other) => one - other)
-  return (
-    <>
-      {of.cannot_judge !== undefined
-        ? <Empty title="It cannot be judged">{of.cannot_judge}</Empty>
-        : <div class="panel">
-            <p class="sentence">
-              {of.expected?.middle !== null && of.expected?.middle !== undefined
-                ? <>The next change is as likely before <Time at={of.expected.middle} /> as after.</>
-                : 'No change is expected within the time that can be judged.'}
-            </p>
-            {of.expected?.from !== null && of.expected?.to !== null && <p class="soft">Four in five come between <Time at={of.expected?.from} /> and <Time at={of.expected?.to} />.</p>}
-            {of.because !== undefined && <p><Words of={of.because} /></p>}
-          </div>}
-      {kinds.length > 0 && (
-        <Section title="How probable" id="probable">
-          <Table
-            caption={`Probabilities of changes of ${of.table}`} rows={kinds} id={kind => kind}
-            columns={[
-              { name: 'change', head: true, cell: kind => kind === 'any' ? 'any change' : describeKind(kind) },
-              ...days.map(within => ({ name: `within ${within} days`, cell: (kind: string) => <Interval of={chances.find(one => one.kind === kind && one.days === within)} /> }))
-            ]}
-          />
-        </Section>
-      )}
-      <Section title="Shadow schema" note="Columns that may come, go or change; nothing follows from it until it happens.">
-        {of.candidates.length === 0
-          ? <Empty title="No column is foretold" run={`evercount forecast explain ${of.table} --releases RELEASES.txt`}>Release plans name columns before they come; without one, only columns that came and went before are candidates.</Empty>
-          : <Table
-              caption={`Columns of ${of.table} that may change`} rows={of.candidates} id={(one, place) => `${one.column} ${place}`}
-              columns={[
-                { name: 'column', head: true, cell: one => <code>{one.column}</code> },
-                { name: 'may', cell: one => <Tag>{describeKind(one.kind)}</Tag> },
-                { name: 'type', wide: true, cell: one => one.type },
-                { name: 'probability', number: true, cell: one => percent(one.p) },
-                { name: 'when', cell: one => one.at === null ? <span class="soft">not known</span> : <Time at={one.at} /> },
-                { name: 'how good such are', wide: true, cell: one => <span class="soft">{one.precision}</span> }
-              ]}
-            />}
-      </Section>
-      <Section title="What to do about it" id="advice">
-        <ul class="bare">{advice(of).map(one => <li key={one}><Words of={one} /></li>)}</ul>
-      </Section>
-    </>
-  )
-}
-
-function advice (of: TableForecast): string[] {
-  const soon = of.chances?.find(one => one.kind === 'any' && one.days === 30)
-  const told: string[] = []
-  if (of.cannot_judge !== undefined) told.push('Nothing has to be done: what changes is found when it comes, and planned for then.')
-  if (soon !== undefined && soon.p >= 0.5) told.push('A change within a month is more likely than not: look at `evercount policy show`, and decide now which plans may go on by themselves.')
-  if (soon !== undefined && soon.p < 0.5) told.push('No hurry: a change within a month is less likely than not.')
-  for (const one of of.candidates.filter(one => one.kind.includes('drop') || one.kind.includes('rename')).slice(0, 3)) {
-    told.push(`\`${one.column}\` may go: try what that would do with \`evercount plan simulate COUNT "drop column ${one.column}"\`.`)
-  }
-  return told
-}
-
 function HowGood ({ of }: { of: Measured[] }) {
   const [chosen, setChosen] = useState(0)
   const told = of.filter(one => one.reliability.length > 0)
@@ -151,7 +190,7 @@ function HowGood ({ of }: { of: Measured[] }) {
   const bins = one.reliability.map(bin => ({ foretold: bin.said, came: bin.came, n: bin.n }))
   return (
     <Section
-      title="How good such forecasts are" id="good"
+      title="How good such forecasts are elsewhere" id="good"
       note="Measured on projects that the model had not seen. On the dashed line, what was foretold with a probability came as often; the larger the point, the more forecasts."
     >
       <form class="switches" aria-label="Which forecasts" onSubmit={event => event.preventDefault()}>

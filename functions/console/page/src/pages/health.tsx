@@ -37,7 +37,7 @@ export function HealthPage () {
         )}
       </Loaded>
       <Walks />
-      <Audits />
+      <Audits never={live.data?.never_audited ?? []} />
     </Page>
   )
 }
@@ -63,7 +63,7 @@ function Tiles ({ of: health }: { of: Health }) {
       <Tile name="readings at hand" value={read === 0 ? '–' : percent(health.caches.hits / read)} note={`of ${count(read)} that were asked for`} />
       <Tile
         name="last audit" value={audit === null ? 'none' : verdict(audit)[0]} tone={audit === null ? undefined : verdict(audit)[1] === 'bad' ? 'bad' : undefined}
-        note={audit === null ? 'by this console' : audit.count}
+        note={audit === null ? 'no count was audited yet' : audit.count}
       />
       <Tile name="mode" value={health.mode} note={`catalog revision ${health.catalog_revision}`} />
       <Tile name="events to publish" value={count(health.unpublished)} tone={health.unpublished > 0 ? 'warn' : undefined} note="schema changes not sent yet" />
@@ -109,17 +109,18 @@ function verdict (of: Audit): [string, Tone] {
   if (of.found === null) return ['failed', 'bad']
   const off = Object.values(of.found.differing).reduce((sum, n) => sum + n, 0)
   if (off + of.found.cells_off === 0) return ['all agree', 'good']
-  return of.repair && of.found.repaired >= off ? ['repaired', 'good'] : [`${count(off)} differ`, 'bad']
+  if (of.found.clean) return ['repaired', 'good']
+  return [off > 0 ? `${count(off)} differ` : plural(of.found.cells_off, 'cell') + ' off', 'bad']
 }
 
-function Audits () {
+function Audits ({ never }: { never: string[] }) {
   const live = useLive<{ audits: Audit[] }>(paths.audits())
   const counts = useLive<{ counts: CountHead[] }>(paths.counts(), 10_000)
   const [name, setName] = useState<string>()
   const names = (counts.data?.counts ?? []).map(one => one.name)
   const chosen = name ?? names[0]
   return (
-    <Section title="Audits" note="An audit recounts a table row by row, while writers go on, and names the likely cause of each difference.">
+    <Section title="Audits" note="An audit recounts a table row by row, while writers go on, and names the likely cause of each difference. What it found of a count stands as its certificate until the next one.">
       {chosen !== undefined && (
         <form class="switches" aria-label="A new audit" onSubmit={event => event.preventDefault()}>
           <label>
@@ -136,9 +137,10 @@ function Audits () {
       )}
       <Loaded live={live}>
         {({ audits }) => audits.length === 0
-          ? <p class="soft more">This console has run none yet.</p>
-          : <ul class="stories more">{audits.map(one => <Audited key={one.id} of={one} />)}</ul>}
+          ? <p class="soft more">No count was audited yet.</p>
+          : <ul class="stories more">{audits.map(one => <Audited key={`${one.count} ${one.id}`} of={one} />)}</ul>}
       </Loaded>
+      {never.length > 0 && <p class="soft more">Never audited: {never.map((one, place) => <>{place > 0 && ', '}<a href={to(['counts', one])}>{one}</a></>)}.</p>}
     </Section>
   )
 }
@@ -157,7 +159,7 @@ function Audited ({ of }: { of: Audit }) {
       {of.state === 'running' && <Progress name="rows read" done={of.rows} of={of.of} left={of.seconds_left === null ? null : length(of.seconds_left)} />}
       {of.failure !== null && <p class="ink-bad">{of.failure}</p>}
       {found !== null && (
-        <p>
+        <p class={found.clean ? undefined : 'ink-bad'}>
           <Count of={of.rows} /> rows read: <Count of={found.agreeing} /> counted right, <Count of={found.in_flux} /> changed too lately to judge
           {Object.entries(found.differing).map(([cause, n]) => <span key={cause}>, <strong class="ink-bad">{count(n)} {cause.replaceAll('_', ' ')}</strong></span>)}
           {found.repaired > 0 && <>, <Count of={found.repaired} /> repaired</>}
