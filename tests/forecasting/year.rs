@@ -340,7 +340,8 @@ fn arrival(history: &History, began: Seconds) -> Option<(Arrival, String)> {
             return None;
         }
         let mut kept: BTreeSet<&str> = BTreeSet::new();
-        for one in history.events().iter().filter(|one| one.table == event.table) {
+        let until_the_end = |one: &&Event| one.table == event.table && one.at <= began + 56 * WEEK;
+        for one in history.events().iter().filter(until_the_end) {
             match one.kind {
                 EventKind::Initial | EventKind::CreateTable | EventKind::AddColumn if one.at < began => {
                     kept.insert(&one.column);

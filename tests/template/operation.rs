@@ -52,7 +52,7 @@ fn expected_variables(binary: &str) -> &'static [&'static str] {
         "schema-listener" => &["EVERCOUNT_FORMAT", "EVERCOUNT_SCHEMA_EVENTS_STREAM", "EVERCOUNT_EVENT_BUS"],
         "item-counter" | "console" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
         "schema-forecaster" => &[],
-        "data-proxy" => &["EVERCOUNT_PROXY_MODE", "EVERCOUNT_PROXY_TABLE_MODES"],
+        "data-proxy" => &["EVERCOUNT_PROXY_MODE", "EVERCOUNT_PROXY_TABLE_MODES", "EVERCOUNT_PROXY_MUTATIONS"],
         "event-transformer" => &["EVERCOUNT_FORMAT", "EVERCOUNT_CONFORMED_STREAM", "EVERCOUNT_UNKNOWN"],
         _ => &[
             "EVERCOUNT_MODE",

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use evercount_core::mutation::settings::{MutationSettings, TableSettings};
 use evercount_core::resolve::Mode;
 use evercount_proxy::ProxyOptions;
+use evercount_wire::mutation_settings::from_json;
 
 use super::{ConfigErrors, Reader};
 use crate::dynamo::TableNames;
@@ -29,7 +31,11 @@ impl DataProxyConfig {
         let mode = reader.value("EVERCOUNT_PROXY_MODE", Mode::default(), mode, Mode::parse);
         let expected = "tables with their modes, such as `orders=strict,carts=off`";
         let of_tables = reader.value("EVERCOUNT_PROXY_TABLE_MODES", BTreeMap::new(), expected, table_modes);
-        let options = ProxyOptions { mode, tables: of_tables, ..ProxyOptions::default() };
+        let expected = "JSON such as `{\"default_migration_strategy\": \"auto\", \"table\": {\"orders\": {\"stamps\": \
+                        true}}}`, without a migration_function_path, because a function has no such folder";
+        let mutations =
+            reader.value("EVERCOUNT_PROXY_MUTATIONS", MutationSettings::default(), expected, mutations);
+        let options = ProxyOptions { mode, tables: of_tables, mutations, ..ProxyOptions::default() };
         reader.finish(&tables.clone(), Self { tables, options })
     }
 }
@@ -47,9 +53,20 @@ fn table_modes(text: &str) -> Option<BTreeMap<String, Mode>> {
     Some(modes)
 }
 
+/// Reads what tables allow of mutations that are in conflict.
+fn mutations(text: &str) -> Option<MutationSettings> {
+    let said: serde_json::Map<_, _> = serde_json::from_str(text).ok()?;
+    let settings = from_json(said.into()).ok()?;
+    let has_folder = |one: &TableSettings| one.migration_function_path.is_some();
+    let has_folder = settings.tables.values().chain([&settings.default]).any(has_folder);
+    (!has_folder).then_some(settings)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use evercount_core::change::TableName;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<DataProxyConfig, ConfigErrors> {
@@ -66,6 +83,17 @@ mod tests {
         let options = read(&[("EVERCOUNT_PROXY_MODE", "observe"), modes]).unwrap().options;
         let of = |table: &str| options.mode_of(table);
         assert_eq!((of("orders"), of("carts"), of("other")), (Mode::Strict, Mode::Off, Mode::Observe));
+    }
+
+    #[test]
+    fn what_tables_allow_is_json() {
+        let text = r#"{"max_migration_attempts": 7, "table": {"orders": {"stamps": true}}}"#;
+        let mutations = read(&[("EVERCOUNT_PROXY_MUTATIONS", text)]).unwrap().options.mutations;
+        let of = |table: &str| mutations.of(&TableName::new(table)).clone();
+        assert_eq!((of("orders").stamps, of("carts").stamps, of("carts").attempts_max), (true, false, 7));
+        for wrong in ["{", "[]", r#"{"stamp": true}"#, r#"{"migration_function_path": "migrations"}"#] {
+            assert!(read(&[("EVERCOUNT_PROXY_MUTATIONS", wrong)]).is_err(), "{wrong}");
+        }
     }
 
     #[test]
