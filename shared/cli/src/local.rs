@@ -18,6 +18,7 @@ use anyhow::{Context, bail};
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use evercount_aws::config::{Config, SCHEMA_EVENTS_STREAM, SEGMENTS};
 use evercount_aws::meter::meter;
+use evercount_core::mutation::settings::MutationSettings;
 use evercount_local::stack::{
     self, HandlerFuture, INVOCATION_MICROS, LocalForecaster, LocalValidator, invoke, invoke_analyzer,
     invoke_both, invoke_listener, now,
@@ -30,6 +31,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::args::LocalArgs;
+use crate::arriving::look_after;
 use crate::exit::Exit;
 use crate::target;
 use feed::Feed;
@@ -153,6 +155,13 @@ async fn serve(
         stop_capture.send_replace(true);
         signals.next().await;
     };
+    let table = stack.store().written_tables(stack.dynamodb());
+    let mutations = MutationSettings::default();
+    let trouble = |what: Option<String>| match what {
+        Some(what) => feed.trouble("values beside tables", what),
+        None => feed.well("values beside tables"),
+    };
+    let arriving = look_after(stack.store(), &table, &mutations, |what| feed.tell(what), trouble);
     let ended = tokio::select! {
         ended = async { tokio::try_join!(counting, analyzing, capture) } => ended.map(drop),
         () = asked_twice => Ok(()),
@@ -160,6 +169,7 @@ async fn serve(
         never = validate(&validator, &feed) => match never {},
         never = forecast(&forecaster, &feed) => match never {},
         never = retention.run(aws, &stream) => match never {},
+        never = arriving => match never {},
     };
     feed.flush();
     ended.context("counting ended by itself")

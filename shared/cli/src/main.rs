@@ -1,6 +1,7 @@
 //! The `evercount` command.
 
 mod answer;
+mod arriving;
 mod args;
 mod audit;
 mod backfill;

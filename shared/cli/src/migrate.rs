@@ -89,7 +89,11 @@ fn written_for(subject: &TableName, file: &Path) -> anyhow::Result<Migration> {
     Ok(migration)
 }
 
-fn read_file(file: &Path) -> anyhow::Result<MigrationFile> {
+/// A migration, from a file.
+///
+/// # Errors
+/// Where the file cannot be read, or holds none.
+pub fn read_file(file: &Path) -> anyhow::Result<MigrationFile> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
     Ok(from_toml(&text, &name)?)

@@ -1,25 +1,23 @@
 //! `evercount proxy`: the data proxy on a loopback port, until somebody stops it.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use evercount_core::resolve::Mode;
 use evercount_local::stack::now;
+use evercount_proxy::Proxy;
 use evercount_proxy::server::{listen, serve};
-use evercount_proxy::{Proxy, ProxyOptions};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::args::proxy::{ProxyArgs, SignArg};
+use crate::arriving::look_after;
 use crate::exit::Exit;
 use crate::show;
 use crate::target;
 
+mod config;
 mod upstream;
 
 use upstream::Forward;
@@ -27,18 +25,9 @@ use upstream::Forward;
 /// How often it is stored what was asked for and is not there.
 const USAGE_PAUSE: Duration = Duration::from_secs(10);
 
-/// What a configuration file may say.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Stated {
-    mode: Option<String>,
-    #[serde(default)]
-    tables: BTreeMap<String, String>,
-}
-
 /// Runs the command.
 pub async fn run(args: ProxyArgs) -> anyhow::Result<Exit> {
-    let options = options(&args)?;
+    let options = config::options(&args)?;
     if args.sign == Some(SignArg::Lambda) {
         return forward(&args).await;
     }
@@ -59,9 +48,18 @@ pub async fn run(args: ProxyArgs) -> anyhow::Result<Exit> {
             store_usage().await;
         }
     };
+    let tell_of = |what: String| show::remark(what);
+    let trouble = |what: Option<String>| {
+        if let Some(what) = what {
+            show::remark(format!("what is kept beside tables could not be looked after: {what}"));
+        }
+    };
+    let looking_after =
+        look_after(proxy.store(), proxy.table(), &proxy.options().mutations, tell_of, trouble);
     tokio::select! {
         served = serve(listener, Arc::clone(&proxy), stopped()) => served.context("serving ended by itself")?,
         () = storing => {}
+        never = looking_after => match never {},
     }
     store_usage().await;
     opened.stack.stop().await;
@@ -118,24 +116,4 @@ async fn stopped() {
         show::remark(format!("could not listen for Ctrl-C: {error}"));
         std::future::pending::<()>().await;
     }
-}
-
-fn options(args: &ProxyArgs) -> anyhow::Result<ProxyOptions> {
-    let stated = args.config.as_deref().map_or_else(|| Ok(Stated::default()), read)?;
-    let parse = |name: &str| {
-        Mode::parse(name).with_context(|| format!("`{name}` is no mode; there are strict, observe and off"))
-    };
-    let mode = match (args.mode, &stated.mode) {
-        (Some(mode), _) => mode.into(),
-        (None, Some(name)) => parse(name)?,
-        (None, None) => Mode::default(),
-    };
-    let tables = stated.tables.iter().map(|(table, name)| Ok((table.clone(), parse(name)?)));
-    let tables = tables.collect::<anyhow::Result<_>>()?;
-    Ok(ProxyOptions { mode, tables, ..ProxyOptions::default() })
-}
-
-fn read(file: &Path) -> anyhow::Result<Stated> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not right", file.display()))
 }

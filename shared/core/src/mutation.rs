@@ -55,6 +55,12 @@ pub trait Intent: Sync {
 
     /// The attributes whose values it says, which tell for which version it was written.
     fn stated(&self) -> Item;
+
+    /// Whether what it makes depends on the value of an attribute.
+    fn depends_on(&self, attribute: &str) -> bool {
+        let _ = attribute;
+        false
+    }
 }
 
 /// How an item is written.
@@ -66,6 +72,8 @@ pub enum Kind {
     Update,
     /// It goes.
     Delete,
+    /// It stays as it is, and a condition of the writer's has to hold of it.
+    Check,
 }
 
 /// A condition of the writer's own does not hold.

@@ -2,9 +2,9 @@
 //! are only expected.
 //!
 //! An attribute is in the table, or only in its shadow schema, or in neither. One of the table passes. One
-//! of the shadow schema is read from and written to the shadow store, where the request can be split into
-//! a part for the table and one for the store without changing what it means; where it cannot, the request
-//! is refused, because an answer from the table alone would be wrong. One in neither is refused by name.
+//! of the shadow schema is read from and written to the shadow store; where the use that a request makes of
+//! it has no place there, the request is refused, because an answer from the table alone would be wrong.
+//! One in neither is refused by name.
 
 mod expression;
 pub(crate) mod tokens;
@@ -20,9 +20,9 @@ use crate::path::Path;
 use crate::schema::{FieldPath, Schema};
 use crate::value::Value;
 
-pub use expression::{Projection, compared, placeholders, project};
+pub use expression::{compared, placeholders, projected};
 pub use tokens::Unreadable;
-pub use update::{ShadowAction, Update, split_update};
+pub use update::updated;
 
 /// What is done about attributes that a table does not have.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -159,13 +159,14 @@ impl Use {
     #[must_use]
     pub fn obstacle(self) -> Option<&'static str> {
         match self {
-            Self::Read | Self::Written => None,
-            Self::Within => Some("only the whole of an expected column can be read or written"),
-            Self::Computed => Some("a value is computed from it, and only a value as such can be written"),
-            Self::Condition => Some("a condition on it cannot be held in one step with the table"),
-            Self::Filter => Some("items cannot be chosen by it: it is not where they are chosen"),
+            Self::Read | Self::Written | Self::Within | Self::Computed | Self::Condition | Self::Filter => {
+                None
+            }
             Self::Key => Some("an expected column cannot be part of a key"),
-            Self::Statement => Some("statements are for the table alone"),
+            Self::Statement => Some(
+                "statements are for the table alone; write the request as GetItem, Query, PutItem, UpdateItem or \
+                 the like",
+            ),
         }
     }
 }
@@ -201,8 +202,8 @@ pub enum Obstacle {
         /// Which.
         attribute: String,
     },
-    /// An expected column is used in a way that cannot be split from the table's part.
-    Unsplittable {
+    /// An expected column is used in a way that has no answer.
+    Unanswerable {
         /// Which.
         attribute: String,
         /// Why.
@@ -214,7 +215,7 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { attribute } => write!(f, "the table has no attribute `{attribute}`"),
-            Self::Unsplittable { attribute, because } => {
+            Self::Unanswerable { attribute, because } => {
                 write!(f, "`{attribute}` is expected and not in the table yet: {because}")
             }
         }
@@ -263,12 +264,12 @@ pub fn resolve<'a>(columns: &Columns, namings: impl IntoIterator<Item = &'a Nami
         let obstacle = match (standing, naming.usage.obstacle()) {
             (Standing::Table, _) => continue,
             (Standing::Shadow, None) => {
-                let used = if naming.usage == Use::Read { &mut found.reads } else { &mut found.writes };
+                let used = if naming.is_write() { &mut found.writes } else { &mut found.reads };
                 used.insert(attribute.clone());
                 continue;
             }
             (Standing::Shadow, Some(because)) => {
-                Obstacle::Unsplittable { attribute: attribute.clone(), because }
+                Obstacle::Unanswerable { attribute: attribute.clone(), because }
             }
             (Standing::Unknown, _) => {
                 found.unknown.insert((attribute.clone(), naming.is_write()));

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ports::{
-    CountedTable, ItemWrite, RegistryStore, ShadowPassStore, ShadowSchemaStore, ShadowStore, StoreError,
-    TableWrite,
+    BesideWrite, CountedTable, ItemWrite, RegistryStore, ShadowPassStore, ShadowSchemaStore, ShadowStore,
+    StoreError, TableWrite,
 };
 use evercount_core::backfill::Place;
 use evercount_core::change::{RowKey, TableName};
-use evercount_core::order::Micros;
+use evercount_core::mutation::Stamp;
+use evercount_core::order::{ItemVersion, Micros};
 use evercount_core::schema::{Schema, TypeSet};
 use evercount_core::shadow::arrival::{
     Moving, PassTask, ShadowPass, arrived, cleaned, moved, moving, settled, to_clean, to_move,
@@ -60,6 +61,48 @@ pub async fn notice<R: RegistryStore, S: ShadowSchemaStore>(
     Ok(Some(marked))
 }
 
+/// Looks after every table of which something is kept beside: notices the columns that have arrived, and does
+/// at most so many pages of what is to be done for each. Returns how far each came of which something was
+/// done. What others do meanwhile is theirs, and what is left is done the next time.
+///
+/// # Errors
+/// Whatever the stores answer.
+pub async fn turn<R, S, T>(
+    registry: &R,
+    store: &S,
+    counted: &T,
+    stamps: impl Fn(&TableName) -> bool + Sync,
+    pages: u32,
+    now: Micros,
+) -> Result<Vec<(TableName, Arriving)>, StoreError>
+where
+    R: RegistryStore,
+    S: ShadowSchemaStore + ShadowPassStore + ShadowStore,
+    T: CountedTable,
+{
+    let mut told = Vec::new();
+    for schema in store.shadow_schemas().await? {
+        if schema.kept_beside().next().is_none() {
+            continue;
+        }
+        let table = &schema.table;
+        match notice(registry, store, table, now).await {
+            Ok(_) | Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+        let mut last = None;
+        for _ in 0..pages {
+            match page(registry, store, counted, table, stamps(table), now).await {
+                Ok(Arriving::Nothing) | Err(StoreError::Conflict) => break,
+                Ok(done) => last = Some(done),
+                Err(error) => return Err(error),
+            }
+        }
+        told.extend(last.map(|last| (table.clone(), last)));
+    }
+    Ok(told)
+}
+
 /// Does the next page of whatever is to be done for a table. `stamps` says whether its items carry
 /// versions.
 ///
@@ -91,7 +134,10 @@ where
         let page = store.shadow_rows_of_table(table, after).await?;
         for (key, row) in page.rows {
             let done = match pass.task {
-                PassTask::Move => move_one(store, counted, &key, &row, &types, stamps, now).await?,
+                PassTask::Move => {
+                    let by = (&types, shadow.revision, stamps);
+                    move_one(store, counted, &key, &row, by, now).await?
+                }
                 PassTask::Clean => clean_one(store, &key, row, &pass, now).await?,
             };
             pass.add(&done);
@@ -156,14 +202,14 @@ async fn registered<R: RegistryStore>(
 }
 
 /// Moves the values that are kept for one item. The item is read before what is beside the table, so that
-/// nothing is moved that was removed since: a removal changes the item, and the write then conflicts.
+/// nothing is moved that was removed since: a removal changes the version of the item, or what is beside the
+/// table where it has none, and the write then conflicts.
 async fn move_one<S: ShadowStore, T: CountedTable>(
     store: &S,
     counted: &T,
     key: &RowKey,
     listed: &ShadowRow,
-    types: &BTreeMap<String, TypeSet>,
-    stamps: bool,
+    (types, schema, stamps): (&BTreeMap<String, TypeSet>, u64, bool),
     now: Micros,
 ) -> Result<Moving, StoreError> {
     if !types.keys().any(|name| listed.values.contains_key(name)) {
@@ -176,8 +222,16 @@ async fn move_one<S: ShadowStore, T: CountedTable>(
         };
         let decided = moving(item.as_ref(), &row, types, stamps, now);
         let Some(to) = decided.item.clone() else { return Ok(decided) };
-        let item = Some(ItemWrite { from: item, to: Some(to) });
-        match counted.write(&TableWrite { row: key.clone(), item, beside: None }).await {
+        // A removal of what is beside the table changes the version of an item that has one.
+        let is_stamped = Stamp::of(&to).version > ItemVersion::NONE;
+        let revision = ShadowRow::next_revision(row.revision, now);
+        let beside = (!is_stamped).then(|| BesideWrite {
+            from: Some(row.revision),
+            to: ShadowRow { revision, values: row.values.clone() },
+            schema,
+        });
+        let item = Some(ItemWrite { from: item, to: Some(to), absent: BTreeSet::new() });
+        match counted.write(&TableWrite { row: key.clone(), item, beside }).await {
             Err(StoreError::Conflict) => {}
             done => return done.map(|()| decided),
         }

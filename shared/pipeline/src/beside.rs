@@ -4,11 +4,14 @@
 //! on, so a value newer than the item tells that the two are not of one moment, and both are read again. A
 //! value that was moved into the table meanwhile is beside it still: it is deleted only long after. Where a
 //! value beside the table shows, the item is read once more: it may have gone and come back since, with a
-//! version that some clock had fallen behind with.
+//! version that some clock had fallen behind with. So it is where nobody stamped the item: only that it is the
+//! same before and after then tells that the two are of one moment.
 
 use std::collections::BTreeSet;
 
 use evercount_core::change::RowKey;
+use evercount_core::mutation::Stamp;
+use evercount_core::order::ItemVersion;
 use evercount_core::shadow::beside::is_newer;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::Item;
@@ -43,10 +46,13 @@ pub async fn item<T: CountedTable, S: ShadowStore>(
             return Ok((item, None));
         }
         let row = store.shadow_rows(&[key.clone()].into()).await?.remove(key);
-        if !is_of_one_moment(item.as_ref(), row.as_ref()) {
+        let is_of_one_moment = is_of_one_moment(item.as_ref(), row.as_ref());
+        let is_stamped = item.as_ref().is_none_or(|item| Stamp::of(item).version > ItemVersion::NONE);
+        if !is_of_one_moment && is_stamped {
             continue;
         }
-        if !is_shown(item.as_ref(), row.as_ref()) || table.item(key).await? == item {
+        let is_sure = is_of_one_moment && !is_shown(item.as_ref(), row.as_ref());
+        if is_sure || table.item(key).await? == item {
             return Ok((item, row));
         }
     }

@@ -5,8 +5,9 @@
 
 mod knowledge;
 pub mod look;
+pub mod together;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::function::Functions;
@@ -108,13 +109,7 @@ where
     let mut doubt: Option<(Decision, beside::Whole)> = None;
     let (mut written_for, mut in_force) = (None, None);
     for attempt in 1..=settings.attempts_max.max(1) {
-        let (mut known, (mut item, mut row)) =
-            Knowledge::and_item(agent, warm, request.row, request.declared, now).await?;
-        if !known.is_of(now) && known.knows_nothing_like(request) {
-            warm.forget(&request.row.table);
-            (known, (item, row)) =
-                Knowledge::and_item(agent, warm, request.row, request.declared, now).await?;
-        }
+        let (known, (item, row)) = loaded(agent, warm, request, now).await?;
         in_force = known.in_force();
         if let Some((decision, (before, beside))) = doubt.take() {
             if item == decision.item && row == decision.row.clone().or(beside) {
@@ -129,32 +124,16 @@ where
                 return Err(StoreError::Unavailable(lost.to_owned()));
             }
         }
-        let decided = match known.written_for(agent, request, now).await? {
-            Err(refusal) => Err(refusal),
-            Ok(number) => {
-                written_for = number;
-                let unnamed = known.beyond(number);
-                let facts = Facts {
-                    key: request.key,
-                    item: item.as_ref(),
-                    row: row.as_ref(),
-                    shadow: known.shadow(),
-                    in_force: in_force.map(|number| InForce { number, graph: known.graph() }),
-                    written_for,
-                    unnamed: &unnamed,
-                    stored_in: item.as_ref().and_then(|item| known.detected(&without_stamp(item), true)),
-                    expected: request.expected,
-                    now,
-                };
-                decide(&facts, request.intent, settings, agent.functions)
-            }
-        };
+        let (number, decided) = decided(agent, request, &known, item.as_ref(), row.as_ref(), now).await?;
+        written_for = number.or(written_for);
         let refused = |refusal| Mutated::of(Err(refusal), attempt, written_for, in_force);
         let decision = match decided {
             Ok(decision) => decision,
             Err(refusal) => return Ok(refused(refusal).noted(agent.store, request.row, now).await),
         };
-        let Some(write) = write_of(request.row, item.as_ref(), row.as_ref(), &decision, &known) else {
+        let stamps = settings.stamps;
+        let read = (item.as_ref(), row.as_ref());
+        let Some(write) = write_of(request, read, &decision, &known, number, stamps) else {
             return Ok(Mutated::of(Ok(decision), attempt, written_for, in_force));
         };
         match agent.table.write(&write).await {
@@ -176,13 +155,64 @@ where
     Ok(refused.noted(agent.store, request.row, now).await)
 }
 
+/// What is known of a mutation's table, and the item that it is about.
+async fn loaded<R, S, T>(
+    agent: &Agent<'_, R, S, T>,
+    warm: &Warm,
+    request: &Request<'_>,
+    now: Micros,
+) -> Result<(Knowledge, beside::Whole), StoreError>
+where
+    R: RegistryStore,
+    S: ShadowSchemaStore + ShadowStore,
+    T: CountedTable,
+{
+    let (known, whole) = Knowledge::and_item(agent, warm, request.row, request.declared, now).await?;
+    if known.is_of(now) || !known.knows_nothing_like(request) {
+        return Ok((known, whole));
+    }
+    warm.forget(&request.row.table);
+    Knowledge::and_item(agent, warm, request.row, request.declared, now).await
+}
+
+/// For which version a mutation was written, where that can be told, and what becomes of it.
+async fn decided<R: RegistryStore, S, T>(
+    agent: &Agent<'_, R, S, T>,
+    request: &Request<'_>,
+    known: &Knowledge,
+    item: Option<&Item>,
+    row: Option<&ShadowRow>,
+    now: Micros,
+) -> Result<(Option<u32>, Result<Decision, Refusal>), StoreError> {
+    let written_for = match known.written_for(agent, request, now).await? {
+        Err(refusal) => return Ok((None, Err(refusal))),
+        Ok(number) => number,
+    };
+    let unnamed = known.beyond(written_for);
+    let facts = Facts {
+        key: request.key,
+        item,
+        row,
+        shadow: known.shadow(),
+        in_force: known.in_force().map(|number| InForce { number, graph: known.graph() }),
+        written_for,
+        unnamed: &unnamed,
+        stored_in: item.and_then(|item| known.detected(&without_stamp(item), true)),
+        expected: request.expected,
+        now,
+    };
+    let settings = agent.settings.of(&request.row.table);
+    Ok((written_for, decide(&facts, request.intent, settings, agent.functions)))
+}
+
 /// The one write that a decision is; `None` where it changes nothing.
 fn write_of(
-    row: &RowKey,
-    from: Option<&Item>,
-    row_before: Option<&ShadowRow>,
+    request: &Request<'_>,
+    (from, row_before): (Option<&Item>, Option<&ShadowRow>),
     decision: &Decision,
     known: &Knowledge,
+    written_for: Option<u32>,
+    stamps: bool,
 ) -> Option<TableWrite> {
     let beside = decision.row.clone().zip(known.shadow());
     let beside = beside.map(|(to, schema)| BesideWrite {
@@ -190,9 +220,27 @@ fn write_of(
         to,
         schema: schema.revision,
     });
+    let beside = beside.or_else(|| unchanged_beside(request, row_before, known, stamps));
     let is_written = from.is_some() || decision.item.is_some();
-    let item = is_written.then(|| ItemWrite { from: from.cloned(), to: decision.item.clone() });
-    (item.is_some() || beside.is_some()).then(|| TableWrite { row: row.clone(), item, beside })
+    let absent = if stamps { BTreeSet::new() } else { known.looked_for(request.intent, written_for) };
+    let item = is_written.then(|| ItemWrite { from: from.cloned(), to: decision.item.clone(), absent });
+    (item.is_some() || beside.is_some()).then(|| TableWrite { row: request.row.clone(), item, beside })
+}
+
+/// What is kept beside the table as it was read, where a decision depends on it and the item's version does
+/// not tell whether it still is so.
+fn unchanged_beside(
+    request: &Request<'_>,
+    row: Option<&ShadowRow>,
+    known: &Knowledge,
+    stamps: bool,
+) -> Option<BesideWrite> {
+    let schema = known.shadow().filter(|_| !stamps)?;
+    schema.kept_beside().find(|(name, _)| request.intent.depends_on(name))?;
+    let values = row.map(|row| row.values.clone()).unwrap_or_default();
+    let revision = row.map_or(1, |row| row.revision + 1);
+    let from = row.map(|row| row.revision);
+    Some(BesideWrite { from, to: ShadowRow { revision, values }, schema: schema.revision })
 }
 
 impl Mutated {

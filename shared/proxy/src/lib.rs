@@ -11,23 +11,32 @@
 //! | [`usage`] | how often attributes are asked for that a table does not have |
 //! | [`functions`] | which functions that somebody wrote are at hand |
 //! | [`options`] | what a proxy may do |
+//! | `wish` | what a request wants of one item |
+//! | [`mutating`] | how the agent carries out writes |
+//! | `reading` | how reads are answered that show more than the table has |
 //! | [`proxy`] | what becomes of one request |
 //! | [`answer`] | how the proxy answers itself |
 //! | [`upstream`] | what it needs of the DynamoDB behind it |
 //! | `server` | how it is served on this machine |
+//! | `sources` | where values of columns to come are fetched from |
 
 pub mod answer;
 pub mod functions;
+pub mod mutating;
 pub mod operation;
 pub mod options;
 pub mod proxy;
+mod reading;
 pub mod request;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+pub mod sources;
 pub mod statement;
 pub mod tables;
 pub mod upstream;
 pub mod usage;
+mod wish;
 
 pub use options::ProxyOptions;
 pub use proxy::Proxy;

@@ -70,6 +70,12 @@ impl Operation {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(operation, _)| *operation)
     }
 
+    /// Whether it is one of PartiQL.
+    #[must_use]
+    pub fn is_statement(self) -> bool {
+        matches!(self, Self::ExecuteStatement | Self::BatchExecuteStatement | Self::ExecuteTransaction)
+    }
+
     /// Its name in the protocol.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,20 +1,33 @@
 //! Owns what becomes of one request.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use bytes::Bytes;
+use evercount_core::change::TableName;
 use evercount_core::fingerprint::SchemaId;
+use evercount_core::mutation::refusal::Refusal as Why;
 use evercount_core::order::Micros;
-use evercount_core::resolve::{Mode, Obstacle, resolve};
+use evercount_core::path::Path;
+use evercount_core::registration::Lookup;
+use evercount_core::resolve::{Columns, Mode, Obstacle, Standing, resolve};
+use evercount_core::schema::Schema;
+use evercount_core::schema_change::Subject;
+use evercount_core::value::Item;
+use evercount_pipeline::mutate::Warm;
 use evercount_pipeline::ports::{
     CountedTable, FunctionStore, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore, StoreError,
     TableKeys,
 };
+use evercount_pipeline::transform::DECLARED_BY;
 use http::{HeaderMap, HeaderName, Request, Response};
 use serde_json::Value;
 
 use crate::answer::Refusal;
+use crate::functions::Shelf;
 use crate::operation::Operation;
 use crate::options::ProxyOptions;
-use crate::request::{Asked, asked};
+use crate::request::{Asked, array, asked};
 use crate::tables::{Known, Tables};
 use crate::upstream::Upstream;
 use crate::usage::Usage;
@@ -29,11 +42,13 @@ const LIKENESS_MIN: f64 = 0.7;
 /// A proxy in front of an upstream.
 #[derive(Debug)]
 pub struct Proxy<U, S, T> {
-    upstream: U,
-    store: S,
-    table: T,
-    options: ProxyOptions,
-    clock: fn() -> Micros,
+    pub(crate) upstream: U,
+    pub(crate) store: S,
+    pub(crate) table: T,
+    pub(crate) options: ProxyOptions,
+    pub(crate) clock: fn() -> Micros,
+    pub(crate) warm: Warm,
+    pub(crate) shelf: Shelf,
     tables: Tables,
     usage: Usage,
 }
@@ -61,7 +76,17 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
     #[must_use]
     pub fn new(upstream: U, store: S, table: T, options: ProxyOptions, clock: fn() -> Micros) -> Self {
         let tables = Tables::new(options.known_for);
-        Self { upstream, store, table, options, clock, tables, usage: Usage::default() }
+        Self {
+            upstream,
+            store,
+            table,
+            options,
+            clock,
+            warm: Warm::default(),
+            shelf: Shelf::default(),
+            tables,
+            usage: Usage::default(),
+        }
     }
 
     /// The tables, as the proxy itself reads and writes them.
@@ -90,84 +115,244 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
 
     /// The answer to a request.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        if let Err(refusal) = self.admit(&request).await {
-            return refusal.answer();
-        }
-        self.upstream
-            .send(request)
-            .await
-            .unwrap_or_else(|unreachable| Refusal::Unavailable(unreachable.to_string()).answer())
+        let answered = match self.admit(&request).await {
+            Ok(None) => self
+                .upstream
+                .send(request)
+                .await
+                .map_err(|unreachable| Refusal::Unavailable(unreachable.to_string())),
+            Ok(Some(mine)) => self.carry_out_request(&request, &mine).await,
+            Err(refusal) => Err(refusal),
+        };
+        answered.unwrap_or_else(|refusal| refusal.answer())
     }
 
-    /// Whether a request may go on.
-    async fn admit(&self, request: &Request<Bytes>) -> Result<(), Refusal> {
+    /// Whether a request may go on, and what of it has to be carried out here; `None` where it goes on as it
+    /// came.
+    async fn admit(&self, request: &Request<Bytes>) -> Result<Option<Mine>, Refusal> {
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
         let operation = target.and_then(Operation::of_target);
-        let Some(operation) = operation.filter(|_| !self.options.is_off()) else { return Ok(()) };
+        let Some(operation) = operation.filter(|_| !self.options.is_off()) else { return Ok(None) };
         // What is no JSON names nothing, and is refused upstream.
-        let Ok(body) = serde_json::from_slice::<Value>(request.body()) else { return Ok(()) };
-        for one in asked(operation, &body) {
-            let mode = self.options.mode_of(&one.table);
-            if mode == Mode::Off {
-                continue;
+        let Ok(body) = serde_json::from_slice::<Value>(request.body()) else { return Ok(None) };
+        let said = said_version(request.headers())?;
+        let mut parts = Vec::new();
+        for asked in asked(operation, &body) {
+            let mut part = Part::straight(asked);
+            match self.options.mode_of(part.table()) {
+                Mode::Off => {}
+                Mode::Observe => {
+                    if let Err(refusal) = self.resolved(operation, said, &mut part).await {
+                        self.tell(operation, &part, &refusal);
+                    }
+                    part.needs_agent = false;
+                }
+                Mode::Strict => {
+                    if let Err(refusal) = self.resolved(operation, said, &mut part).await {
+                        self.tell(operation, &part, &refusal);
+                        return Err(refusal);
+                    }
+                }
             }
-            let known = self.tables.get(&self.store, &one.table, (self.clock)()).await;
-            let known = match (known, mode) {
-                (Ok(Some(known)), _) => known,
-                // Nothing is registered, and so nothing can be judged.
-                (Ok(None), _) => continue,
-                (Err(error), Mode::Observe) => {
-                    tracing::warn!(table = one.table, %error, "the schema of a table could not be read");
-                    continue;
-                }
-                (Err(error), _) => return Err(unreadable(&one.table, &error)),
-            };
-            if let Some(refusal) = self.judge(operation, request.headers(), &one, &known) {
-                let why = refusal.message();
-                tracing::warn!(
-                    table = one.table,
-                    operation = operation.name(),
-                    mode = mode.name(),
-                    why,
-                    "a request does not fit the schema"
-                );
-                if mode == Mode::Strict {
-                    return Err(refusal);
-                }
+            parts.push(part);
+        }
+        // A transaction that is put together wrongly is refused upstream.
+        let actions = array(body.get("TransactItems"));
+        let is_whole = actions.is_empty() || actions.len() == parts.len();
+        let is_mine = is_whole && parts.iter().any(|part| part.needs_agent);
+        Ok(is_mine.then_some(Mine { operation, body, parts }))
+    }
+
+    fn tell(&self, operation: Operation, part: &Part, refusal: &Refusal) {
+        let mode = self.options.mode_of(part.table());
+        tracing::warn!(
+            table = part.table(),
+            operation = operation.name(),
+            mode = mode.name(),
+            why = %refusal.message(),
+            "a request does not fit the schema"
+        );
+    }
+
+    async fn carry_out_request(
+        &self,
+        request: &Request<Bytes>,
+        mine: &Mine,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let Mine { operation, body, parts } = mine;
+        match (operation, parts.as_slice()) {
+            (Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem, [part]) => {
+                self.write_one(*operation, request.headers(), body, part).await
+            }
+            (Operation::BatchWriteItem, parts) => self.write_batch(request, body, parts).await,
+            (Operation::TransactWriteItems, parts) => self.write_together(body, parts).await,
+            (operation, parts) => self.read(*operation, request, body, parts).await,
+        }
+    }
+
+    /// Looks up every attribute that a part of a request names, and whether it has to be carried out here.
+    async fn resolved(
+        &self,
+        operation: Operation,
+        said: Option<u32>,
+        part: &mut Part,
+    ) -> Result<(), Refusal> {
+        let table = part.table().to_owned();
+        let now = (self.clock)();
+        let forget = || self.warm.forget(&TableName::new(&table));
+        let known = self.tables.get(&self.store, &table, now, forget).await;
+        // Where nothing is registered nothing can be judged.
+        let Some(known) = known.map_err(|error| unreadable(&table, &error))? else { return Ok(()) };
+        let mut declared = said;
+        if let Some(text) = part.asked.declared.take()
+            && known.columns.standing(DECLARED_BY) == Standing::Unknown
+        {
+            declared = Some(version_of(&text).ok_or_else(|| {
+                Refusal::Validation(format!(
+                    "`{DECLARED_BY}` is neither the number of a schema version nor its id"
+                ))
+            })?);
+            part.declared_by_item = true;
+            part.asked.namings.retain(|naming| naming.attribute != DECLARED_BY);
+        }
+        let other = declared.filter(|number| *number != known.in_force);
+        let found = match other {
+            None => resolve(&known.columns, &part.asked.namings),
+            Some(number) => {
+                let columns = self.columns_of(&table, number, &known, now).await?;
+                resolve(&columns, &part.asked.namings)
+            }
+        };
+        if declared.is_none() && part.asked.writes && !found.unknown.is_empty() && known.in_force > 1 {
+            declared = self.detected(&table, &part.asked, &known, now).await?;
+        }
+        if declared.is_none() || declared == said {
+            for (attribute, is_write) in found.absent() {
+                self.usage.add(&table, attribute, *is_write);
+            }
+            if let Some(obstacle) = found.obstacles.first() {
+                let hint = match obstacle {
+                    Obstacle::Unknown { attribute } => nearest(attribute, &known),
+                    Obstacle::Unanswerable { .. } => String::new(),
+                };
+                let operation = operation.name();
+                return Err(Refusal::Validation(format!("{operation} on `{table}`: {obstacle}{hint}")));
             }
         }
+        part.declared = declared;
+        let stamps = || self.options.mutations.of(&TableName::new(&table)).stamps;
+        let names_beside = || part.asked.namings.iter().any(|one| known.beside.contains(&one.attribute));
+        let needed = declared.is_some()
+            || if part.asked.writes {
+                !known.beside.is_empty() || stamps()
+            } else {
+                !known.beside.is_empty() && (part.asked.whole || names_beside())
+            };
+        if needed && operation.is_statement() {
+            return Err(Refusal::Validation(format!(
+                "{} on `{table}`: a statement cannot be carried out where items carry versions, have values beside \
+                 the table or are wanted in another version of the schema; write the request as GetItem, Query, \
+                 PutItem, UpdateItem or the like",
+                operation.name()
+            )));
+        }
+        part.needs_agent = needed;
+        part.known = Some(known);
         Ok(())
     }
 
-    fn judge(
+    /// The columns of another version of a table's schema than the one in force.
+    async fn columns_of(
         &self,
-        operation: Operation,
-        headers: &HeaderMap,
+        table: &str,
+        number: u32,
+        known: &Known,
+        now: Micros,
+    ) -> Result<Columns, Refusal> {
+        let failed = |error: StoreError| unreadable(table, &error);
+        let versions = self.tables.versions(&self.store, table, known.in_force, now).await.map_err(failed)?;
+        if let Some(schema) = versions.get(&number) {
+            return Ok(known.columns_of(schema));
+        }
+        let subject = Subject::new(table);
+        let why = match self.store.schema_version(&subject, number, now).await.map_err(failed)? {
+            Lookup::Found(version) => return Ok(known.columns_of(&version.schema)),
+            Lookup::Expired { .. } => Why::ExpiredVersion { named: number, in_force: known.in_force },
+            Lookup::Absent => Why::UnknownVersion { named: number.to_string(), in_force: known.in_force },
+        };
+        let told = Refusal::Validation(format!("a request on `{table}`: {why}"));
+        Err(Refusal::Mutation { outcome: why.reason(), told: Box::new(told) })
+    }
+
+    /// The newest version of a table's schema that has every attribute that is named, where the one in force
+    /// has not.
+    async fn detected(
+        &self,
+        table: &str,
         asked: &Asked,
         known: &Known,
-    ) -> Option<Refusal> {
-        let table = &asked.table;
-        let found = resolve(&known.columns, &asked.namings);
-        for (attribute, is_write) in found.absent() {
-            self.usage.add(table, attribute, *is_write);
-        }
-        if let Some(refusal) = other_version(headers, table, known.in_force) {
-            return Some(refusal);
-        }
-        if let Some(obstacle) = found.obstacles.first() {
-            let hint = match obstacle {
-                Obstacle::Unknown { attribute } => nearest(attribute, known),
-                Obstacle::Unsplittable { .. } => String::new(),
-            };
-            let operation = operation.name();
-            return Some(Refusal::Validation(format!("{operation} on `{table}`: {obstacle}{hint}")));
-        }
-        let expected = found.reads.iter().chain(&found.writes).next()?;
-        Some(Refusal::Validation(format!(
-            "{} on `{table}`: `{expected}` is expected and not in the table yet, and this proxy keeps no values \
-             beside tables",
-            operation.name()
-        )))
+        now: Micros,
+    ) -> Result<Option<u32>, Refusal> {
+        let versions = self.tables.versions(&self.store, table, known.in_force, now).await;
+        let versions = versions.map_err(|error| unreadable(table, &error))?;
+        let has_all = |schema| resolve(&known.columns_of(schema), &asked.namings).unknown.is_empty();
+        let fitting: Vec<_> = versions.iter().rev().filter(|(_, schema)| has_all(schema)).collect();
+        // What is put whole has what its version asks for.
+        let named: BTreeSet<&str> = asked.namings.iter().map(|naming| naming.attribute.as_str()).collect();
+        let is_asked_for = |schema: &Schema| {
+            let required = schema.columns().filter(|(_, field)| field.required);
+            required
+                .filter_map(|(path, _)| Path::parse(path.as_str()).ok())
+                .all(|path| named.contains(path.column_name()))
+        };
+        let whole = fitting.iter().find(|(_, schema)| is_asked_for(schema));
+        Ok(whole.or_else(|| fitting.first()).map(|(number, _)| **number))
+    }
+}
+
+/// A request that is carried out here.
+struct Mine {
+    operation: Operation,
+    body: Value,
+    parts: Vec<Part>,
+}
+
+/// A part of a request: a read of a table, or one item that is written.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) asked: Asked,
+    /// What is known of the table; `None` where it has no registered schema, or nobody looked.
+    known: Option<Arc<Known>>,
+    /// The schema version that it was written for, or wants to see.
+    pub(crate) declared: Option<u32>,
+    /// Whether the item says so by its attribute [`DECLARED_BY`], which is none of its own.
+    pub(crate) declared_by_item: bool,
+    /// Whether the upstream alone cannot carry it out.
+    pub(crate) needs_agent: bool,
+}
+
+impl Part {
+    fn straight(asked: Asked) -> Self {
+        Self { asked, known: None, declared: None, declared_by_item: false, needs_agent: false }
+    }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.asked.table
+    }
+
+    /// The columns of which values are beside the table.
+    pub(crate) fn beside(&self) -> impl Iterator<Item = &String> {
+        self.known.iter().flat_map(|known| &known.beside)
+    }
+
+    /// What items have in expected columns by default.
+    pub(crate) fn defaults(&self) -> Item {
+        let Some(known) = &self.known else { return Item::new() };
+        let defaults = known
+            .columns
+            .expected()
+            .filter_map(|name| Some((name.to_owned(), known.columns.default_of(name)?.clone())));
+        defaults.collect()
     }
 }
 
@@ -175,20 +360,21 @@ fn unreadable(table: &str, error: &StoreError) -> Refusal {
     Refusal::Unavailable(format!("the schema of `{table}` could not be read: {error}"))
 }
 
-/// What is wrong with the version that a client says it was written for.
-fn other_version(headers: &HeaderMap, table: &str, in_force: u32) -> Option<Refusal> {
-    let said = headers.get(VERSION_HEADER)?.to_str().unwrap_or("");
+/// The number of a schema version, from itself or from the version's id.
+fn version_of(said: &str) -> Option<u32> {
     let number = SchemaId::parse(said).map(|id| id.version);
-    match number.or_else(|| said.trim_start_matches('v').parse().ok()) {
-        Some(number) if number == in_force => None,
-        Some(number) => Some(Refusal::Validation(format!(
-            "the request was written for version {number} of the schema of `{table}`, and version {in_force} is \
-             in force; this proxy migrates no items"
-        ))),
-        None => Some(Refusal::Validation(format!(
+    number.or_else(|| said.trim_start_matches('v').parse().ok())
+}
+
+/// The version that a client says it was written for.
+fn said_version(headers: &HeaderMap) -> Result<Option<u32>, Refusal> {
+    let Some(said) = headers.get(VERSION_HEADER) else { return Ok(None) };
+    let number = said.to_str().ok().and_then(version_of);
+    number.map(Some).ok_or_else(|| {
+        Refusal::Validation(format!(
             "`{VERSION_HEADER}` is neither the number of a schema version nor its id"
-        ))),
-    }
+        ))
+    })
 }
 
 /// The known name that is most like an unknown one, as a question.

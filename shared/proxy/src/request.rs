@@ -3,7 +3,8 @@
 //! A request that DynamoDB would not read either names less than it seems to; it is passed on, and refused
 //! there in DynamoDB's own words.
 
-use evercount_core::resolve::{Naming, Unreadable, Use, compared, project, split_update};
+use evercount_core::resolve::{Naming, Unreadable, Use, compared, projected, updated};
+use evercount_pipeline::transform::DECLARED_BY;
 use serde_json::{Map, Value};
 
 use crate::operation::Operation;
@@ -16,37 +17,46 @@ pub struct Asked {
     pub table: String,
     /// The attributes, in the order of the request.
     pub namings: Vec<Naming>,
+    /// Whether items are read as a whole.
+    pub whole: bool,
+    /// Whether it writes, or would.
+    pub writes: bool,
+    /// For which schema version an item says that it was written, by its attribute [`DECLARED_BY`]. Whether
+    /// that is one of its own, the schema tells.
+    pub declared: Option<String>,
 }
 
-/// What a request names, table by table; a table may come more than once.
+/// What a request names: one entry for each read of a table and for each item that is written, in the order
+/// of the request.
 #[must_use]
 pub fn asked(operation: Operation, body: &Value) -> Vec<Asked> {
     match operation {
-        Operation::GetItem
-        | Operation::PutItem
-        | Operation::UpdateItem
-        | Operation::DeleteItem
-        | Operation::Query
-        | Operation::Scan => one(body).into_iter().collect(),
-        Operation::BatchGetItem => by_table(body, |keys| {
+        Operation::GetItem | Operation::Query | Operation::Scan => one(body, false).into_iter().collect(),
+        Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem => {
+            one(body, true).into_iter().collect()
+        }
+        Operation::BatchGetItem => by_table(body, false, |keys| {
             let mut namings = Vec::new();
             for key in array(keys.get("Keys")) {
                 attributes(Some(key), Use::Key, &mut namings);
             }
             parts(keys, &mut namings);
-            namings
+            vec![(namings, None)]
         }),
-        Operation::BatchWriteItem => by_table(body, |requests| {
-            let mut namings = Vec::new();
-            for request in array(Some(requests)) {
-                attributes(request.pointer("/PutRequest/Item"), Use::Written, &mut namings);
+        Operation::BatchWriteItem => by_table(body, true, |requests| {
+            let each = array(Some(requests)).iter().map(|request| {
+                let mut namings = Vec::new();
+                let item = request.pointer("/PutRequest/Item");
+                attributes(item, Use::Written, &mut namings);
                 attributes(request.pointer("/DeleteRequest/Key"), Use::Key, &mut namings);
-            }
-            namings
+                (namings, declared(item))
+            });
+            each.collect()
         }),
         Operation::TransactGetItems | Operation::TransactWriteItems => {
             let actions = array(body.get("TransactItems")).iter().filter_map(Value::as_object);
-            actions.flat_map(Map::values).filter_map(one).collect()
+            let writes = operation == Operation::TransactWriteItems;
+            actions.flat_map(Map::values).filter_map(|action| one(action, writes)).collect()
         }
         Operation::ExecuteStatement => statement_of(body).into_iter().collect(),
         Operation::BatchExecuteStatement => {
@@ -58,31 +68,59 @@ pub fn asked(operation: Operation, body: &Value) -> Vec<Asked> {
     }
 }
 
-fn array(value: Option<&Value>) -> &[Value] {
+pub(crate) fn array(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// A table's name, where it is named by its ARN as well.
-fn table_name(text: &str) -> String {
+pub(crate) fn table_name(text: &str) -> String {
     let of_arn = text.strip_prefix("arn:").and_then(|rest| rest.split_once(":table/"));
     let name = of_arn.map_or(text, |(_, name)| name.split('/').next().unwrap_or(name));
     name.to_owned()
 }
 
-fn one(body: &Value) -> Option<Asked> {
+fn one(body: &Value, writes: bool) -> Option<Asked> {
     let table = table_name(body.get("TableName")?.as_str()?);
     let mut namings = Vec::new();
     attributes(body.get("Key"), Use::Key, &mut namings);
     attributes(body.get("Item"), Use::Written, &mut namings);
     attributes(body.get("ExclusiveStartKey"), Use::Key, &mut namings);
     parts(body, &mut namings);
-    Some(Asked { table, namings })
+    let declared = declared(body.get("Item"));
+    Some(Asked { table, namings, whole: !writes && is_whole(body), writes, declared })
 }
 
-fn by_table(body: &Value, namings: impl Fn(&Value) -> Vec<Naming>) -> Vec<Asked> {
-    let tables = body.get("RequestItems").and_then(Value::as_object);
-    let tables = tables.into_iter().flatten();
-    tables.map(|(table, one)| Asked { table: table_name(table), namings: namings(one) }).collect()
+fn by_table(
+    body: &Value,
+    writes: bool,
+    each: impl Fn(&Value) -> Vec<(Vec<Naming>, Option<String>)>,
+) -> Vec<Asked> {
+    let tables = body.get("RequestItems").and_then(Value::as_object).into_iter().flatten();
+    let all = tables.flat_map(|(table, one)| {
+        let whole = !writes && is_whole(one);
+        let table = table_name(table);
+        each(one).into_iter().map(move |(namings, declared)| Asked {
+            table: table.clone(),
+            namings,
+            whole,
+            writes,
+            declared,
+        })
+    });
+    all.collect()
+}
+
+/// Whether a read shows every attribute.
+fn is_whole(body: &Value) -> bool {
+    let names_some = ["ProjectionExpression", "AttributesToGet"].iter().any(|name| body.get(name).is_some());
+    !names_some && body.get("Select").and_then(Value::as_str) != Some("COUNT")
+}
+
+/// The version that an item says it was written for, as it says it.
+fn declared(item: Option<&Value>) -> Option<String> {
+    let said = item?.get(DECLARED_BY)?;
+    let text = said.get("N").or_else(|| said.get("S")).and_then(Value::as_str);
+    Some(text.unwrap_or_default().to_owned())
 }
 
 fn statement_of(body: &Value) -> Option<Asked> {
@@ -101,10 +139,10 @@ fn parts(body: &Value, namings: &mut Vec<Naming>) {
     let text = |parameter: &str| body.get(parameter).and_then(Value::as_str);
     let mut add = |found: Result<Vec<Naming>, Unreadable>| namings.extend(found.unwrap_or_default());
     if let Some(text) = text("UpdateExpression") {
-        add(split_update(text, &names).map(|update| update.namings));
+        add(updated(text, &names));
     }
     if let Some(text) = text("ProjectionExpression") {
-        add(project(text, &names).map(|projection| projection.namings));
+        add(projected(text, &names));
     }
     for (parameter, usage) in [
         ("ConditionExpression", Use::Condition),
@@ -190,7 +228,7 @@ mod tests {
         check(
             Operation::BatchWriteItem,
             json!({"RequestItems": {"t": [{"PutRequest": {"Item": {"id": {}, "x": {}}}}, {"DeleteRequest": {"Key": {"id": {}}}}]}}),
-            &["t: id x id"],
+            &["t: id x", "t: id"],
         );
         check(
             Operation::TransactWriteItems,

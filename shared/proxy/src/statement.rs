@@ -94,7 +94,9 @@ pub fn asked(text: &str) -> Option<Asked> {
             _ => {}
         }
     }
-    Some(Asked { table, namings })
+    let selects = matches!(tokens.first(), Some(Token::Word(word)) if is_word(word, &["SELECT", "EXISTS"]));
+    let whole = selects && tokens.get(1..place).is_some_and(|shown| shown.contains(&Token::Mul));
+    Some(Asked { table, namings, whole, writes: !selects, declared: None })
 }
 
 /// The table, and where it stands.

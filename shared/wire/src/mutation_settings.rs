@@ -154,16 +154,28 @@ impl Said {
 /// # Errors
 /// [`DefinitionError`] for the first thing wrong, pointing into `text`.
 pub fn from_toml(text: &str, source_name: &str) -> Result<MutationSettings, DefinitionError> {
+    from_toml_beside(text, source_name, &[])
+}
+
+/// As [`from_toml`], of a file that says other things as well, at its top under these names.
+///
+/// # Errors
+/// As [`from_toml`].
+pub fn from_toml_beside(
+    text: &str,
+    source_name: &str,
+    others: &[&str],
+) -> Result<MutationSettings, DefinitionError> {
     let file = File { text, source_name };
     let document = file.parse(EXAMPLE)?;
-    let default = file.settings(document.get_ref(), &TableSettings::default())?;
+    let default = file.settings(document.get_ref(), &TableSettings::default(), others)?;
     let mut settings = MutationSettings { default, tables: BTreeMap::new() };
     for (key, value) in in_order(document.get_ref()) {
         if key.get_ref() != "table" {
             continue;
         }
         for (name, value) in in_order(file.settings_table(value)?) {
-            let table = file.settings(file.settings_table(value)?, &settings.default)?;
+            let table = file.settings(file.settings_table(value)?, &settings.default, &[])?;
             settings.tables.insert(TableName::new(name.get_ref()), table);
         }
     }
@@ -182,10 +194,12 @@ impl File<'_> {
         &self,
         table: &DeTable<'_>,
         default: &TableSettings,
+        others: &[&str],
     ) -> Result<TableSettings, DefinitionError> {
         let mut said = Said::default();
         for (key, value) in in_order(table) {
             match key.get_ref().as_ref() {
+                other if others.contains(&other) => {}
                 "migration_function_path" => said.migration_function_path = Some(self.string(value)?),
                 "default_migration_strategy" => said.default_migration_strategy = Some(self.string(value)?),
                 "safe_steps" => said.safe_steps = Some(self.strings(value)?.into_iter().collect()),
@@ -271,8 +285,10 @@ safe_steps = [\"add\"]
         assert_eq!(events.strategy, Strategy::Auto { steps: ["add".to_owned()].into() });
         let other = settings.of(&TableName::new("other"));
         assert_eq!(other.strategy, Strategy::Auto { steps: ["add", "rename"].map(str::to_owned).into() });
-        assert_eq!(from_json(to_json(&settings)), Ok(settings));
+        assert_eq!(from_json(to_json(&settings)), Ok(settings.clone()));
         assert_eq!(from_toml("", "empty").unwrap(), MutationSettings::default());
+        let beside = from_toml_beside(&format!("mode = 1\n{FILE}"), "settings.toml", &["mode"]);
+        assert_eq!(beside.unwrap(), settings);
         assert_eq!(from_json(serde_json::json!({})), Ok(MutationSettings::default()));
     }
 

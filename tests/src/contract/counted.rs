@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "rules of a contract fail by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::decimal::Decimal;
@@ -53,7 +53,7 @@ fn item(id: &str, version: u64, status: &str) -> Item {
 }
 
 fn write(id: &str, from: Option<Item>, to: Option<Item>) -> TableWrite {
-    TableWrite { row: row(id), item: Some(ItemWrite { from, to }), beside: None }
+    TableWrite { row: row(id), item: Some(ItemWrite { from, to, absent: BTreeSet::new() }), beside: None }
 }
 
 fn beside(from: Option<u64>, revision: u64, schema: u64) -> Option<BesideWrite> {

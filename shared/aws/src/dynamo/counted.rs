@@ -1,7 +1,7 @@
 //! The table that is counted, where it is a DynamoDB table that Evercount writes for somebody else: each
 //! write is one conditional call, a transaction where something goes beside the table as well.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
@@ -21,6 +21,10 @@ use super::failure::{Failure, judge};
 use super::value::to_attributes;
 use super::{DynamoSource, DynamoStore, TableNames};
 
+/// Most actions of one transaction
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+const ACTIONS_MAX: usize = 100;
+
 /// The DynamoDB tables of an account, to be read and written.
 #[derive(Debug)]
 pub struct DynamoTable {
@@ -39,13 +43,14 @@ impl DynamoTable {
     async fn item_write(&self, row: &RowKey, item: &ItemWrite) -> Result<One, StoreError> {
         let key = self.source.key_of_row(row).await?;
         let mut all = Expressions::default();
-        let guard = guard(item.from.as_ref(), item.to.as_ref());
+        let guard = guard(item.from.as_ref(), item.to.as_ref(), &item.absent);
         let condition = condition(&guard, &key, &mut all);
         let table = row.table.as_str().to_owned();
         let what = match (&item.from, &item.to) {
             (Some(from), Some(to)) => What::Update(update(from, to, &mut all)),
             (None, Some(to)) => What::Put(to_attributes(to)),
-            (_, None) => What::Delete,
+            (Some(_), None) => What::Delete,
+            (None, None) => What::Update(None),
         };
         all.condition = Some(condition);
         Ok(One { table, key: to_attributes(&key), what, all })
@@ -81,18 +86,12 @@ fn condition(guard: &Guard, key: &Item, all: &mut Expressions) -> String {
     match guard {
         Guard::Absent => format!("attribute_not_exists({})", all.name(key)),
         Guard::Version(version) => all.pair(VERSION_ATTRIBUTE, &version_value(*version), " = "),
-        Guard::Unstamped(attributes) => {
-            let mut conditions = vec![
-                format!("attribute_exists({})", all.name(key)),
-                format!("attribute_not_exists({})", all.name(VERSION_ATTRIBUTE)),
-            ];
-            for (name, value) in attributes.iter().filter(|(name, _)| *name != VERSION_ATTRIBUTE) {
-                conditions.push(match value {
-                    Some(value) => all.pair(name, value, " = "),
-                    None => format!("attribute_not_exists({})", all.name(name)),
-                });
-            }
-            conditions.join(" AND ")
+        Guard::Unchanged(attributes) => {
+            let conditions = attributes.iter().map(|(name, value)| match value {
+                Some(value) => all.pair(name, value, " = "),
+                None => format!("attribute_not_exists({})", all.name(name)),
+            });
+            conditions.collect::<Vec<_>>().join(" AND ")
         }
     }
 }
@@ -194,7 +193,7 @@ impl CountedTable for DynamoTable {
     async fn write(&self, write: &TableWrite) -> Result<(), StoreError> {
         let item = match &write.item {
             // Nothing becomes of nothing.
-            Some(ItemWrite { from: None, to: None }) | None => None,
+            Some(ItemWrite { from: None, to: None, .. }) | None => None,
             Some(item) => Some(self.item_write(&write.row, item).await?),
         };
         let Some(beside) = &write.beside else {
@@ -209,6 +208,32 @@ impl CountedTable for DynamoTable {
         ];
         if let Some(one) = item {
             actions.push(one.action()?);
+        }
+        self.store.transact(actions).await.map(|_| ())
+    }
+
+    async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
+        let (mut actions, mut schemas) = (Vec::new(), BTreeMap::new());
+        for write in writes {
+            if let Some(item) = &write.item {
+                actions.push(self.item_write(&write.row, item).await?.action()?);
+            }
+            let Some(beside) = &write.beside else { continue };
+            actions.push(self.store.shadow_row_action(&write.row, beside.from, Some(&beside.to))?);
+            // One transaction asks for one thing once.
+            if *schemas.entry(&write.row.table).or_insert(beside.schema) != beside.schema {
+                return Err(StoreError::Conflict);
+            }
+        }
+        for (table, revision) in schemas {
+            actions.push(self.store.schema_check(table, revision)?);
+        }
+        if actions.len() > ACTIONS_MAX {
+            return Err(StoreError::Rejected(format!(
+                "with what is kept beside its tables it has {} actions, and a transaction has at most \
+                 {ACTIONS_MAX}; write fewer items at once",
+                actions.len()
+            )));
         }
         self.store.transact(actions).await.map(|_| ())
     }

@@ -98,6 +98,18 @@ impl Update {
         })
     }
 
+    /// Whether what it makes depends on what an attribute has.
+    #[must_use]
+    pub fn reads(&self, attribute: &str) -> bool {
+        self.actions.iter().any(|(place, action)| match action {
+            Action::Set(source) => {
+                source.reads(attribute) || (place.head == attribute && !place.rest.is_empty())
+            }
+            Action::Remove => place.head == attribute && !place.rest.is_empty(),
+            Action::Add(_) | Action::Delete(_) => place.head == attribute,
+        })
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         for (at, (one, _)) in self.actions.iter().enumerate() {
             for (other, _) in self.actions.iter().skip(at + 1) {
@@ -163,6 +175,17 @@ impl Update {
 }
 
 impl Source {
+    fn reads(&self, attribute: &str) -> bool {
+        match self {
+            Self::Value(_) => false,
+            Self::Place(place) => place.head == attribute,
+            Self::IfNotExists(place, other) => place.head == attribute || other.reads(attribute),
+            Self::ListAppend(one, other) | Self::Plus(one, other) | Self::Minus(one, other) => {
+                one.reads(attribute) || other.reads(attribute)
+            }
+        }
+    }
+
     fn of(&self, item: &Item) -> Result<Value, Invalid> {
         match self {
             Self::Value(value) => Ok(value.clone()),

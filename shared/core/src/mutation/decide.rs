@@ -177,7 +177,8 @@ fn stored(
         let route = route.without_drops()?;
         Ok((Some(route.forwards(&whole, functions)?), Migrated::by(&route)))
     });
-    let needs_it = kind == Kind::Update || facts.written_for.is_some_and(|number| number != in_force.number);
+    let needs_it = matches!(kind, Kind::Update | Kind::Check)
+        || facts.written_for.is_some_and(|number| number != in_force.number);
     match caught_up {
         // What replaces the item as a whole does not need it in any shape.
         Err(_) if !needs_it || kind == Kind::Delete => Ok((Some(whole), None)),

@@ -1,8 +1,8 @@
 //! What has to hold of the stored item when a write is made that was decided from what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Stamp;
+use super::{Stamp, VERSION_ATTRIBUTE};
 use crate::order::ItemVersion;
 use crate::value::{Item, Value};
 
@@ -13,24 +13,26 @@ pub enum Guard {
     Absent,
     /// The item is of this version.
     Version(ItemVersion),
-    /// Nobody has stamped the item, and these attributes are as they were read; `None` is not there. All
-    /// that can be told of an item that others write past the proxy.
-    Unstamped(BTreeMap<String, Option<Value>>),
+    /// These attributes are as they were read; `None` is not there. All that can be told of an item whose
+    /// version does not rise with each write.
+    Unchanged(BTreeMap<String, Option<Value>>),
 }
 
-/// The guard of the write that makes `to` of `from`.
+/// The guard of the write that makes `to` of `from`. What the decision took for absent is among `absent`.
 #[must_use]
-pub fn guard(from: Option<&Item>, to: Option<&Item>) -> Guard {
+pub fn guard(from: Option<&Item>, to: Option<&Item>, absent: &BTreeSet<String>) -> Guard {
     let Some(from) = from else { return Guard::Absent };
-    match Stamp::of(from).version {
-        ItemVersion::NONE => Guard::Unstamped(match to {
-            Some(to) => {
-                changed(from, to).into_keys().map(|name| (name.clone(), from.get(&name).cloned())).collect()
-            }
-            None => from.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect(),
-        }),
-        version => Guard::Version(version),
+    let version = Stamp::of(from).version;
+    let rises = to.is_none_or(|to| Stamp::of(to).version > version);
+    if version > ItemVersion::NONE && rises {
+        return Guard::Version(version);
     }
+    // Whatever the decision looked at: a condition may be about attributes that the write leaves alone.
+    let read = from.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
+    let absent = to.into_iter().flat_map(Item::keys).chain(absent);
+    let absent = absent.filter(|name| !from.contains_key(*name)).map(|name| (name.clone(), None));
+    let unstamped = (version == ItemVersion::NONE).then(|| (VERSION_ATTRIBUTE.to_owned(), None));
+    Guard::Unchanged(unstamped.into_iter().chain(read).chain(absent).collect())
 }
 
 impl Guard {
@@ -40,9 +42,8 @@ impl Guard {
         match (self, stored) {
             (Self::Absent, None) => true,
             (Self::Version(version), Some(stored)) => Stamp::of(stored).version == *version,
-            (Self::Unstamped(attributes), Some(stored)) => {
-                Stamp::of(stored).version == ItemVersion::NONE
-                    && attributes.iter().all(|(name, value)| stored.get(name) == value.as_ref())
+            (Self::Unchanged(attributes), Some(stored)) => {
+                attributes.iter().all(|(name, value)| stored.get(name) == value.as_ref())
             }
             _ => false,
         }

@@ -78,42 +78,21 @@ pub fn compared(
     Ok(found)
 }
 
-/// A projection, taken apart.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Projection {
-    /// What it names.
-    pub namings: Vec<Naming>,
-    /// Its paths, each with the attribute it starts with.
-    pub paths: Vec<(String, String)>,
-}
-
-impl Projection {
-    /// The projection of those attributes that are `wanted`; empty where there are none.
-    #[must_use]
-    pub fn of(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let kept = self.paths.iter().filter(|(head, _)| wanted(head));
-        kept.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// Takes a projection apart.
+/// What a projection names.
 ///
 /// # Errors
 /// [`Unreadable`].
-pub fn project(text: &str, names: &impl Fn(&str) -> Option<String>) -> Result<Projection, Unreadable> {
+pub fn projected(text: &str, names: &impl Fn(&str) -> Option<String>) -> Result<Vec<Naming>, Unreadable> {
     let tokens = tokens::read(text)?;
-    let mut made = Projection::default();
+    let mut namings = Vec::new();
     for one in tokens.split(|token| token.is_sign(',')) {
         let (head, whole, length) = path(one, names).ok_or(Unreadable)?;
         if length != one.len() {
             return Err(Unreadable);
         }
-        let (Some(first), Some(last)) = (one.first(), one.last()) else { continue };
-        let span = first.span().start..last.span().end;
-        made.namings.push(Naming::new(head.clone(), if whole { Use::Read } else { Use::Within }));
-        made.paths.push((head, text.get(span).unwrap_or_default().to_owned()));
+        namings.push(Naming::new(head, if whole { Use::Read } else { Use::Within }));
     }
-    Ok(made)
+    Ok(namings)
 }
 
 /// The placeholders of an expression, `#names` and `:values`.

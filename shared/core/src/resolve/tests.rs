@@ -1,7 +1,7 @@
 //! What expressions name, against expressions that are made from what they name; and that no text at all
 //! is more than unreadable.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::*;
 
@@ -48,9 +48,10 @@ fn what_is_in_neither_is_told_by_name_and_use() {
         Naming::new("gfit", Use::Written),
     ];
     let found = resolve(&columns(), &namings);
-    assert_eq!((&found.reads, &found.writes), (&["note".to_owned()].into(), &["gift".to_owned()].into()));
-    assert_eq!(found.obstacles.len(), 2, "{:?}", found.obstacles);
-    assert_eq!(found.obstacles.get(1), Some(&Obstacle::Unknown { attribute: "gfit".to_owned() }));
+    let reads = ["gift".to_owned(), "note".to_owned()].into();
+    assert_eq!((&found.reads, &found.writes), (&reads, &["gift".to_owned()].into()));
+    assert_eq!(found.obstacles.len(), 1, "{:?}", found.obstacles);
+    assert_eq!(found.obstacles.first(), Some(&Obstacle::Unknown { attribute: "gfit".to_owned() }));
     assert_eq!(found.unknown, [("gfit".to_owned(), true)].into());
     let absent: Vec<(&str, bool)> =
         found.absent().map(|(name, is_write)| (name.as_str(), *is_write)).collect();
@@ -78,48 +79,32 @@ fn conditions_name_paths_and_neither_functions_nor_words() {
 }
 
 #[test]
-fn a_projection_is_split_by_the_attributes_its_paths_start_with() {
+fn a_projection_names_the_attributes_its_paths_start_with() {
     let names = |name: &str| (name == "#g").then(|| "gift".to_owned());
-    let made = project("id, a.b[1].c ,#g, lines[0]", &names).unwrap();
-    assert_eq!(made.of(|head| head != "gift"), "id, a.b[1].c, lines[0]");
-    assert_eq!(made.of(|head| head == "gift"), "#g");
-    let within: Vec<bool> = made.namings.iter().map(|one| one.usage == Use::Within).collect();
-    assert_eq!(within, [false, true, false, true]);
-    assert_eq!(project("a b", &names), Err(Unreadable));
-    assert_eq!(project("a[", &names), Err(Unreadable));
-    assert_eq!(project("a,,b", &names), Err(Unreadable));
+    let made = projected("id, a.b[1].c ,#g, lines[0]", &names).unwrap();
+    let told: Vec<_> = made.iter().map(|one| (one.attribute.as_str(), one.usage == Use::Within)).collect();
+    assert_eq!(told, [("id", false), ("a", true), ("gift", false), ("lines", true)]);
+    assert_eq!(projected("a b", &names), Err(Unreadable));
+    assert_eq!(projected("a[", &names), Err(Unreadable));
+    assert_eq!(projected("a,,b", &names), Err(Unreadable));
 }
 
 #[test]
-fn an_update_is_split_or_says_what_is_in_the_way() {
+fn an_update_names_what_it_writes_and_reads() {
     let names = |name: &str| (name == "#g").then(|| "gift".to_owned());
-    let text = "set #g = :g, n = if_not_exists(n, :zero) + :one REMOVE note, a.set ADD tags :t DELETE x :y";
-    let update = split_update(text, &names).unwrap();
-    let expected = |name: &str| name == "gift" || name == "note";
-    assert_eq!(
-        update.of_table(expected),
-        "SET n = if_not_exists(n, :zero) + :one REMOVE a.set ADD tags :t DELETE x :y"
-    );
-    let put = ShadowAction::Put { attribute: "gift".to_owned(), value: ":g".to_owned() };
-    assert_eq!(update.of_shadow(expected), [put, ShadowAction::Remove { attribute: "note".to_owned() }]);
-    assert!(resolve(&columns(), &update.namings[..1]).obstacles.is_empty());
-    let obstacle = |text: &str| {
-        let update = split_update(text, &names).unwrap();
-        let found = resolve(&columns(), &update.namings);
-        assert!(!found.obstacles.is_empty(), "{text}");
-    };
-    for text in [
-        "SET gift = state",
-        "SET state = gift",
-        "SET gift = gift + :n",
-        "SET gift.x = :n",
-        "ADD gift :n",
-        "DELETE note :n",
-        "REMOVE note[0]",
-        "SET state = if_not_exists(gift, :n)",
-    ] {
-        obstacle(text);
-    }
+    let text = "set #g = :g, n = if_not_exists(m, :zero) + :one REMOVE note, a.set ADD tags :t DELETE x :y";
+    let told: Vec<_> =
+        updated(text, &names).unwrap().into_iter().map(|one| (one.attribute, one.usage)).collect();
+    let expected = [
+        ("gift", Use::Written),
+        ("n", Use::Computed),
+        ("m", Use::Computed),
+        ("note", Use::Written),
+        ("a", Use::Within),
+        ("tags", Use::Computed),
+        ("x", Use::Computed),
+    ];
+    assert_eq!(told, expected.map(|(name, usage)| (name.to_owned(), usage)));
     for unreadable in [
         "gift = :g",
         "SET #missing = :a",
@@ -130,8 +115,19 @@ fn an_update_is_split_or_says_what_is_in_the_way() {
         "SET a = :b SET c = :d",
         "",
     ] {
-        let read = split_update(unreadable, &names);
+        let read = updated(unreadable, &names);
         assert!(read.is_err() || unreadable == "SET a = (:b", "{unreadable}: {read:?}");
+    }
+}
+
+#[test]
+fn an_expected_column_is_part_of_no_key_and_of_no_statement() {
+    let found = |usage| resolve(&columns(), &[Naming::new("gift", usage)]);
+    for usage in [Use::Key, Use::Statement] {
+        assert_eq!(found(usage).obstacles.len(), 1, "{usage:?}");
+    }
+    for usage in [Use::Read, Use::Written, Use::Within, Use::Computed, Use::Condition, Use::Filter] {
+        assert!(found(usage).obstacles.is_empty(), "{usage:?}");
     }
 }
 
@@ -171,35 +167,12 @@ proptest! {
     }
 
     #[test]
-    fn an_update_without_expected_columns_is_the_tables_whole(
-        actions in prop::collection::vec((any_path(), 0..4_usize), 1..6)
-    ) {
-        let words = ["SET", "REMOVE", "ADD", "DELETE"];
-        let mut text = String::new();
-        for (clause, word) in words.iter().enumerate() {
-            let of_it: Vec<String> = actions.iter().filter(|(_, of)| *of == clause).map(|((path, _), _)| match clause {
-                0 => format!("{path} = list_append({path}, :v)"),
-                1 => path.clone(),
-                _ => format!("{path} :v"),
-            }).collect();
-            if !of_it.is_empty() {
-                text = format!("{text} {word} {}", of_it.join(", "));
-            }
-        }
-        let update = split_update(&text, &none).unwrap();
-        prop_assert_eq!(update.of_table(|_| false), text.trim());
-        prop_assert_eq!(update.of_table(|_| true), "");
-    }
-
-    #[test]
     fn no_text_is_more_than_unreadable(text in "\\PC{0,60}", parts in prop::collection::vec("SET|REMOVE|ADD|#a|:v|[a(),.=<>+\\[\\]0 -]", 0..40)) {
         for text in [text, parts.join(" "), parts.concat()] {
             let _ = compared(&text, &none, Use::Filter);
-            let _ = project(&text, &none);
+            let _ = projected(&text, &none);
             let _ = placeholders(&text);
-            if let Ok(update) = split_update(&text, &none) {
-                let _ = (update.of_table(|_| false), update.of_shadow(|_| true));
-            }
+            let _ = updated(&text, &none);
         }
     }
 }

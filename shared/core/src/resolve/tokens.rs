@@ -5,7 +5,6 @@
 //! not read either.
 
 use std::fmt;
-use std::ops::Range;
 
 /// Longest expression, in bytes, that DynamoDB takes
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
@@ -41,14 +40,9 @@ pub(crate) enum Kind {
 pub(crate) struct Token<'t> {
     pub(crate) kind: Kind,
     pub(crate) text: &'t str,
-    pub(crate) at: usize,
 }
 
 impl Token<'_> {
-    pub(crate) fn span(&self) -> Range<usize> {
-        self.at..self.at + self.text.len()
-    }
-
     pub(crate) fn is_sign(&self, sign: char) -> bool {
         self.kind == Kind::Sign(sign)
     }
@@ -94,7 +88,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Token<'_>>, Unreadable> {
             '(' | ')' | ',' | '.' | '[' | ']' | '=' | '<' | '>' | '+' | '-' => (Kind::Sign(first), body),
             _ => return Err(Unreadable),
         };
-        tokens.push(Token { kind, text: text.get(at..end).unwrap_or_default(), at });
+        tokens.push(Token { kind, text: text.get(at..end).unwrap_or_default() });
         at = end;
     }
     Ok(tokens)

@@ -1,4 +1,4 @@
-//! Owns how an update expression is taken apart into what is the table's and what is the shadow store's.
+//! Owns what an update expression names.
 
 use super::expression::{path, paths};
 use super::tokens::{self, Kind, Token, Unreadable};
@@ -7,68 +7,13 @@ use super::{Naming, Use};
 /// The clauses of an update. DynamoDB reserves the words.
 const CLAUSES: [&str; 4] = ["SET", "REMOVE", "ADD", "DELETE"];
 
-/// What an update does to an expected column.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ShadowAction {
-    /// It gets the value of this placeholder.
-    Put {
-        /// The column.
-        attribute: String,
-        /// The placeholder, `:value`.
-        value: String,
-    },
-    /// It has none any more.
-    Remove {
-        /// The column.
-        attribute: String,
-    },
-}
-
-/// One action of an update.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Action {
-    /// Which of [`CLAUSES`].
-    clause: usize,
-    attribute: String,
-    text: String,
-    shadow: Option<ShadowAction>,
-}
-
-/// An update expression, taken apart.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Update {
-    /// What it names.
-    pub namings: Vec<Naming>,
-    actions: Vec<Action>,
-}
-
-impl Update {
-    /// The update of the attributes that are not `expected`; empty where there are none.
-    #[must_use]
-    pub fn of_table(&self, expected: impl Fn(&str) -> bool) -> String {
-        let clauses = CLAUSES.iter().enumerate().filter_map(|(clause, word)| {
-            let of_it = |action: &&Action| action.clause == clause && !expected(&action.attribute);
-            let texts: Vec<&str> = self.actions.iter().filter(of_it).map(|one| one.text.as_str()).collect();
-            (!texts.is_empty()).then(|| format!("{word} {}", texts.join(", ")))
-        });
-        clauses.collect::<Vec<_>>().join(" ")
-    }
-
-    /// What it does to attributes that are `expected`, where nothing stands in the way.
-    #[must_use]
-    pub fn of_shadow(&self, expected: impl Fn(&str) -> bool) -> Vec<ShadowAction> {
-        let of_it = self.actions.iter().filter(|action| expected(&action.attribute));
-        of_it.filter_map(|action| action.shadow.clone()).collect()
-    }
-}
-
-/// Takes an update expression apart. `names` gives what a `#name` stands for.
+/// What an update names. `names` gives what a `#name` stands for.
 ///
 /// # Errors
 /// [`Unreadable`].
-pub fn split_update(text: &str, names: &impl Fn(&str) -> Option<String>) -> Result<Update, Unreadable> {
+pub fn updated(text: &str, names: &impl Fn(&str) -> Option<String>) -> Result<Vec<Naming>, Unreadable> {
     let tokens = tokens::read(text)?;
-    let mut update = Update::default();
+    let mut namings = Vec::new();
     let (mut clause, mut seen) = (None, Vec::new());
     let mut from = 0;
     let mut depth = 0_usize;
@@ -82,9 +27,7 @@ pub fn split_update(text: &str, names: &impl Fn(&str) -> Option<String>) -> Resu
             match (clause, tokens.get(from..at).unwrap_or_default()) {
                 // Only what stands before the first clause may be nothing.
                 (None, []) if next.is_some() => {}
-                (Some(clause), action) if !action.is_empty() => {
-                    add(&mut update, clause, action, text, names)?
-                }
+                (Some(clause), action) if !action.is_empty() => add(&mut namings, clause, action, names)?,
                 _ => return Err(Unreadable),
             }
             from = at + 1;
@@ -102,14 +45,13 @@ pub fn split_update(text: &str, names: &impl Fn(&str) -> Option<String>) -> Resu
             _ => {}
         }
     }
-    Ok(update)
+    Ok(namings)
 }
 
 fn add(
-    update: &mut Update,
+    namings: &mut Vec<Naming>,
     clause: usize,
     action: &[Token<'_>],
-    text: &str,
     names: &impl Fn(&str) -> Option<String>,
 ) -> Result<(), Unreadable> {
     let Some((attribute, whole, length)) = path(action, names) else {
@@ -117,24 +59,17 @@ fn add(
         return Err(Unreadable);
     };
     let rest = action.get(length..).unwrap_or_default();
-    let mut right = Vec::new();
-    paths(rest, names, |head, _| right.push(head));
-    let shadow = match (CLAUSES.get(clause).copied(), rest) {
-        (Some("SET"), [equals, value]) if equals.is_sign('=') && value.kind == Kind::Value => {
-            Some(ShadowAction::Put { attribute: attribute.clone(), value: value.text.to_owned() })
-        }
-        (Some("REMOVE"), []) => Some(ShadowAction::Remove { attribute: attribute.clone() }),
-        _ => None,
+    let is_plain = match (CLAUSES.get(clause).copied(), rest) {
+        (Some("SET"), [equals, value]) => equals.is_sign('=') && value.kind == Kind::Value,
+        (Some("REMOVE"), []) => true,
+        _ => false,
     };
-    let usage = match (&shadow, whole) {
-        (Some(_), true) => Use::Written,
+    let usage = match (is_plain, whole) {
+        (true, true) => Use::Written,
         (_, false) => Use::Within,
-        (None, true) => Use::Computed,
+        (false, true) => Use::Computed,
     };
-    update.namings.push(Naming::new(attribute.clone(), usage));
-    update.namings.extend(right.into_iter().map(|head| Naming::new(head, Use::Computed)));
-    let (Some(first), Some(last)) = (action.first(), action.last()) else { return Err(Unreadable) };
-    let text = text.get(first.span().start..last.span().end).unwrap_or_default().to_owned();
-    update.actions.push(Action { clause, attribute, text, shadow });
+    namings.push(Naming::new(attribute, usage));
+    paths(rest, names, |head, _| namings.push(Naming::new(head, Use::Computed)));
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::backfill::Place;
 use crate::change::TableName;
 use crate::conform::fitted;
 use crate::mutation::Stamp;
-use crate::order::Micros;
+use crate::order::{ItemVersion, Micros};
 use crate::schema::{FieldPath, Schema, TypeSet};
 use crate::value::Item;
 
@@ -126,8 +126,9 @@ pub fn moving(
         }
     }
     if let (Some(mut into), true) = (into, moving.moved > 0) {
-        if stamps {
-            let stamp = Stamp::of(&into);
+        let stamp = Stamp::of(&into);
+        // An item that carries a version goes on carrying one, whatever the table says by now.
+        if stamps || stamp.version > ItemVersion::NONE {
             let version = stamp.version.max(super::beside::latest(Some(row))).next(now);
             Stamp { version, ..stamp }.put(&mut into);
         }

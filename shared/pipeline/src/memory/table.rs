@@ -10,18 +10,26 @@ use super::{Memory, PAGE_ROWS, ROW_UNITS, State};
 use crate::ports::{CountedTable, MutationTrail, Page, SourceTable, StoreError, TableKeys, TableWrite};
 
 impl State {
-    /// Executes a write; whether its conditions held.
-    pub fn write(&mut self, write: &TableWrite) -> bool {
+    /// Whether the conditions of a write hold.
+    fn allows(&self, write: &TableWrite) -> bool {
         let stored = self.items.get(&write.row);
-        let is_as_read =
-            write.item.as_ref().is_none_or(|item| guard(item.from.as_ref(), item.to.as_ref()).holds(stored));
+        let is_as_read = write
+            .item
+            .as_ref()
+            .is_none_or(|item| guard(item.from.as_ref(), item.to.as_ref(), &item.absent).holds(stored));
         let is_current = write.beside.as_ref().is_none_or(|beside| {
             self.shadow_schemas.get(&write.row.table).map(|schema| schema.revision) == Some(beside.schema)
                 && self.shadow_rows.get(&write.row).map(|row| row.revision) == beside.from
         });
-        if !is_as_read || !is_current {
+        is_as_read && is_current
+    }
+
+    /// Executes a write; whether its conditions held.
+    pub fn write(&mut self, write: &TableWrite) -> bool {
+        if !self.allows(write) {
             return false;
         }
+        let stored = self.items.get(&write.row);
         if let Some(item) = &write.item {
             let changed = changed(stored, item.from.as_ref(), item.to.as_ref());
             match changed {
@@ -57,6 +65,17 @@ impl CountedTable for Memory {
 
     async fn write(&self, write: &TableWrite) -> Result<(), StoreError> {
         if self.lock().write(write) { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if !writes.iter().all(|write| state.allows(write)) {
+            return Err(StoreError::Conflict);
+        }
+        for write in writes {
+            state.write(write);
+        }
+        Ok(())
     }
 }
 

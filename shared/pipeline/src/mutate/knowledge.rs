@@ -9,7 +9,7 @@ use evercount_core::conform::Shape;
 use evercount_core::migration::graph::SchemaGraph;
 use evercount_core::mutation::detect::detect;
 use evercount_core::mutation::refusal::Refusal;
-use evercount_core::mutation::{Kind, Stamp};
+use evercount_core::mutation::{Intent, Kind, Stamp};
 use evercount_core::order::Micros;
 use evercount_core::path::Path;
 use evercount_core::registration::Lookup;
@@ -163,6 +163,17 @@ impl Knowledge {
         let beside = self.shadow().into_iter().flat_map(ShadowSchema::kept_beside).map(|(name, _)| name);
         let beside = beside.filter(|name| own.is_none_or(|own| !own.contains(*name)));
         beside.cloned().chain(self.unnamed(number)).collect()
+    }
+
+    /// Attributes that a decision depends on, be they there or not: those that are kept beside the table, those
+    /// that the writer's change or condition is about, and, where it was written for another version, those of
+    /// every version.
+    pub(super) fn looked_for(&self, intent: &dyn Intent, written_for: Option<u32>) -> BTreeSet<String> {
+        let beside = self.shadow().into_iter().flat_map(ShadowSchema::kept_beside).map(|(name, _)| name);
+        let all_of_it = written_for.is_some() && written_for != self.in_force();
+        let columns = self.versions.columns.values().flatten();
+        let columns = columns.filter(|name| all_of_it || intent.depends_on(name));
+        beside.chain(columns).cloned().collect()
     }
 
     /// Whether a mutation shows no version that is known, so that it may be of one that is not known yet.

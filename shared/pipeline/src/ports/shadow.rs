@@ -84,6 +84,8 @@ pub struct ItemWrite {
     pub from: Option<Item>,
     /// What it becomes; `None` is no item.
     pub to: Option<Item>,
+    /// Attributes that the decision depends on and that the item did not have, as far as they have names.
+    pub absent: BTreeSet<String>,
 }
 
 /// A write of what is kept beside a table for an item.
@@ -109,6 +111,13 @@ pub trait CountedTable: Sync {
     /// [`StoreError::Conflict`] where the item is not as [`evercount_core::mutation::guard`] has it, where
     /// what is kept beside the table is of another revision, or where the shadow schema is.
     fn write(&self, write: &TableWrite) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Executes writes of different items, all of them or none. One that makes an item of itself, or nothing
+    /// of nothing, changes nothing and asks that it is so.
+    ///
+    /// # Errors
+    /// As [`CountedTable::write`], for any of them; [`StoreError::Rejected`] where they are too many.
+    fn write_all(&self, writes: &[TableWrite]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// The keys of tables.

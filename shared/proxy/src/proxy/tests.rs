@@ -79,15 +79,13 @@ async fn an_upstream_that_does_not_answer_is_told_of_in_dynamodbs_form() {
 }
 
 #[test]
-fn a_version_that_is_not_in_force_is_not_answered_for() {
-    let check = |said: &str, fits: bool| {
-        let headers = [(VERSION_HEADER, said.parse().unwrap())].into_iter().collect();
-        assert_eq!(other_version(&headers, "orders", 3).is_none(), fits, "{said}");
+fn a_version_is_said_by_its_number_or_its_id() {
+    let said = |text: &str| {
+        let headers = [(VERSION_HEADER, text.parse().unwrap())].into_iter().collect();
+        said_version(&headers)
     };
-    check("3", true);
-    check("v3", true);
-    check("2", false);
-    check("three", false);
-    check("", false);
-    assert_eq!(other_version(&HeaderMap::new(), "orders", 3), None);
+    assert_eq!(said("3"), Ok(Some(3)));
+    assert_eq!(said("v3"), Ok(Some(3)));
+    assert!(said("three").is_err() && said("").is_err());
+    assert_eq!(said_version(&HeaderMap::new()), Ok(None));
 }

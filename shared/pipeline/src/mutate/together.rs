@@ -1,0 +1,162 @@
+//! Mutations of several items that are applied together: all of them or none. Each is decided as it is alone
+//! ([`super::run`]), and one transaction writes what comes of them.
+
+use evercount_core::mutation::Kind;
+use evercount_core::mutation::Stamp;
+use evercount_core::mutation::decide::Decision;
+use evercount_core::mutation::refusal::Refusal;
+use evercount_core::order::{ItemVersion, Micros};
+
+use super::{Agent, Knowledge, Mutated, Request, Warm, beside, decided, loaded, unchanged_beside, write_of};
+use crate::ports::{
+    CountedTable, ItemWrite, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore, StoreError,
+    TableWrite,
+};
+
+/// What became of mutations that belong together, in the order in which they came. Where one was refused
+/// nothing was written: it is the last, and those before it would have been made.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Together(pub Vec<Mutated>);
+
+impl Together {
+    /// Why nothing was made, and which mutation is to blame, from 0.
+    #[must_use]
+    pub fn refused(&self) -> Option<(usize, &Refusal)> {
+        let refused = |(at, one): (usize, &'_ Mutated)| one.outcome.as_ref().err().map(|_| at);
+        let at = self.0.iter().enumerate().find_map(refused)?;
+        self.0.get(at)?.outcome.as_ref().err().map(|refusal| (at, refusal))
+    }
+}
+
+/// One mutation, decided from what was read.
+struct Step {
+    known: Knowledge,
+    read: beside::Whole,
+    written_for: Option<u32>,
+    decision: Decision,
+}
+
+/// Applies mutations of different items together, or refuses them together.
+///
+/// # Errors
+/// As [`super::run`].
+pub async fn run<R, S, T>(
+    agent: &Agent<'_, R, S, T>,
+    warm: &Warm,
+    requests: &[Request<'_>],
+    now: Micros,
+) -> Result<Together, StoreError>
+where
+    R: RegistryStore,
+    S: ShadowSchemaStore + ShadowStore + MutationTrail,
+    T: CountedTable,
+{
+    let attempts = requests.iter().map(|request| agent.settings.of(&request.row.table).attempts_max);
+    let attempts_max = attempts.min().unwrap_or(1).max(1);
+    let mut doubt: Option<Vec<Step>> = None;
+    for attempt in 1..=attempts_max {
+        if let Some(steps) = doubt.take()
+            && is_done(agent, requests, &steps).await?
+        {
+            return Ok(noted(agent, requests, steps, attempt, now).await);
+        }
+        let mut steps = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (known, read) = loaded(agent, warm, request, now).await?;
+            let (written_for, outcome) =
+                decided(agent, request, &known, read.0.as_ref(), read.1.as_ref(), now).await?;
+            match outcome {
+                Ok(decision) => steps.push(Step { known, read, written_for, decision }),
+                Err(refusal) => {
+                    let refused = Mutated::of(Err(refusal), attempt, written_for, known.in_force());
+                    let refused = refused.noted(agent.store, request.row, now).await;
+                    let before = steps.into_iter().map(|step| step.mutated(attempt));
+                    return Ok(Together(before.chain([refused]).collect()));
+                }
+            }
+        }
+        let stamps = |request: &Request<'_>| agent.settings.of(&request.row.table).stamps;
+        let writes = requests.iter().zip(&steps);
+        let writes = writes.filter_map(|(request, step)| step.write(request, stamps(request)));
+        let writes: Vec<TableWrite> = writes.collect();
+        if writes.is_empty() {
+            return Ok(Together(steps.into_iter().map(|step| step.mutated(attempt)).collect()));
+        }
+        match agent.table.write_all(&writes).await {
+            Ok(()) => return Ok(noted(agent, requests, steps, attempt, now).await),
+            Err(StoreError::Conflict) => requests.iter().for_each(|request| warm.forget(&request.row.table)),
+            Err(StoreError::Unavailable(_)) => doubt = Some(steps),
+            Err(rejected) => return Err(rejected),
+        }
+    }
+    if doubt.is_some() {
+        return Err(StoreError::Unavailable("no reply to the last write".to_owned()));
+    }
+    let refusal = Refusal::AttemptsUsedUp { attempts: attempts_max };
+    let refused = Mutated::of(Err(refusal), attempts_max, None, None);
+    Ok(Together(match requests.first() {
+        Some(request) => vec![refused.noted(agent.store, request.row, now).await],
+        None => Vec::new(),
+    }))
+}
+
+/// Whether a write was made whose reply was lost. All of it was or nothing.
+async fn is_done<R, S: ShadowSchemaStore + ShadowStore, T: CountedTable>(
+    agent: &Agent<'_, R, S, T>,
+    requests: &[Request<'_>],
+    steps: &[Step],
+) -> Result<bool, StoreError> {
+    let (mut done, mut undone) = (true, true);
+    for (request, step) in
+        requests.iter().zip(steps).filter(|(request, _)| request.intent.kind() != Kind::Check)
+    {
+        let (item, row) = beside::item(agent.table, agent.store, request.row, step.known.shadow()).await?;
+        let (before, beside) = &step.read;
+        done &= item == step.decision.item && row == step.decision.row.clone().or_else(|| beside.clone());
+        // Only a version tells that nothing happened in between.
+        let version = before.as_ref().map(|item| Stamp::of(item).version);
+        undone &= item == *before && version.is_some_and(|version| version > ItemVersion::NONE);
+    }
+    if !done && !undone {
+        let lost = "the reply to a write was lost, and nobody can tell whether it was made";
+        return Err(StoreError::Unavailable(lost.to_owned()));
+    }
+    Ok(done)
+}
+
+async fn noted<R, S: MutationTrail, T>(
+    agent: &Agent<'_, R, S, T>,
+    requests: &[Request<'_>],
+    steps: Vec<Step>,
+    attempt: u32,
+    now: Micros,
+) -> Together {
+    let mut all = Vec::with_capacity(steps.len());
+    for (request, step) in requests.iter().zip(steps) {
+        let mutated = step.mutated(attempt);
+        all.push(match request.intent.kind() {
+            Kind::Check => mutated,
+            _ => mutated.noted(agent.store, request.row, now).await,
+        });
+    }
+    Together(all)
+}
+
+impl Step {
+    fn mutated(self, attempt: u32) -> Mutated {
+        Mutated::of(Ok(self.decision), attempt, self.written_for, self.known.in_force())
+    }
+
+    fn write(&self, request: &Request<'_>, stamps: bool) -> Option<TableWrite> {
+        let (item, row) = &self.read;
+        if request.intent.kind() != Kind::Check {
+            let (known, written_for) = (&self.known, self.written_for);
+            let read = (item.as_ref(), row.as_ref());
+            return write_of(request, read, &self.decision, known, written_for, stamps);
+        }
+        let beside = unchanged_beside(request, row.as_ref(), &self.known, stamps);
+        let absent = self.known.looked_for(request.intent, self.written_for);
+        let item = Some(ItemWrite { from: item.clone(), to: item.clone(), absent });
+        Some(TableWrite { row: request.row.clone(), item, beside })
+    }
+}
