@@ -12,7 +12,7 @@
 )]
 
 use evercount_tests::simulation::controls::Control;
-use evercount_tests::simulation::plan::{Faults, Plan, SourceKind};
+use evercount_tests::simulation::plan::{Faults, Plan, SourceKind, Stamping};
 use evercount_tests::simulation::seeds::{Outcome, from_env, sweep};
 use evercount_tests::simulation::shrink::shrink;
 use evercount_tests::simulation::world;
@@ -90,6 +90,28 @@ fn every_wrong_design_is_caught() {
             None => panic!("{control:?} survives {CONTROL_SEEDS} seeds"),
         }
     }
+}
+
+/// What a stamped version is for: where every writer stamps one, changes that come out of order within what
+/// clocks may be off leave no doubt.
+#[test]
+fn items_that_every_writer_stamps_are_never_in_doubt() {
+    let doubts = |stamping| -> u64 {
+        let doubts_of = |seed| {
+            let mut plan = Plan::of(seed, WRITES);
+            (plan.source, plan.stamping, plan.unique_images) = (SourceKind::DynamoDb, stamping, false);
+            (plan.keys, plan.pace) = (4, 2_000);
+            plan.faults = Faults { reorder: 200, duplicate: 50, lose: 20, ..Faults::default() };
+            let outcome = world::run(seed, &plan, None);
+            assert_eq!(outcome.violation, None, "seed {seed}, {stamping:?}");
+            outcome.strikes.get(world::AMBIGUOUS).copied().unwrap_or(0)
+        };
+        (0..CONTROL_SEEDS).map(doubts_of).sum()
+    };
+    let (nobody, everybody) = (doubts(Stamping::Nobody), doubts(Stamping::Everybody));
+    println!("changes in doubt: {nobody} where nobody stamps versions, {everybody} where everybody does");
+    assert!(nobody > CONTROL_SEEDS, "only {nobody} changes were in doubt where nobody stamps versions");
+    assert_eq!(everybody, 0);
 }
 
 #[test]

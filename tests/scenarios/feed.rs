@@ -3,7 +3,7 @@
 
 use evercount_core::value::Item;
 use evercount_local::put::Entry;
-use evercount_tests::simulation::plan::{Faults, Plan, SourceKind};
+use evercount_tests::simulation::plan::{Faults, Plan, SourceKind, Stamping};
 use evercount_tests::simulation::source::{EPOCH, Source};
 use evercount_wire::json;
 use fastrand::Rng;
@@ -25,6 +25,7 @@ impl Feed {
             shards: 1,
             batch_size: 100,
             unique_images: true,
+            stamping: Stamping::Nobody,
             pace: 400_000,
             groups_max: 1_000,
             faults,

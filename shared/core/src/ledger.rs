@@ -3,8 +3,8 @@
 //! A row's state is the join (maximum) of the changes delivered for it, so the state after any
 //! set of deliveries does not depend on their order, number or timing. Where versions are mere
 //! timestamps, two changes closer together than clocks can tell are ordered by their images
-//! (each change's before image is its predecessor's after image); where that fails too, the row
-//! is marked ambiguous, its counts carry `uncertain`, and a recheck asks the source.
+//! (each change's before image is its predecessor's after image) and by the versions that the data proxy
+//! stamps on items, where clocks agree with them; where that fails too, the row is marked ambiguous, its counts carry `uncertain`, and a recheck asks the source.
 
 use std::borrow::Cow;
 
@@ -100,7 +100,7 @@ pub fn arrival(row: Option<&LedgerRow>, change: &Change) -> Arrival {
     let Some(row) = row else { return Arrival::Newer };
     let digests = change.digests();
     match (row.version.clock_micros(), change.version.clock_micros()) {
-        (Some(row_at), Some(change_at)) => by_clock(row, row_at, change_at, digests),
+        (Some(row_at), Some(change_at)) => by_clock(row, row_at, change, change_at, digests),
         // The digest only breaks ties between different images at one log position, always the
         // same way; a tombstone (0) loses to an image.
         _ => match (&change.version, digests.after).cmp(&(&row.version, row.after_digest)) {
@@ -111,7 +111,13 @@ pub fn arrival(row: Option<&LedgerRow>, change: &Change) -> Arrival {
     }
 }
 
-fn by_clock(row: &LedgerRow, row_at: Micros, change_at: Micros, digests: Digests) -> Arrival {
+fn by_clock(
+    row: &LedgerRow,
+    row_at: Micros,
+    change: &Change,
+    change_at: Micros,
+    digests: Digests,
+) -> Arrival {
     let Digests { before, after } = digests;
     if change_at == row_at && after == row.after_digest && before == row.before_digest {
         return Arrival::Duplicate;
@@ -137,12 +143,29 @@ fn by_clock(row: &LedgerRow, row_at: Micros, change_at: Micros, digests: Digests
     }
     let follows = before == row.after_digest;
     let precedes = after == row.before_digest;
-    if follows && !precedes && change_at >= row_at {
-        Arrival::Newer
+    let by_images = if follows && !precedes && change_at >= row_at {
+        Some(Arrival::Newer)
     } else if precedes && !follows && change_at <= row_at {
-        Arrival::Late
+        Some(Arrival::Late)
     } else {
-        Arrival::Ambiguous
+        None
+    };
+    by_images.or_else(|| by_item_version(row, row_at, change, change_at)).unwrap_or(Arrival::Ambiguous)
+}
+
+/// Which of two changes of one item is the later one by the versions that they gave it, where clocks say
+/// the same, who alone could be wrong. So could versions: a writer that goes past the data proxy may write
+/// an old copy back, and an item that was deleted begins again with the proxy's clock. What removes a
+/// version comes after what gave it.
+fn by_item_version(row: &LedgerRow, row_at: Micros, change: &Change, change_at: Micros) -> Option<Arrival> {
+    let standing = (row.version.item_version()?, !row.present);
+    let coming = (change.version.item_version()?, change.after.is_none());
+    if coming > standing && change_at > row_at {
+        Some(Arrival::Newer)
+    } else if coming < standing && change_at < row_at {
+        Some(Arrival::Late)
+    } else {
+        None
     }
 }
 
@@ -545,6 +568,30 @@ mod tests {
         check(1_050_000, "X", "Y", Arrival::Ambiguous);
         // It chains, but its clock says otherwise.
         check(950_000, "B", "C", Arrival::Ambiguous);
+    }
+
+    #[test]
+    fn within_the_skew_bound_item_versions_decide_what_images_do_not() {
+        const STANDING: u64 = 500;
+        let check = |at, item, before: Option<&str>, after: Option<&str>, expected| {
+            let version = |at, item| OrderVersion::stamped(0, at, Some(crate::order::ItemVersion(item)));
+            let row = row(version(1_000_000, STANDING), Some("A"), Some("B"));
+            let change = change(version(at, item), before, after);
+            assert_eq!(arrival(Some(&row), &change), expected, "{before:?} to {after:?} at {at}, {item}");
+        };
+        check(1_050_000, 600, Some("X"), Some("Y"), Arrival::Newer);
+        check(1_050_000, 600, Some("B"), Some("A"), Arrival::Newer);
+        check(950_000, 400, None, Some("X"), Arrival::Late);
+        check(1_050_000, STANDING, Some("X"), None, Arrival::Newer);
+        // An old copy written back, or a clock that was set back.
+        check(1_050_000, 400, Some("X"), Some("Y"), Arrival::Ambiguous);
+        check(950_000, 600, Some("X"), Some("Y"), Arrival::Ambiguous);
+        check(1_000_000, 600, Some("X"), Some("Y"), Arrival::Ambiguous);
+        check(1_050_000, STANDING, Some("X"), Some("Y"), Arrival::Ambiguous);
+        // What images tell needs no version.
+        check(1_000_000, 400, Some("B"), Some("C"), Arrival::Newer);
+        // Beyond the bound clocks are believed.
+        check(900_000, 600, Some("X"), Some("Y"), Arrival::Late);
     }
 
     #[test]

@@ -151,14 +151,8 @@ impl Stamp {
     /// What is noted in an item.
     #[must_use]
     pub fn of(item: &Item) -> Self {
-        let number = |name: &str| match item.get(name) {
-            Some(Value::Number(number)) => number.to_string().parse::<u64>().ok(),
-            _ => None,
-        };
-        Self {
-            version: ItemVersion(number(VERSION_ATTRIBUTE).unwrap_or(0)),
-            schema: number(SCHEMA_ATTRIBUTE).and_then(|number| u32::try_from(number).ok()),
-        }
+        let schema = item.get(SCHEMA_ATTRIBUTE).and_then(whole);
+        Self { version: version_of(item), schema: schema.and_then(|number| u32::try_from(number).ok()) }
     }
 
     /// Notes it in an item.
@@ -168,6 +162,25 @@ impl Stamp {
             Some(schema) => item.insert(SCHEMA_ATTRIBUTE.to_owned(), number(u64::from(schema))),
             None => item.remove(SCHEMA_ATTRIBUTE),
         };
+    }
+}
+
+/// The version that an item carries; [`ItemVersion::NONE`] where nobody stamped it.
+#[must_use]
+pub fn version_of(item: &Item) -> ItemVersion {
+    item.get(VERSION_ATTRIBUTE).map_or(ItemVersion::NONE, version_in)
+}
+
+/// The version that a value of [`VERSION_ATTRIBUTE`] is; [`ItemVersion::NONE`] for what is none.
+#[must_use]
+pub fn version_in(value: &Value) -> ItemVersion {
+    whole(value).map_or(ItemVersion::NONE, ItemVersion)
+}
+
+fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
     }
 }
 

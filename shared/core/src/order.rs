@@ -33,7 +33,27 @@ impl ItemVersion {
     pub fn next(self, now: Micros) -> Self {
         Self(self.0.saturating_add(1).max(u64::try_from(now).unwrap_or(0)))
     }
+
+    /// The version that a change gave its item, or, where it removed the item, the one it took it from:
+    /// what tells two changes of one item apart where clocks cannot. `before` and `after` are those of the
+    /// images, `None` where there is no image; `at` is the time of the change. `None` where the change was
+    /// not the proxy's, as far as images tell: one that left the version as it was, took it back, or wrote
+    /// where none was.
+    #[must_use]
+    pub fn of_change(before: Option<Self>, after: Option<Self>, at: Micros) -> Option<Self> {
+        let given = match (before, after) {
+            (None, Some(version)) | (Some(version), None) => version,
+            (Some(before), Some(after)) if before > Self::NONE && after > before => after,
+            _ => Self::NONE,
+        };
+        let drift = i64::try_from(given.0).ok()?.abs_diff(at);
+        (drift <= STAMP_DRIFT_MAX.unsigned_abs()).then_some(given)
+    }
 }
+
+/// Farthest that an item's version may be from the clock of its change, microseconds: a day, which no clock
+/// that a proxy runs by is off. A number that is farther away is somebody else's attribute of that name.
+const STAMP_DRIFT_MAX: Micros = 86_400_000_000;
 
 /// What the bytes of a version were made from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,8 +80,8 @@ const RANK_SNAPSHOT_FLOOR: u8 = 0;
 
 /// The place of a change among the changes of its row. Compare only versions of one table.
 ///
-/// Layout: `epoch (2 bytes) | basis (1) | position (fixed length for each source) | rank (1)`.
-/// The operator raises the epoch when the source's log restarts (a failover without GTID).
+/// Layout: `epoch (2 bytes) | basis (1) | position (fixed length for each source) | rank (1)`, and where the
+/// position is a timestamp, the item's own version (8) in place of a rank, where it has one. The operator raises the epoch when the source's log restarts (a failover without GTID).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderVersion(Box<[u8]>);
 
@@ -105,6 +125,13 @@ impl OrderVersion {
         head.copy_from_slice(&[high, low, CLOCK]);
         position.copy_from_slice(&at.max(0).to_be_bytes());
         Self(Box::new(bytes))
+    }
+
+    /// A version from a timestamp, and from the version that the change gave its item, where it did.
+    #[must_use]
+    pub fn stamped(epoch: u16, at: Micros, item: Option<ItemVersion>) -> Self {
+        let Some(ItemVersion(item)) = item else { return Self::clock(epoch, at) };
+        Self::build(epoch, CLOCK, &[&at.max(0).to_be_bytes(), &item.to_be_bytes()])
     }
 
     /// A version from a MySQL binary log position: file number, offset, row within the event.
@@ -172,6 +199,16 @@ impl OrderVersion {
         let bytes: [u8; 8] = self.0.get(3..11)?.try_into().ok()?;
         Some(Micros::from_be_bytes(bytes))
     }
+
+    /// The version that the change gave its item, where it is told.
+    #[must_use]
+    pub fn item_version(&self) -> Option<ItemVersion> {
+        if self.basis() != Basis::Clock {
+            return None;
+        }
+        let bytes: [u8; 8] = self.0.get(11..19)?.try_into().ok()?;
+        Some(ItemVersion(u64::from_be_bytes(bytes)))
+    }
 }
 
 impl fmt::Debug for OrderVersion {
@@ -196,7 +233,8 @@ impl Floor {
     #[must_use]
     pub fn covers(&self, version: &OrderVersion, at: Micros) -> bool {
         match self {
-            Self::Version(floor) => version <= floor,
+            // What an item's own version adds to a time makes it no later than that time.
+            Self::Version(floor) => version <= floor || version.0.starts_with(&floor.0),
             Self::Time(floor) => at <= *floor,
         }
     }
@@ -238,6 +276,34 @@ mod tests {
         assert!(ordered.is_sorted());
         assert_eq!(OrderVersion::clock(0, 77).clock_micros(), Some(77));
         assert_eq!(OrderVersion::lsn(0, 77, 0, LogRank::Change).clock_micros(), None);
+    }
+
+    #[test]
+    fn a_change_has_the_version_it_gave_its_item_or_took_it_from() {
+        const NOW: Micros = 1_767_225_600_000_000;
+        let version = |since: u64| Some(ItemVersion(NOW.unsigned_abs() + since));
+        let check = |before, after, expected| {
+            assert_eq!(ItemVersion::of_change(before, after, NOW), expected, "{before:?} to {after:?}");
+        };
+        check(None, version(5), version(5));
+        check(version(5), None, version(5));
+        check(version(5), version(6), version(6));
+        // Not the proxy's: left as it was, taken back, written over, made where none was.
+        check(version(5), version(5), None);
+        check(version(6), version(5), None);
+        check(version(5), Some(ItemVersion::NONE), None);
+        check(Some(ItemVersion::NONE), version(5), None);
+        // Somebody else's counter of that name.
+        check(Some(ItemVersion(1)), Some(ItemVersion(2)), None);
+        check(None, Some(ItemVersion(u64::MAX)), None);
+        let stamped = OrderVersion::stamped(0, NOW, version(5));
+        assert_eq!((stamped.clock_micros(), stamped.item_version()), (Some(NOW), version(5)));
+        assert_eq!(OrderVersion::from_bytes(stamped.as_bytes()), Some(stamped.clone()));
+        assert_eq!(OrderVersion::clock(0, NOW).item_version(), None);
+        assert_eq!(OrderVersion::binlog(0, 1, 2, 3, LogRank::Change).item_version(), None);
+        let floor = Floor::Version(OrderVersion::clock(0, NOW));
+        assert!(floor.covers(&stamped, NOW));
+        assert!(!floor.covers(&OrderVersion::stamped(0, NOW + 1, version(5)), NOW + 1));
     }
 
     #[test]

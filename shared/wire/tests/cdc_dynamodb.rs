@@ -62,6 +62,19 @@ fn each_event_says_what_the_item_was_and_is() {
 }
 
 #[test]
+fn a_change_carries_the_version_that_its_item_was_given() {
+    let version = 1_720_740_233_012_990_u64;
+    let stamp = |number: u64| format!("\"_ver\":{{\"N\":\"{number}\"}},\"depot\"");
+    let item_version = |text: &str| change(text).version.item_version().map(|version| version.0);
+    assert_eq!(item_version(&with(INSERT, "\"depot\"", &stamp(version))), Some(version));
+    assert_eq!(item_version(&with(REMOVE, "\"depot\"", &stamp(version))), Some(version));
+    // In both images alike: whoever wrote it went past the proxy.
+    assert_eq!(item_version(&with(MODIFY_MILLISECOND, "\"depot\"", &stamp(version))), None);
+    assert_eq!(item_version(&with(INSERT, "\"depot\"", &stamp(7))), None);
+    assert_eq!(item_version(INSERT), None);
+}
+
+#[test]
 fn a_switch_of_precision_in_the_stream_keeps_the_order() {
     let versions = [MODIFY_NO_PRECISION, INSERT, MODIFY_MILLISECOND, REMOVE, REMOVE_TTL, STREAMS];
     assert!(versions.map(|text| change(text).version).is_sorted());

@@ -41,6 +41,7 @@ fn columns() -> impl Strategy<Value = Item> {
         4 => prop::sample::select(kept::READ.to_vec()).prop_map(str::to_owned),
         3 => prop::sample::select(kept::KNOWN.to_vec()).prop_map(str::to_owned),
         3 => strategies::name(),
+        2 => Just("_ver".to_owned()),
         1 => "[a-z]{8,12}",
     ];
     let number = prop_oneof![
@@ -48,6 +49,8 @@ fn columns() -> impl Strategy<Value = Item> {
         Just("-0".to_owned()),
         Just("00.10".to_owned()),
         Just("1E5".to_owned()),
+        // As versions of items are, near the time of the records.
+        (0_u64..9).prop_map(|since| (1_720_740_233_012_000 + since).to_string()),
     ];
     let value = prop_oneof![
         4 => strategies::value(),

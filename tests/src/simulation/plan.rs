@@ -18,6 +18,17 @@ pub enum SourceKind {
     Ordered,
 }
 
+/// Who writes a DynamoDB table through the data proxy, which stamps a version on the items it writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stamping {
+    /// Nobody.
+    Nobody,
+    /// Some writers; the others leave the version as it was, write over it, or write an old copy back.
+    Some,
+    /// Every writer.
+    Everybody,
+}
+
 /// Faults of producers and streams, of Lambda, and of the store. A probability is per thousand.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -82,6 +93,8 @@ pub struct Plan {
     pub batch_size: usize,
     /// Whether items carry a number that no two images share.
     pub unique_images: bool,
+    /// Who stamps versions on items.
+    pub stamping: Stamping,
     /// Mean time between two changes, microseconds.
     pub pace: i64,
     /// Cap of groups of the second definition.
@@ -142,6 +155,18 @@ impl Plan {
                 (faults.truncate, faults.repair, faults.key_change) = (0, 0, 0);
             }
         }
+        // From dice of its own, so that what else a seed decides does not hang on it.
+        let stamping = match (source, Rng::with_seed(seed ^ 0x57a3b).u32(0..4)) {
+            (SourceKind::DynamoDb, 0) => Stamping::Everybody,
+            (SourceKind::DynamoDb, 1) => Stamping::Some,
+            _ => Stamping::Nobody,
+        };
+        let backward = faults.backward > 0;
+        if stamping == Stamping::Some {
+            // Versions are believed where clocks agree: an old copy that is written back while the clock
+            // steps back as well would be beyond both.
+            faults.backward = 0;
+        }
         Self {
             source,
             keys: rng.u32(1..16),
@@ -150,8 +175,10 @@ impl Plan {
             batch_size: [5, 20, 100, 400][rng.usize(0..4)],
             // Changes that lie closer together than clocks can tell are ordered by their images.
             // A small space of images makes cycles; clocks that also step back would then break
-            // the premise that versions follow the source's order.
-            unique_images: rng.bool() || faults.backward > 0,
+            // the premise that versions follow the source's order. No two items that every writer stamps
+            // are alike.
+            unique_images: rng.bool() || (backward && stamping != Stamping::Everybody),
+            stamping,
             pace: [50, 2_000, 60_000, 400_000][rng.usize(0..4)],
             groups_max: if rng.u32(0..4) == 0 { 3 } else { 1_000 },
             faults,

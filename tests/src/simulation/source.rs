@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use fastrand::Rng;
 
-use super::plan::{Plan, SourceKind};
+use super::plan::{Plan, SourceKind, Stamping};
 
 /// The skew a source clock may show, microseconds: below the bound that counting relies on.
 const SKEW: i64 = 90_000;
@@ -24,6 +24,8 @@ pub struct Image {
     amount: u16,
     city: Option<&'static str>,
     unique: Option<u32>,
+    /// What the data proxy stamped on it.
+    version: Option<u64>,
 }
 
 /// A record on its way to the stream.
@@ -56,6 +58,9 @@ pub struct Source {
     kind: SourceKind,
     milliseconds: bool,
     rows: BTreeMap<u32, Image>,
+    stamping: Stamping,
+    /// An earlier image of each row, which somebody may write back.
+    copies: BTreeMap<u32, Image>,
     /// Rows of a table without a key.
     loose: Vec<Image>,
     position: u64,
@@ -72,6 +77,8 @@ impl Source {
             kind: plan.source,
             milliseconds: plan.faults.milliseconds,
             rows: BTreeMap::new(),
+            stamping: plan.stamping,
+            copies: BTreeMap::new(),
             loose: Vec::new(),
             position: 100,
             unique: plan.unique_images.then_some(0),
@@ -120,7 +127,10 @@ impl Source {
             return self.change_key(key, plan.keys, now);
         }
         let before = self.rows.get(&key).cloned();
-        let after = if before.is_some() && rng.u32(0..4) == 0 { None } else { Some(self.image(rng)) };
+        let mut after = if before.is_some() && rng.u32(0..4) == 0 { None } else { Some(self.image(rng)) };
+        if let Some(image) = &mut after {
+            self.stamp(key, before.as_ref(), image, rng, now);
+        }
         if before == after {
             return Vec::new();
         }
@@ -151,6 +161,35 @@ impl Source {
             amount: rng.u16(0..10) * 100,
             city: [Some("Łódź"), Some("Paris"), None][rng.usize(0..3)],
             unique: self.unique,
+            version: None,
+        }
+    }
+
+    /// Writes an image through the data proxy, or past it.
+    fn stamp(&mut self, key: u32, before: Option<&Image>, image: &mut Image, rng: &mut Rng, now: i64) {
+        let standing = before.and_then(|before| before.version);
+        let past_it = match self.stamping {
+            Stamping::Nobody => return,
+            Stamping::Everybody => 0,
+            Stamping::Some => rng.u32(0..6),
+        };
+        match past_it {
+            3 => image.version = standing,
+            4 => image.version = None,
+            5 => {
+                if let Some(copy) = self.copies.get(&key) {
+                    *self.strikes.entry("old_copy").or_insert(0) += 1;
+                    *image = copy.clone();
+                }
+            }
+            _ => {
+                let clock = now.unsigned_abs();
+                image.version = Some(standing.map_or(clock, |standing| clock.max(standing + 1)));
+                *self.strikes.entry("stamped").or_insert(0) += 1;
+            }
+        }
+        if let Some(before) = before.filter(|_| rng.bool()) {
+            self.copies.insert(key, before.clone());
         }
     }
 
@@ -300,6 +339,9 @@ impl Source {
         }
         if let Some(unique) = image.unique {
             put("unique", "N", &unique.to_string());
+        }
+        if let Some(version) = image.version {
+            put("_ver", "N", &version.to_string());
         }
         json.push('}');
         json

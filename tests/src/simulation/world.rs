@@ -30,6 +30,8 @@ use super::stream::Stream;
 
 /// Bound on clock skew that repairs and rechecks assume, microseconds.
 const MARGIN: i64 = 200_000;
+/// Under which name the outcome tells how many changes nobody could put in order.
+pub const AMBIGUOUS: &str = "ambiguous";
 /// Steps in which a quiet system must reach the tip, for each record it holds.
 const LIVENESS_STEPS: usize = 400;
 
@@ -410,6 +412,9 @@ impl World {
                 format!("invocation on shard {shard} ends: {:?} {:?}", report.tally, report.stopped_by)
             });
             self.sandboxes.push((shard, warm));
+            if report.tally.ambiguous > 0 {
+                *self.outcome.strikes.entry(AMBIGUOUS).or_insert(0) += report.tally.ambiguous;
+            }
             let mut failures: Vec<String> = report.first_unapplied.iter().map(ToString::to_string).collect();
             if self.chance("malformed_reply", self.plan.faults.malformed_reply) {
                 failures = vec![String::new()];

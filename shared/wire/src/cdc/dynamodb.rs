@@ -2,7 +2,8 @@
 //! puts them on a Kinesis stream unchanged.
 //!
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/kds.html>. A record carries
-//! no log position: it may arrive out of order and more than once, and its version is its clock.
+//! no log position: it may arrive out of order and more than once, and its version is its clock, with
+//! the version that the data proxy stamped on the item, where it did.
 //! The clock's unit is told by a field of the record and can change while the stream runs.
 //!
 //! This format is read in one pass, without the detour by [`super::fields`]: it is the one that
@@ -12,7 +13,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use evercount_core::change::{Change, Record, RowKey, TableName};
-use evercount_core::order::{Micros, OrderVersion};
+use evercount_core::mutation::version_of;
+use evercount_core::order::{ItemVersion, Micros, OrderVersion};
 use evercount_core::value::{Item, Value};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -84,7 +86,9 @@ impl Draft<'_> {
             return Err(Undecodable::wrong_type("Keys", "made of strings, numbers and binaries"));
         }
         let identity = key_identity(json::canonical_key(&keys))?;
-        let version = OrderVersion::clock(epoch, at);
+        let versions = [&self.old, &after].map(|image| image.as_ref().map(version_of));
+        let [before, given] = versions;
+        let version = OrderVersion::stamped(epoch, at, ItemVersion::of_change(before, given, at));
         Ok(Change { row: RowKey { table, identity }, before: self.old, after, version, at, whole: None })
     }
 

@@ -5,7 +5,8 @@
 //! ([`Template`]); only one that is like none of those before it is read by its names.
 
 use evercount_core::change::{Change, Digests, RowIdentity, RowKey, TableName};
-use evercount_core::order::OrderVersion;
+use evercount_core::mutation::{VERSION_ATTRIBUTE, version_in};
+use evercount_core::order::{ItemVersion, OrderVersion};
 use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value, canonical};
 
@@ -90,6 +91,7 @@ struct Draft<'a> {
 struct Image {
     item: Item,
     digest: u64,
+    version: ItemVersion,
 }
 
 impl Scanner {
@@ -227,13 +229,18 @@ impl Scanner {
         let mut met = names.row();
         let mut kept = Item::new();
         let mut fields: Vec<Field<'_>> = Vec::new();
-        let mut met_fields = 0;
+        let (mut met_fields, mut version) = (0, ItemVersion::NONE);
         bytes.clear();
         cursor.take(b'{')?;
         let mut more = !cursor.takes(b'}')?;
         while more {
             let (name, is_kept) = met.take(cursor, projection)?;
             let start = bytes.len();
+            if name == VERSION_ATTRIBUTE {
+                let mut made = Made(None);
+                described(&mut { *cursor }, &mut made)?;
+                version = made.0.as_ref().map_or(ItemVersion::NONE, version_in);
+            }
             if projection.digests() {
                 let mut made = Made(None);
                 described(cursor, &mut Digested { bytes, kept: is_kept.then_some(&mut made) })?;
@@ -257,7 +264,7 @@ impl Scanner {
             return None;
         }
         let digest = if projection.digests() { digest(&mut fields, bytes, whole)? } else { 0 };
-        Some(Image { item: kept, digest })
+        Some(Image { item: kept, digest, version })
     }
 }
 
@@ -343,12 +350,14 @@ impl Draft<'_> {
         };
         let identity = self.identity?;
         let digest = |image: &Option<Image>| image.as_ref().map_or(0, |image| image.digest);
+        let [before, given] = [&self.old, &after].map(|image| image.as_ref().map(|image| image.version));
+        let item_version = ItemVersion::of_change(before, given, at);
         let whole = digests.then(|| Digests { before: digest(&self.old), after: digest(&after) });
         Some(Change {
             row: RowKey { table, identity },
             before: self.old.map(|image| image.item),
             after: after.map(|image| image.item),
-            version: OrderVersion::clock(epoch, at),
+            version: OrderVersion::stamped(epoch, at, item_version),
             at,
             whole,
         })
