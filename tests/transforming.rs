@@ -10,8 +10,12 @@ use evercount_core::decimal::Decimal;
 use evercount_core::diff::diff_with_renames;
 use evercount_core::drift::drift;
 use evercount_core::evolution::{Judgement, Proposal, evolve, new_subject};
+use evercount_core::function::{FunctionEntry, FunctionKind, FunctionName};
 use evercount_core::lane::{LaneId, SequenceNumber};
+use evercount_core::migration::function::MigrationFunction;
+use evercount_core::migration::graph::Migration;
 use evercount_core::order::Micros;
+use evercount_core::path::Path;
 use evercount_core::registration::Registration;
 use evercount_core::registry::{Origin, Policy};
 use evercount_core::schema::{Field, FieldPath, FieldType, Schema, TypeSet};
@@ -19,11 +23,12 @@ use evercount_core::schema_change::{ChangeKind, Evidence, SchemaChange, Subject,
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::count::{StreamRecord, decode_record};
 use evercount_pipeline::memory::Memory;
-use evercount_pipeline::ports::{QuarantineStore, RegistryStore, StoreError};
+use evercount_pipeline::ports::{FunctionStore, QuarantineStore, RegistryStore, StoreError};
 use evercount_pipeline::quarantine::{Replayed, replay};
 use evercount_pipeline::transform::{
     ConformedStream, Outgoing, TransformOptions, TransformReport, Transformer, Warm, run,
 };
+use evercount_sandbox::function::id_of;
 use evercount_wire::cdc::Decoder;
 use fastrand::Rng;
 
@@ -223,6 +228,73 @@ async fn an_earlier_version_is_migrated_for_its_time_and_then_refused_with_the_w
     assert_eq!(aside[0].poison.raw, old.as_bytes());
     assert!(aside[0].poison.detail.contains("evercount schema policy event:order_placed --retention"));
     assert!(aside[0].lane.is_of_transformer());
+}
+
+/// A migration that a person wrote, with a function that somebody added while the transformer runs; and
+/// one that loops.
+#[tokio::test]
+async fn a_written_migration_is_used_at_the_next_record_and_a_function_that_fails_is_contained() {
+    const ANSWER: &str = concat!(
+        r#"{"item":{"id":{"N":"7"},"type":{"S":"order_placed"},"source":{"S":"shop"},"#,
+        r#""status":{"S":"MADE"}}}"#
+    );
+    let migrating = |body: &str| {
+        wat::parse_str(format!(
+            r#"(module (memory (export "memory") 2)
+                 (func (export "evercount_abi") (result i32) i32.const 1)
+                 (func (export "alloc") (param i32) (result i32) i32.const 4096)
+                 (data (i32.const 16) "{}")
+                 (func (export "migrate") (param i32 i32) (result i64) {body}))"#,
+            ANSWER.replace('"', "\\\"")
+        ))
+        .unwrap()
+    };
+    let (length, place) = (ANSWER.len(), 16_u64 << 32);
+    let makes = migrating(&format!("(i64.const {})", place + length as u64));
+    let loops = migrating("(loop br 0) (i64.const 0)");
+    let (store, stream, mut warm) = (registry().await, Stream::default(), Warm::default());
+    second_version(&store).await;
+    let subject = Subject::new(PLACED);
+    let old = placed("\"id\":7,\"state\":\"OPEN\",\"schema_version\":1");
+    let keep = async |name: &str, module: &[u8]| {
+        let entry = FunctionEntry {
+            name: FunctionName::parse(name).unwrap(),
+            id: id_of(module),
+            kind: FunctionKind::Migration,
+            abi: 1,
+            description: String::new(),
+            added_at: NEW_YEAR,
+            examples: Vec::new(),
+        };
+        store.put_function(None, &entry, module).await.unwrap();
+        let columns = vec!["state".to_owned(), "status".to_owned()];
+        let custom = MigrationFunction::Custom { function: entry.id, columns, inverse: None };
+        let tier = MigrationFunction::Add { path: Path::column("tier"), default: text("tin") };
+        let migration = Migration { from: 1, to: 2, functions: vec![custom, tier] };
+        let known = store.written(&subject).await.unwrap();
+        store.replace_written(&subject, known.revision, &known.with(migration).unwrap()).await.unwrap();
+    };
+    let statuses = async |warm: &mut Warm, now: Micros, sequence: u64| {
+        let records = [record(sequence, &old)];
+        let report = transform(&store, &stream, warm, Unknown::KeepAside, &records, now).await;
+        let made = stream.taken().pop().and_then(|one| one.record.item);
+        (report, made.and_then(|item| item.get("status").cloned()))
+    };
+    let begun = NEW_YEAR + HOUR + 1;
+    assert_eq!(statuses(&mut warm, begun, 1).await.1, Some(text("OPEN")));
+    keep("makes", &makes).await;
+    let (report, status) = statuses(&mut warm, begun + 2_000_000, 2).await;
+    assert_eq!((report.put, status), (1, Some(text("MADE"))), "{report:?}");
+    keep("loops", &loops).await;
+    let (report, _) = statuses(&mut warm, begun + 4_000_000, 3).await;
+    assert_eq!((report.put, report.refused["migration-failed"]), (0, 1), "{report:?}");
+    let aside = store.quarantined().await.unwrap();
+    assert_eq!(aside[0].poison.raw, old.as_bytes());
+    assert!(
+        aside[0].poison.detail.contains("function 1 of the way from version 1"),
+        "{:?}",
+        aside[0].poison.detail
+    );
 }
 
 #[tokio::test]

@@ -116,6 +116,7 @@ macro_rules! every_rule {
             acknowledgements_at_once_lose_nothing,
             sketches_are_found_by_field_and_window,
             sketches_expire,
+            written_migrations_come_back_and_are_replaced_only_from_their_revision,
             a_prediction_comes_back_as_it_was_written,
             a_prediction_is_replaced_only_from_its_revision,
             a_forecast_commit_is_all_or_nothing,

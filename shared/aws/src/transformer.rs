@@ -8,7 +8,7 @@ use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
 use evercount_pipeline::count::StreamRecord;
 use evercount_pipeline::kinesis::{EventError, read_event};
-use evercount_pipeline::ports::{QuarantineStore, RegistryStore, TableStore};
+use evercount_pipeline::ports::{FunctionStore, QuarantineStore, RegistryStore, TableStore};
 use evercount_pipeline::transform::{
     self, ConformedStream, TransformOptions, TransformReport, Transformer, Warm,
 };
@@ -36,7 +36,11 @@ impl<S, C> fmt::Debug for EventTransformer<S, C> {
     }
 }
 
-impl<S: RegistryStore + TableStore + QuarantineStore + Send, C: ConformedStream> EventTransformer<S, C> {
+impl<S, C> EventTransformer<S, C>
+where
+    S: RegistryStore + TableStore + QuarantineStore + FunctionStore + Send,
+    C: ConformedStream,
+{
     /// A transformer. `clock` gives the time in microseconds since the epoch.
     #[must_use]
     pub fn new(store: S, stream: C, options: TransformOptions, clock: fn() -> Micros) -> Self {

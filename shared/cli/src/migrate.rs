@@ -8,6 +8,8 @@
 //! standard error. With `--json` it prints one document: `{"migrated": […], "failed": [{"line",
 //! "because"}]}`.
 
+mod written;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -16,7 +18,7 @@ use anyhow::{Context, bail};
 use evercount_core::change::TableName;
 use evercount_core::function::FunctionId;
 use evercount_core::migration::function::MigrationFunction;
-use evercount_core::migration::graph::{self, Migration, NoPath, SchemaGraph, SchemaPath};
+use evercount_core::migration::graph::{self, Migration, NoPath, SchemaPath};
 use evercount_core::order::Micros;
 use evercount_local::stack::now;
 use evercount_pipeline::function_folder::FunctionFolder;
@@ -49,6 +51,24 @@ pub async fn run(command: MigrateCommand) -> anyhow::Result<Exit> {
             .await
         }
         MigrateCommand::Apply(args) => apply(&args).await,
+        MigrateCommand::Add(args) => {
+            answer::on(args.target, args.output, true, async |opened: &Opened| {
+                written::add(opened.stack.store(), &args, now()).await
+            })
+            .await
+        }
+        MigrateCommand::List(args) => {
+            answer::on(args.target, args.output, false, async |opened: &Opened| {
+                written::list(opened.stack.store(), &args.table).await
+            })
+            .await
+        }
+        MigrateCommand::Remove(args) => {
+            answer::on(args.target, args.output, true, async |opened: &Opened| {
+                written::remove(opened.stack.store(), &args).await
+            })
+            .await
+        }
     }
 }
 
@@ -60,7 +80,8 @@ async fn path<S: RegistryStore>(store: &S, args: &PathArgs, now: Micros) -> anyh
     for file in &args.with {
         written.push(written_for(&state.subject, file)?);
     }
-    let graph = SchemaGraph::new(&kept::versions(store, &state.subject, now).await?, written);
+    let kept = store.written(&state.subject).await?;
+    let graph = kept::graph(store, &state.subject, kept, written, now).await?;
     let mut document = json!({"subject": state.subject.as_str(), "from": from, "to": to});
     let headline = paint(STRONG, plain(&state.subject));
     Ok(match graph.path(from, to) {
@@ -138,7 +159,8 @@ fn missed_lines(headline: &str, (from, to): (u32, u32), missed: &NoPath) -> Vec<
     }
     lines.push(paint(
         FAINT,
-        "a file of migration functions between two versions opens another way: `--with FILE`",
+        "a file of migration functions between two versions opens another way: `--with FILE` to try it, \
+         `evercount migrate add FILE` to keep it",
     ));
     lines
 }
@@ -157,11 +179,7 @@ pub fn items(file: &Path) -> anyhow::Result<Box<dyn BufRead>> {
 
 /// The custom functions that a migration calls, from a folder or from DynamoDB.
 async fn at_hand(args: &ApplyArgs, functions: &[MigrationFunction]) -> anyhow::Result<AtHand> {
-    let named = functions.iter().filter_map(|function| match function {
-        MigrationFunction::Custom { function, .. } => Some(*function),
-        _ => None,
-    });
-    let named: BTreeSet<FunctionId> = named.collect();
+    let named: BTreeSet<FunctionId> = functions.iter().filter_map(MigrationFunction::custom).collect();
     let (mut cache, limits) = (Cache::default(), Limits::default());
     if named.is_empty() {
         return Ok(AtHand::default());

@@ -10,6 +10,7 @@ pub(crate) mod constant;
 pub(crate) mod conversion;
 pub mod function;
 pub mod graph;
+pub mod written;
 
 pub use constant::constant;
 

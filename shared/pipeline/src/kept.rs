@@ -1,5 +1,7 @@
-//! A subject's schema versions, as far as they are kept.
+//! A subject's schema versions, as far as they are kept, and what leads from one to another.
 
+use evercount_core::migration::graph::{Migration, SchemaGraph};
+use evercount_core::migration::written::Written;
 use evercount_core::order::Micros;
 use evercount_core::registration::Lookup;
 use evercount_core::registry::SchemaVersion;
@@ -24,4 +26,20 @@ pub async fn versions<S: RegistryStore>(
         }
     }
     Ok(versions)
+}
+
+/// What leads from one version of a subject to another: what changed between them, the migrations that
+/// the registry keeps, and others besides.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn graph<S: RegistryStore>(
+    store: &S,
+    subject: &Subject,
+    written: Written,
+    besides: Vec<Migration>,
+    now: Micros,
+) -> Result<SchemaGraph, StoreError> {
+    let versions = versions(store, subject, now).await?;
+    Ok(SchemaGraph::new(&versions, written.migrations.into_iter().chain(besides)))
 }

@@ -24,6 +24,7 @@ use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::lineage::{Consumer, Lineage, ProducerId, Seen, WindowSketch};
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicVersion};
+use evercount_core::migration::written::Written;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
 use evercount_core::registry::SubjectState;
@@ -403,6 +404,21 @@ pub trait RegistryStore: Sync {
 
     /// Adds to what is known of producers, in batches. One lane tells of one subject at a time.
     fn touch_producers(&self, seen: &[ProducersSeen]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The migrations that people wrote between a subject's versions (consistent read).
+    fn written(&self, subject: &Subject) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Replaces them where the stored ones are of revision `from`; 0 stands for none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where others are stored; [`StoreError::Rejected`] where they are more than one
+    /// item holds.
+    fn replace_written(
+        &self,
+        subject: &Subject,
+        from: u64,
+        to: &Written,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Notes a consumer's acknowledgement; a later one stands.
     fn acknowledge(

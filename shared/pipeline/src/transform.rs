@@ -2,11 +2,12 @@
 //! force out.
 //!
 //! Each record is held against the version that its subject has when the batch arrives; one that was
-//! written for an earlier version is migrated first, as long as that version is kept. What cannot be
+//! written for an earlier version is migrated first, as long as that version is kept; the functions of
+//! users that this calls are loaded when a record first needs them. What cannot be
 //! made to conform goes to quarantine with the reason, and nothing is lost: a batch is put on the
 //! conformed stream before it is done, at least once and in the order of each partition key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -14,21 +15,26 @@ use evercount_core::change::Change;
 use evercount_core::chunk::{Content, Poison, Quarantined};
 use evercount_core::conform::{Shape, Unknown};
 use evercount_core::fingerprint::SchemaId;
-use evercount_core::function::NoFunctions;
+use evercount_core::function::FunctionId;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::lineage::Consumer;
-use evercount_core::migration::graph::SchemaGraph;
+use evercount_core::migration::function::MigrationFunction;
+use evercount_core::migration::graph::{SchemaGraph, SchemaPath};
 use evercount_core::order::Micros;
 use evercount_core::registration::Lookup;
 use evercount_core::schema_change::Subject;
 use evercount_core::value::{Item, Value};
+use evercount_sandbox::cache::Cache;
+use evercount_sandbox::evaluator::Evaluator;
+use evercount_sandbox::limits::Limits;
 use evercount_wire::cdc::{Decoder, Format};
 use evercount_wire::conformed::ConformedRecord;
 use evercount_wire::event;
 
 use crate::count::{Stop, StreamRecord, decode_record};
+use crate::functions::{AtHand, bring};
 use crate::kept;
-use crate::ports::{QuarantineStore, RegistryStore, StoreError, TableStore};
+use crate::ports::{FunctionStore, QuarantineStore, RegistryStore, StoreError, TableStore};
 use crate::registry_cache::{CacheOptions, RegistryCache};
 
 /// The attribute by which an event says which schema version it was written for: its number, or its id.
@@ -81,8 +87,18 @@ pub struct Warm {
     decoder: Option<Decoder>,
     cache: RegistryCache,
     shapes: BTreeMap<(Subject, SchemaId), Arc<Shape>>,
-    graphs: BTreeMap<(Subject, SchemaId), Arc<SchemaGraph>>,
+    graphs: BTreeMap<(Subject, SchemaId), Graph>,
+    functions: Cache,
     acknowledged: BTreeMap<Subject, SchemaId>,
+}
+
+/// What leads from one version of a subject to another.
+#[derive(Debug)]
+struct Graph {
+    graph: Arc<SchemaGraph>,
+    /// The revision of the written migrations that it has, and when that was looked at last.
+    written: u64,
+    looked_at: Micros,
 }
 
 impl Default for Warm {
@@ -92,6 +108,7 @@ impl Default for Warm {
             cache: RegistryCache::new(CacheOptions { max_age: CURRENT_FOR, ..CacheOptions::default() }),
             shapes: BTreeMap::new(),
             graphs: BTreeMap::new(),
+            functions: Cache::default(),
             acknowledged: BTreeMap::new(),
         }
     }
@@ -172,7 +189,7 @@ struct Refusal {
 
 /// Transforms a batch of records of one shard, in shard order. `now` is the time it arrived, microseconds
 /// since the epoch.
-pub async fn run<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream>(
+pub async fn run<S: RegistryStore + TableStore + QuarantineStore + FunctionStore, C: ConformedStream>(
     transformer: &Transformer<'_, S, C>,
     warm: &mut Warm,
     lane: &LaneId,
@@ -201,7 +218,7 @@ struct Batch<'a, S, C> {
     refused: Vec<Quarantined>,
 }
 
-impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<'_, S, C> {
+impl<S: RegistryStore + TableStore + QuarantineStore + FunctionStore, C: ConformedStream> Batch<'_, S, C> {
     async fn run(&mut self, records: &[StreamRecord]) -> Result<(), StoreError> {
         let mut decoder = self.decoder().await?;
         let mut used: BTreeMap<Subject, SchemaId> = BTreeMap::new();
@@ -405,7 +422,12 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
                 return refusal("no-path", detail);
             }
         };
-        Ok(match path.apply(item, &NoFunctions) {
+        let at_hand = self.functions(&path).await?;
+        if let Some((function, why)) = at_hand.missing.first_key_value() {
+            return refusal("migration-failed", format!("function {function} cannot be called: {why}"));
+        }
+        // Fuel ends a call before the invocation's own time does.
+        Ok(match path.apply(item, &Evaluator::new(&at_hand.ready, &|| true)) {
             Ok(item) => Ok(Some((from, item))),
             Err((place, failure)) => Err(Refusal {
                 reason: "migration-failed",
@@ -414,17 +436,34 @@ impl<S: RegistryStore + TableStore + QuarantineStore, C: ConformedStream> Batch<
         })
     }
 
+    /// The functions of users that a way calls.
+    async fn functions(&mut self, path: &SchemaPath) -> Result<AtHand, StoreError> {
+        let named: BTreeSet<FunctionId> =
+            path.functions.iter().filter_map(MigrationFunction::custom).collect();
+        bring(self.transformer.store, &mut self.warm.functions, &named, Limits::default()).await
+    }
+
     async fn graph(&mut self, subject: &Subject, current: SchemaId) -> Result<Arc<SchemaGraph>, StoreError> {
+        let (store, now) = (self.transformer.store, self.now);
         let key = (subject.clone(), current);
-        if let Some(graph) = self.warm.graphs.get(&key) {
-            return Ok(graph.clone());
+        if let Some(known) = self.warm.graphs.get(&key)
+            && (0..CURRENT_FOR).contains(&now.saturating_sub(known.looked_at))
+        {
+            return Ok(known.graph.clone());
         }
-        let versions = kept::versions(self.transformer.store, subject, self.now).await?;
+        let written = store.written(subject).await?;
+        if let Some(known) = self.warm.graphs.get_mut(&key)
+            && known.written == written.revision
+        {
+            known.looked_at = now;
+            return Ok(known.graph.clone());
+        }
         if self.warm.graphs.len() >= SHAPES_MAX {
             self.warm.graphs.pop_first();
         }
-        let graph = Arc::new(SchemaGraph::new(&versions, []));
-        self.warm.graphs.insert(key, graph.clone());
+        let revision = written.revision;
+        let graph = Arc::new(kept::graph(store, subject, written, Vec::new(), now).await?);
+        self.warm.graphs.insert(key, Graph { graph: graph.clone(), written: revision, looked_at: now });
         Ok(graph)
     }
 

@@ -2,7 +2,12 @@
 
 use evercount_core::evolution::{Held, HeldChange};
 use evercount_core::fingerprint::{self, SchemaId};
+use evercount_core::function::FunctionId;
+use evercount_core::migration::function::MigrationFunction;
+use evercount_core::migration::graph::Migration;
+use evercount_core::migration::written::Written;
 use evercount_core::order::{LogRank, Micros, OrderVersion};
+use evercount_core::path::Path;
 use evercount_core::registration::{
     Lookup, Registration, StoredWatch, SubjectWrite, VersionHead, WatchWrite, in_force, newest_of,
 };
@@ -431,4 +436,30 @@ pub async fn a_held_change_replaces_itself<S: RegistryStore>(store: &S) {
     }
     assert_eq!(store.held(&orders).await.unwrap(), [first[0].clone(), second[0].clone()]);
     assert!(store.held(&subject("items")).await.unwrap().is_empty());
+}
+
+pub async fn written_migrations_come_back_and_are_replaced_only_from_their_revision<S: RegistryStore>(
+    store: &S,
+) {
+    let subject = subject("written");
+    assert_eq!(store.written(&subject).await, Ok(Written::default()));
+    let functions = vec![
+        MigrationFunction::Rename { from: Path::column("status"), to: Path::parse("address.state").unwrap() },
+        MigrationFunction::Custom {
+            function: FunctionId::of_digest([7; 32]),
+            columns: vec!["name".to_owned()],
+            inverse: Some(FunctionId::of_digest([8; 32])),
+        },
+    ];
+    let one = Written::default().with(Migration { from: 2, to: 3, functions: functions.clone() }).unwrap();
+    store.replace_written(&subject, 0, &one).await.unwrap();
+    assert_eq!(store.written(&subject).await, Ok(one.clone()));
+    assert_eq!(store.replace_written(&subject, 0, &one).await, Err(StoreError::Conflict));
+    let two = one.with(Migration { from: 3, to: 2, functions }).unwrap();
+    store.replace_written(&subject, 1, &two).await.unwrap();
+    assert_eq!(store.replace_written(&subject, 1, &one).await, Err(StoreError::Conflict));
+    assert_eq!(store.written(&subject).await, Ok(two.clone()));
+    let none = two.without(2, 3).and_then(|left| left.without(3, 2)).unwrap();
+    store.replace_written(&subject, 2, &none).await.unwrap();
+    assert_eq!(store.written(&subject).await, Ok(none));
 }

@@ -9,6 +9,7 @@ use evercount_core::change::{TableName, TableShape};
 use evercount_core::evolution::HeldChange;
 use evercount_core::lane::LaneId;
 use evercount_core::lineage::{Consumer, Lineage, WindowSketch};
+use evercount_core::migration::written::Written;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
 use evercount_core::registry::{SchemaVersion, SubjectState};
@@ -131,6 +132,16 @@ impl RegistryStore for Chaos {
     ) -> Result<Lookup, StoreError> {
         self.step().await?;
         self.memory.schema_version(subject, number, now).await
+    }
+
+    async fn written(&self, subject: &Subject) -> Result<Written, StoreError> {
+        self.step().await?;
+        self.memory.written(subject).await
+    }
+
+    async fn replace_written(&self, subject: &Subject, from: u64, to: &Written) -> Result<(), StoreError> {
+        self.step().await?;
+        self.memory.replace_written(subject, from, to).await
     }
 
     async fn watch(&self, subject: &Subject, lane: &LaneId) -> Result<Option<StoredWatch>, StoreError> {

@@ -63,14 +63,25 @@ pub fn ends(memory: &Memory) -> BTreeMap<Subject, End> {
 #[must_use]
 pub fn snapshot(memory: &Memory) -> Vec<(&'static str, String)> {
     memory.inspect(|state| {
-        let Registry { subjects, versions, watches, history, outbox, held, producers, consumers, sketches } =
-            &state.registry;
+        let Registry {
+            subjects,
+            versions,
+            watches,
+            history,
+            outbox,
+            written,
+            held,
+            producers,
+            consumers,
+            sketches,
+        } = &state.registry;
         vec![
             ("subjects", format!("{subjects:?}")),
             ("versions", format!("{versions:?}")),
             ("watches", format!("{watches:?}")),
             ("history", format!("{history:?}")),
             ("outbox", format!("{outbox:?}")),
+            ("written migrations", format!("{written:?}")),
             ("held changes", format!("{held:?}")),
             ("producers", format!("{producers:?}")),
             ("consumers", format!("{consumers:?}")),

@@ -12,6 +12,7 @@ use evercount_core::decimal::Decimal;
 use evercount_core::evolution::HeldChange;
 use evercount_core::lane::LaneId;
 use evercount_core::lineage::{Consumer, Lineage, WindowSketch};
+use evercount_core::migration::written::Written;
 use evercount_core::order::Micros;
 use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
 use evercount_core::registry::SubjectState;
@@ -20,10 +21,11 @@ use evercount_core::schema_change::Subject;
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::ports::{Cost, ProducersSeen, RegistryStore, StoreError};
 use evercount_wire::items::{
-    HELD_PREFIX, HISTORY_PREFIX, ItemError, ItemKey, OUTBOX_PK, PK, SUBJECTS_PK, VERSION_PREFIX,
-    WATCH_PREFIX, held_from_item, history_from_items, outbox_key, outbox_target, part_keys,
-    subject_entry_from_item, subject_entry_item, subject_from_item, subject_item, subject_key, subject_pk,
-    version_detail_key, version_from_items, version_head_from_item, version_key, watch_from_item, watch_key,
+    HELD_PREFIX, HISTORY_PREFIX, ITEM_BYTES_MAX, ItemError, ItemKey, OUTBOX_PK, PK, SUBJECTS_PK,
+    VERSION_PREFIX, WATCH_PREFIX, held_from_item, history_from_items, outbox_key, outbox_target, part_keys,
+    size_bytes, subject_entry_from_item, subject_entry_item, subject_from_item, subject_item, subject_key,
+    subject_pk, version_detail_key, version_from_items, version_head_from_item, version_key, watch_from_item,
+    watch_key, written_from_item, written_item, written_key,
 };
 
 use super::DynamoStore;
@@ -134,6 +136,21 @@ impl RegistryStore for DynamoStore {
         let parts = self.parts_of(std::slice::from_ref(detail)).await?;
         let version = version_from_items(head, detail, &parts).map_err(unreadable)?;
         Ok(Lookup::Found(Box::new(version)))
+    }
+
+    async fn written(&self, subject: &Subject) -> Result<Written, StoreError> {
+        let item = self.get(&self.tables.metadata, &written_key(subject)).await?;
+        item.map_or_else(|| Ok(Written::default()), |item| written_from_item(&item).map_err(unreadable))
+    }
+
+    async fn replace_written(&self, subject: &Subject, from: u64, to: &Written) -> Result<(), StoreError> {
+        let item = written_item(subject, to);
+        if size_bytes(&item) > ITEM_BYTES_MAX {
+            let detail = format!("the migrations of `{subject}` are more than one item holds");
+            return Err(StoreError::Rejected(detail));
+        }
+        let edit = Edit::of(&self.tables.metadata, written_key(subject)).set_all(item);
+        self.edit(&edit.only_if(as_read((from > 0).then_some(from)))).await.map(|_| ())
     }
 
     async fn watch(&self, subject: &Subject, lane: &LaneId) -> Result<Option<StoredWatch>, StoreError> {

@@ -14,6 +14,59 @@ pub enum MigrateCommand {
     Path(PathArgs),
     /// Migrate items by a file of migration functions. Exits with 1 where one could not be migrated.
     Apply(ApplyArgs),
+    /// Keep a migration between two versions of a subject in the registry, for whoever migrates items of it:
+    /// the event transformer, the data proxy, and `migrate path`.
+    Add(KeepArgs),
+    /// Show the migrations that are kept for a subject.
+    List(ListArgs),
+    /// Keep a migration no longer.
+    Remove(RemoveArgs),
+}
+
+/// `migrate add`.
+#[derive(Args, Clone, Debug)]
+pub struct KeepArgs {
+    /// A TOML file of `table`, `from`, `to`, and `[[function]]` tables.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `migrate list`.
+#[derive(Args, Clone, Debug)]
+pub struct ListArgs {
+    /// The subject: a table as its source names it, or an event type.
+    #[arg(value_name = "SUBJECT")]
+    pub table: String,
+    /// Where from.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `migrate remove`.
+#[derive(Args, Clone, Debug)]
+pub struct RemoveArgs {
+    /// The number of the version before.
+    pub from: u32,
+    /// The number of the version after.
+    pub to: u32,
+    /// The subject: a table as its source names it, or an event type.
+    #[arg(long, value_name = "SUBJECT")]
+    pub table: String,
+    /// Where from.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `migrate path`.

@@ -36,6 +36,60 @@ async fn a_path_says_what_an_item_goes_through_and_what_is_lost() {
     tells(&refused, &["is for another subject", "table = \"shop.orders\""]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_is_kept_for_whoever_migrates_items_of_its_subject() {
+    let registry = Registry::seeded().await;
+    let migrate = async |arguments: &[&str]| {
+        let told = registry.run_verb("migrate", arguments).await;
+        println!("$ evercount migrate {}\n{}{}", arguments.join(" "), told.1, told.2);
+        told
+    };
+    let file = |name: &str, columns: &str| {
+        let text =
+            format!("table = \"shop.orders\"\nfrom = 1\nto = 2\n\n[[function]]\nrename = {{ {columns} }}\n");
+        registry.file(name, &text)
+    };
+    let (code, _, refused) =
+        migrate(&["add", &registry.file("m.toml", "table = \"shop.orders\"\nfunction = []")]).await;
+    assert_eq!(code, 2);
+    tells(&refused, &["leads nowhere"]);
+    let kept = file("kept.toml", "from = \"status\", to = \"place\"");
+    let (code, told, _) = migrate(&["add", &kept]).await;
+    assert_eq!(code, 0);
+    tells(&told, &["a way leads from version 1 to 2", "`status` becomes `place`"]);
+    let (_, path, _) = migrate(&["path", "1", "2", "--table", "shop.orders"]).await;
+    tells(&path, &["`status` becomes `place`"]);
+    let other = file("other.toml", "from = \"status\", to = \"where\"");
+    let (code, replaced, _) = migrate(&["add", &other, "--json"]).await;
+    assert_eq!(code, 0);
+    let replaced: Value = serde_json::from_str(&replaced).unwrap();
+    assert_eq!((&replaced["from"], &replaced["replaced"]), (&json!(1), &json!(true)));
+    let (_, listed, _) = migrate(&["list", "shop.orders", "--json"]).await;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(
+        listed["migrations"],
+        json!([{"from": 1, "to": 2, "functions": [{"rename": {"from": "status", "to": "where"}}]}])
+    );
+    let missing = registry.file(
+        "custom.toml",
+        &format!(
+            "table = \"shop.orders\"\nfrom = 2\nto = 1\n\n[[function]]\ncustom = {{ function = \"{}\", \
+             columns = [\"state\"] }}\n",
+            "ab".repeat(32)
+        ),
+    );
+    let (code, _, refused) = migrate(&["add", &missing]).await;
+    assert_eq!(code, 2);
+    tells(&refused, &["no function on the list has the id abab", "evercount function add"]);
+    let (code, _, _) = migrate(&["remove", "1", "2", "--table", "shop.orders"]).await;
+    assert_eq!(code, 0);
+    let (code, _, refused) = migrate(&["remove", "1", "2", "--table", "shop.orders"]).await;
+    assert_eq!(code, 2);
+    tells(&refused, &["no migration from version 1 to 2 is kept"]);
+    let (_, none, _) = migrate(&["list", "shop.orders"]).await;
+    tells(&none, &["no migrations are kept for `shop.orders`"]);
+}
+
 const SPLIT: &str =
     "[[function]]\nsplit = { path = \"name\", separator = \" \", into = [\"first\", \"last\"] }\n";
 

@@ -418,6 +418,15 @@ impl MigrationFunction {
         definition.paths().all(|path| columns.iter().all(|column| column != path.column_name()))
     }
 
+    /// The function of a user that it calls.
+    #[must_use]
+    pub fn custom(&self) -> Option<FunctionId> {
+        match self {
+            Self::Custom { function, .. } => Some(*function),
+            _ => None,
+        }
+    }
+
     /// Whether an item can be made what it was, from what it has become alone.
     #[must_use]
     pub fn is_lossless(&self) -> bool {

@@ -143,7 +143,8 @@ pub fn apply(
 
 impl SchemaGraph {
     /// The graph of a subject's versions, by what changed between each and its parent, with what was
-    /// written besides.
+    /// written besides. A migration that somebody wrote between the two stands for what changed: it says
+    /// what the change means.
     #[must_use]
     pub fn new<'a>(
         versions: impl IntoIterator<Item = &'a SchemaVersion>,
@@ -159,6 +160,9 @@ impl SchemaGraph {
             edges.push(Edge { from: to, to: from, source, functions: backwards(version, parent) });
         }
         for Migration { from, to, functions } in written {
+            let stands_for =
+                |edge: &Edge| edge.source == Source::Changes && (edge.from, edge.to) == (from, to);
+            edges.retain(|edge| !stands_for(edge));
             if let Some(back) = undone(&functions) {
                 edges.push(Edge { from: to, to: from, source: Source::Written, functions: Ok(back) });
             }
@@ -475,6 +479,12 @@ mod tests {
         let written = Migration { from: 5, to: 4, functions: vec![remembered] };
         let path = SchemaGraph::new(&history(), [written]).path(5, 1).unwrap();
         assert_eq!((path.versions.as_slice(), path.cost.calls), ([5, 4, 3, 2, 1].as_slice(), 1));
+        // What somebody wrote between two neighbours stands for what changed between them.
+        let meant = MigrationFunction::Rename { from: Path::column("city"), to: Path::column("place") };
+        let written = Migration { from: 1, to: 2, functions: vec![meant.clone()] };
+        let graph = SchemaGraph::new(&history(), [written]);
+        assert_eq!(graph.path(1, 2).unwrap().functions, std::slice::from_ref(&meant));
+        assert_eq!(graph.path(2, 1).unwrap().functions.len(), 1);
         // A short way that drops a column, beside the long one that keeps all.
         let short = Migration {
             from: 1,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evercount_core::evolution::HeldChange;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::lineage::{Consumer, Lineage, ProducerId, Seen, WindowSketch};
+use evercount_core::migration::written::Written;
 use evercount_core::order::Micros;
 use evercount_core::registration::{Lookup, Recorded, Registration, StoredWatch, VersionHead};
 use evercount_core::registry::{SchemaVersion, SubjectState};
@@ -30,6 +31,8 @@ pub struct Registry {
     pub outbox: BTreeSet<String>,
     /// Changes that made no version, by id.
     pub held: BTreeMap<(Subject, String), HeldChange>,
+    /// Migrations that people wrote.
+    pub written: BTreeMap<Subject, Written>,
     /// What each lane told of each producer.
     pub producers: BTreeMap<(Subject, ProducerId, LaneId), (SequenceNumber, Seen)>,
     /// Who reads what.
@@ -124,6 +127,19 @@ impl RegistryStore for Memory {
             Some((version, _)) => Lookup::Found(Box::new(version.clone())),
             None => Lookup::missing(number, newest),
         })
+    }
+
+    async fn written(&self, subject: &Subject) -> Result<Written, StoreError> {
+        Ok(self.lock().registry.written.get(subject).cloned().unwrap_or_default())
+    }
+
+    async fn replace_written(&self, subject: &Subject, from: u64, to: &Written) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if state.registry.written.get(subject).map_or(0, |stored| stored.revision) != from {
+            return Err(StoreError::Conflict);
+        }
+        state.registry.written.insert(subject.clone(), to.clone());
+        Ok(())
     }
 
     async fn watch(&self, subject: &Subject, lane: &LaneId) -> Result<Option<StoredWatch>, StoreError> {

@@ -126,7 +126,7 @@ pub use registry::{
     registration_items, service_from_item, service_item, sketch_from_item, sketch_item, sketch_range,
     subject_entry_from_item, subject_entry_item, subject_from_item, subject_item, subject_key, subject_pk,
     version_detail_key, version_from_items, version_head_from_item, version_key, watch_from_item, watch_item,
-    watch_key,
+    watch_key, written_from_item, written_item, written_key,
 };
 pub use shadow::{
     SHADOW_BUCKETS, SHADOW_SCHEMAS_PK, TooManyColumns, shadow_pk, shadow_row_from_item, shadow_row_item,

@@ -7,6 +7,7 @@
 //! | version head | `subject#<subject>` | `version#0003` |
 //! | version detail | `subject#<subject>` | `version-detail#0003` |
 //! | event | `subject#<subject>` | `history#<time>#<event id>` |
+//! | written migrations | `subject#<subject>` | `migrations` |
 //! | held change | `subject#<subject>` | `held#<id>` |
 //! | watch | `subject#<subject>` | `watch#<lane>` |
 //! | producer, as a lane saw it | `subject#<subject>` | `producer#<kind>#<name>#<lane>` |
@@ -25,6 +26,7 @@ pub(crate) mod history;
 mod lineage;
 pub(in crate::items) mod pages;
 mod subject;
+mod written;
 pub(in crate::items) mod types;
 pub(in crate::items) mod version;
 
@@ -62,6 +64,7 @@ pub use subject::{
 pub use version::{
     VERSION_PREFIX, version_detail_key, version_from_items, version_head_from_item, version_key,
 };
+pub use written::{written_from_item, written_item, written_key};
 
 /// The attribute by which DynamoDB deletes an item, seconds since the epoch.
 pub const EXPIRES: &str = "expires";
