@@ -10,12 +10,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use evercount_aws::dynamo::DynamoStore;
-use evercount_core::change::{RowIdentity, RowKey, TableName};
-use evercount_core::order::ItemVersion;
+use evercount_core::change::TableName;
 use evercount_core::prediction::{ImportKind, Imported, Kind, Standing};
 use evercount_core::schema::{FieldType, TypeSet};
 use evercount_core::schema_change::Subject;
-use evercount_core::shadow::{ShadowRow, ShadowSchema, ShadowState, ShadowValue};
+use evercount_core::shadow::{ShadowSchema, ShadowState};
 use evercount_core::value::Value;
 use evercount_forecast::advisor::{Registered, advise};
 use evercount_forecast::history::{Event, EventKind, History, Seconds, read};
@@ -50,6 +49,11 @@ impl Arrival {
     /// What a release plan says of it.
     fn declared(&self) -> &'static str {
         if self.is_number() { "N DEFAULT 3" } else { "S DEFAULT 'none'" }
+    }
+
+    /// What items have that were written before.
+    fn default_value(&self) -> Value {
+        if self.is_number() { Value::Number(3.into()) } else { Value::String("none".into()) }
     }
 
     /// What clients write.
@@ -126,13 +130,18 @@ impl Year<'_> {
     fn item(&self, id: &str, column: Option<(&str, &Value)>) -> Json {
         let mut item = json!({&*self.key: {"S": id}});
         if let Some((column, value)) = column {
-            item[column] = match value {
-                Value::String(text) => json!({ "S": text }),
-                Value::Number(n) => json!({"N": n.to_string()}),
-                other => panic!("no client writes {other:?}"),
-            };
+            item[column] = self.written(value);
         }
         item
+    }
+
+    /// A value as requests have it.
+    fn written(&self, value: &Value) -> Json {
+        match value {
+            Value::String(text) => json!({ "S": text }),
+            Value::Number(n) => json!({"N": n.to_string()}),
+            other => panic!("no client writes {other:?}"),
+        }
     }
 
     /// Puts an item through the proxy.
@@ -198,35 +207,29 @@ impl Year<'_> {
         }
     }
 
-    fn row(&self, id: &str) -> RowKey {
-        let identity = json!({&*self.key: id}).to_string();
-        RowKey {
-            table: TableName::new(&self.arrival.table),
-            identity: RowIdentity::Key(identity.as_str().into()),
-        }
-    }
-
     async fn shadow(&self) -> Option<ShadowSchema> {
         self.store.shadow_schema(&TableName::new(&self.arrival.table)).await.unwrap()
     }
 
-    /// The column is written before the table has it: its values are kept beside the table.
+    /// The column is written before the table has it: the clients are answered as if it had, and the values are
+    /// kept beside the table.
     async fn write_before(&mut self, now: Seconds) {
         let schema = self.shadow().await.unwrap();
         assert_eq!(schema.columns[&self.arrival.column].state, ShadowState::Expected);
+        let (column, value) = (self.arrival.column.clone(), self.arrival.value());
         for id in ["o-1", "o-2"] {
-            assert_eq!(self.put(id, None).await.0, 200);
-            let value = Some(self.arrival.value());
-            let value = ShadowValue { value, order: ItemVersion(1), at: now * 1_000_000 };
-            let values = [(self.arrival.column.clone(), value)].into();
-            let row = ShadowRow::default().written(&values, now * 1_000_000).unwrap();
-            self.store.replace_shadow_row(&self.row(id), None, Some(&row)).await.unwrap();
+            let (status, told) = self.put(id, Some((&column, &value))).await;
+            assert_eq!(status, 200, "{told}");
+            assert_eq!(self.value_of(id, false).await, self.written(&value), "{id} through the proxy");
+            assert_eq!(self.value_of(id, true).await, Json::Null, "{id} in the table");
         }
+        let default = self.written(&self.arrival.default_value());
+        assert_eq!(self.value_of("o-0", false).await, default, "an item of before has the default");
         let told = format!(
-            "two items are written with `{}`: the values are kept beside the table",
-            self.arrival.column
+            "two items are written with `{column}` and read again: the values are kept beside the table"
         );
         self.tell(now, told);
+        self.tell(now, format!("an item of before is read with the default of `{column}`"));
     }
 
     /// What arrived takes what was kept beside the table, and new values with it.
@@ -259,7 +262,7 @@ impl Year<'_> {
     /// The column is there: what was kept beside the table is in it, and what is written goes into it.
     async fn write_after(&mut self, now: Seconds) {
         let value = self.arrival.value();
-        let expected = self.item("", Some(("value", &value)))["value"].clone();
+        let expected = self.written(&value);
         for id in ["o-1", "o-2"] {
             assert_eq!(self.value_of(id, false).await, expected, "{id} through the proxy");
             assert_eq!(self.value_of(id, true).await, expected, "{id} in the table");

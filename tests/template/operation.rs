@@ -9,7 +9,7 @@ use super::{Offences, Rule, source, texts};
 pub const RULES: &[Rule] = &[
     ("functions are built by cargo-lambda, for ARM unless told", built),
     ("variables are those that the code reads", variables),
-    ("validator and forecaster are invoked on a schedule", scheduled),
+    ("validator, forecaster and data proxy are invoked on a schedule", scheduled),
     ("rules match what the code sends", event_patterns),
     ("what goes wrong raises an alarm", alarms),
     ("an alarm reaches the topic", alarms_reach),
@@ -97,7 +97,7 @@ fn scheduled(template: &Template) -> Offences {
         event["Type"] == "ScheduleV2"
             && event["Properties"]["ScheduleExpression"].as_str().is_some_and(|one| one.starts_with("rate("))
     };
-    let functions = ["ShadowValidatorFunction", "SchemaForecasterFunction"].into_iter();
+    let functions = ["ShadowValidatorFunction", "SchemaForecasterFunction", "DataProxyFunction"].into_iter();
     let idle = functions.filter(|function| {
         let events = &template.0["Resources"][function]["Properties"]["Events"];
         !events.as_object().into_iter().flatten().any(|(_, event)| is_one(event))

@@ -1,5 +1,5 @@
 //! The data proxy: requests of the DynamoDB protocol to its function URL, held against the schema of their
-//! table, and passed on. Wiring only; [`evercount_aws::data_proxy`] is what it does.
+//! table, and passed on; and, every minute, values of columns that have arrived. Wiring only; [`evercount_aws::data_proxy`] is what it does.
 
 use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{DataProxyConfig, both};
@@ -21,8 +21,8 @@ async fn main() -> Result<(), Error> {
     let store = DynamoStore::new(&clients.dynamodb(), config.tables);
     let table = store.written_tables(&clients.dynamodb());
     let proxy = DataProxy::new(Proxy::new(upstream, store, table, config.options, now), now);
-    evercount_runtime::run(async |Invocation { body, .. }: Invocation| {
-        proxy.handle(&body).await.map_err(Error::from)
+    evercount_runtime::run(async |Invocation { body, deadline }: Invocation| {
+        proxy.handle(&body, deadline).await.map_err(Error::from)
     })
     .await
 }

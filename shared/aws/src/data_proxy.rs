@@ -1,20 +1,24 @@
 //! Owns a data proxy's invocation, as [`crate::counter`] owns a counter's: what a function URL makes of a request,
 //! answered as [`evercount_proxy::Proxy`] answers it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_lambda_events::lambda_function_urls::{LambdaFunctionUrlRequest, LambdaFunctionUrlResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use evercount_core::change::TableName;
 use evercount_core::order::Micros;
-use evercount_pipeline::ports::UsageStore;
+use evercount_pipeline::arrive::{self, Arriving};
+use evercount_pipeline::ports::{ShadowPassStore, StoreError, UsageStore};
 use evercount_proxy::Proxy;
 use evercount_proxy::answer::Refusal;
 use evercount_proxy::proxy::{ProxyStore, ProxyTable};
 use evercount_proxy::upstream::Upstream;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
+use serde::{Deserialize, Serialize};
 
 /// Longest body of an answer, in bytes. Lambda takes 6 MB of an invocation
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), in which the body is as base64, a
@@ -25,12 +29,38 @@ pub const ANSWER_BYTES_MAX: usize = 4_600_000;
 /// invocations, so one of them waits for it.
 const USAGE_PAUSE: Micros = 10_000_000;
 
-/// Why an invocation is no request.
+/// So much of an invocation's time is left when no further page of values is begun, microseconds: a page is a
+/// hundred rows, each read and written.
+const PAGE_MICROS: Micros = 15_000_000;
+
+/// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
-    /// It is not what a function URL sends.
-    #[error("this is not what a function URL sends: {0}")]
-    NotOfAUrl(#[from] serde_json::Error),
+    /// It is neither what a function URL sends nor what the schedule does.
+    #[error("this is not what a function URL sends, nor `{{\"look_after\": true}}`: {0}")]
+    Unknown(serde_json::Error),
+    /// What is kept beside tables could not be looked after; the next invocation goes on.
+    #[error("what is kept beside tables could not be looked after: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// What the schedule says.
+#[derive(Deserialize)]
+struct Scheduled {
+    look_after: bool,
+}
+
+/// What an invocation is answered with.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answered {
+    /// A request was answered.
+    Request(LambdaFunctionUrlResponse),
+    /// What is kept beside tables was looked after: of so many tables something was done.
+    LookedAfter {
+        /// How many.
+        tables: usize,
+    },
 }
 
 /// Answers the requests of a function URL.
@@ -41,26 +71,58 @@ pub struct DataProxy<U, S, T> {
     stored_at: AtomicI64,
 }
 
-impl<U: Upstream, S: ProxyStore + UsageStore, T: ProxyTable> DataProxy<U, S, T> {
+impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable> DataProxy<U, S, T> {
     /// A proxy behind a function URL. `clock` gives the time in microseconds since the epoch.
     #[must_use]
     pub fn new(proxy: Proxy<U, S, T>, clock: fn() -> Micros) -> Self {
         Self { proxy, clock, stored_at: AtomicI64::new(0) }
     }
 
-    /// Answers an invocation, which is JSON.
+    /// Answers an invocation, which is JSON and must have ended at `deadline`, microseconds since the epoch: a
+    /// request of a function URL, or a schedule's, upon which columns that have arrived are noticed and
+    /// their values moved into the tables.
     ///
     /// # Errors
-    /// [`InvocationError`] where it does not come from a function URL.
-    pub async fn handle(&self, invocation: &[u8]) -> Result<LambdaFunctionUrlResponse, InvocationError> {
-        let event: LambdaFunctionUrlRequest = serde_json::from_slice(invocation)?;
+    /// [`InvocationError`] where it is neither, or the stores do not answer the latter.
+    pub async fn handle(&self, invocation: &[u8], deadline: Micros) -> Result<Answered, InvocationError> {
+        match serde_json::from_slice(invocation) {
+            Ok(event) => Ok(Answered::Request(self.answer(event).await)),
+            Err(error) => match serde_json::from_slice(invocation) {
+                Ok(Scheduled { look_after: true }) => Box::pin(self.look_after(deadline)).await,
+                _ => Err(InvocationError::Unknown(error)),
+            },
+        }
+    }
+
+    /// Moves what has arrived, page by page, for as long as there is time. What is left is the next
+    /// invocation's.
+    async fn look_after(&self, deadline: Micros) -> Result<Answered, InvocationError> {
+        let (store, table) = (self.proxy.store(), self.proxy.table());
+        let stamps = |name: &TableName| self.proxy.options().mutations.of(name).stamps;
+        let mut seen = BTreeSet::new();
+        loop {
+            let now = (self.clock)();
+            let turn = Box::pin(arrive::turn(store, store, table, stamps, 1, now)).await?;
+            let mut is_more = false;
+            for (name, how) in turn {
+                is_more |= matches!(how, Arriving::Page(_));
+                tracing::info!(table = %name, ?how, "what is kept beside a table was looked after");
+                seen.insert(name);
+            }
+            if !is_more || deadline.saturating_sub((self.clock)()) < PAGE_MICROS {
+                return Ok(Answered::LookedAfter { tables: seen.len() });
+            }
+        }
+    }
+
+    async fn answer(&self, event: LambdaFunctionUrlRequest) -> LambdaFunctionUrlResponse {
         let answer = match request(event) {
             // Boxed, as what is stored below: with the calls of stores inside, futures are large.
             Ok(request) => Box::pin(self.proxy.handle(request)).await,
             Err(refusal) => refusal.answer(),
         };
         Box::pin(self.store_usage()).await;
-        Ok(response(answer))
+        response(answer)
     }
 
     /// Stores what was asked for and is not there, where that is due.
@@ -128,11 +190,16 @@ fn too_long(length: usize) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
     use std::sync::{Arc, Mutex};
 
-    use evercount_core::change::TableName;
+    use evercount_core::evolution::{Judgement, Proposal, evolve, new_subject};
+    use evercount_core::registration::Registration;
+    use evercount_core::registry::{Origin, Policy};
+    use evercount_core::schema::{Constraints, Field, FieldPath, FieldType, Schema, TypeSet};
+    use evercount_core::shadow::{ShadowColumn, ShadowSchema, ShadowState};
     use evercount_pipeline::memory::Memory;
+    use evercount_pipeline::ports::{RegistryStore, ShadowSchemaStore};
     use evercount_proxy::ProxyOptions;
     use evercount_proxy::upstream::Unreachable;
     use serde_json::{Value, json};
@@ -157,6 +224,18 @@ mod tests {
         let now = || 1_000_000_000_000_000;
         let proxy = Proxy::new(Arc::clone(&upstream), store, table, options, now);
         (DataProxy::new(proxy, || 1_000_000_000_000_000), upstream)
+    }
+
+    const DEADLINE: Micros = 1_000_000_030_000_000;
+
+    async fn answered(
+        proxy: &DataProxy<Arc<Fixed>, Memory, Memory>,
+        event: &[u8],
+    ) -> LambdaFunctionUrlResponse {
+        match proxy.handle(event, DEADLINE).await.unwrap() {
+            Answered::Request(response) => response,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// As a function URL sends it
@@ -184,7 +263,7 @@ mod tests {
         let (proxy, upstream) = proxy(answer);
         let sent = r#"{"TableName": "t", "Key": {"id": {"S": "a"}}}"#;
         for event in [event(json!(sent), false), event(json!(STANDARD.encode(sent)), true)] {
-            let response = proxy.handle(&event).await.unwrap();
+            let response = answered(&proxy, &event).await;
             let went = upstream.1.lock().unwrap().pop().unwrap();
             assert_eq!((went.method(), went.uri().to_string()), (&Method::POST, "/?x=1".to_owned()));
             assert_eq!(went.headers()["x-amz-target"], "DynamoDB_20120810.GetItem");
@@ -199,15 +278,17 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_request_is_refused_and_what_is_no_event_is_an_error() {
         let (proxy, _) = proxy(b"{}");
-        let response = proxy.handle(&event(json!("no base64!"), true)).await.unwrap();
+        let response = answered(&proxy, &event(json!("no base64!"), true)).await;
         assert_eq!(response.status_code, 400);
-        assert!(proxy.handle(b"{\"Records\": []}").await.is_err());
+        for wrong in ["{\"Records\": []}", "{\"look_after\": false}", "[]"] {
+            assert!(proxy.handle(wrong.as_bytes(), DEADLINE).await.is_err(), "{wrong}");
+        }
     }
 
     #[tokio::test]
     async fn an_answer_that_lambda_would_not_give_back_is_refused_with_what_to_do() {
         let (proxy, _) = proxy(&vec![b'x'; ANSWER_BYTES_MAX + 1]);
-        let response = proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        let response = answered(&proxy, &event(json!("{}"), false)).await;
         assert_eq!(response.status_code, 400);
         let body = STANDARD.decode(response.body.unwrap()).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -215,19 +296,58 @@ mod tests {
         assert!(told.contains("4600001 bytes") && told.contains("ProjectionExpression"), "{told}");
     }
 
+    /// Registers a schema of `orders`, of texts.
+    async fn register(store: &Memory, columns: &[&str]) {
+        let field = |name: &&str| (FieldPath::column(name), Field::of(TypeSet::of(FieldType::STRING)));
+        let schema = Schema { fields: columns.iter().map(field).collect(), key: vec![] };
+        let (subject, at) = (TableName::new("orders"), 1_000_000);
+        let before = new_subject(subject.clone(), Origin::Event, Policy::default(), at);
+        let proposal = Proposal { schema, changes: vec![], position: None, at };
+        let evolved = evolve(&before, None, &proposal, |_| Judgement::default(), at);
+        let mut registration = Registration::empty(subject, at);
+        registration.add(None, &before, evolved);
+        store.register(&registration).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn upon_a_schedule_columns_that_have_arrived_are_noticed_and_moved() {
+        let (proxy, _) = proxy(b"{}");
+        let store = proxy.proxy.store();
+        let said = async || proxy.handle(b"{\"look_after\": true}", DEADLINE).await.unwrap();
+        assert_eq!(said().await, Answered::LookedAfter { tables: 0 });
+        register(store, &["id", "gift"]).await;
+        let orders = TableName::new("orders");
+        let column = ShadowColumn {
+            types: TypeSet::of(FieldType::STRING),
+            default: None,
+            constraints: Constraints::default(),
+            expected_at: None,
+            probability: 0.7,
+            source: String::new(),
+            prefetch: None,
+            state: ShadowState::Expected,
+        };
+        let mut shadow = ShadowSchema::nothing(orders.clone(), 0);
+        shadow.columns.insert("gift".to_owned(), column);
+        store.replace_shadow_schema(None, &shadow).await.unwrap();
+        assert_eq!(said().await, Answered::LookedAfter { tables: 1 });
+        let shadow = store.shadow_schema(&orders).await.unwrap().unwrap();
+        assert!(matches!(shadow.columns["gift"].state, ShadowState::Moved { .. }), "{shadow:?}");
+    }
+
     #[tokio::test]
     async fn what_was_asked_for_is_stored_now_and_then() {
         let (proxy, _) = proxy(b"{}");
         let used = async || proxy.proxy.store().usage(&TableName::new("t")).await.unwrap().len();
         proxy.proxy.usage().add("t", "gift", false);
-        proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        answered(&proxy, &event(json!("{}"), false)).await;
         assert_eq!(used().await, 1);
         // Within the pause it waits.
         proxy.proxy.usage().add("t", "note", false);
-        proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        answered(&proxy, &event(json!("{}"), false)).await;
         assert_eq!(used().await, 1);
         proxy.stored_at.store(0, Ordering::Relaxed);
-        proxy.handle(&event(json!("{}"), false)).await.unwrap();
+        answered(&proxy, &event(json!("{}"), false)).await;
         assert_eq!(used().await, 2);
     }
 }

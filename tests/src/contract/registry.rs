@@ -438,6 +438,7 @@ pub async fn a_held_change_replaces_itself<S: RegistryStore>(store: &S) {
     assert!(store.held(&subject("items")).await.unwrap().is_empty());
 }
 
+/// What was written for a table comes back, and is replaced only from what is stored.
 pub async fn written_migrations_come_back_and_are_replaced_only_from_their_revision<S: RegistryStore>(
     store: &S,
 ) {

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::DataProxyConfig;
-use evercount_aws::data_proxy::DataProxy;
+use evercount_aws::data_proxy::{Answered, DataProxy};
 use evercount_aws::dynamo::{DynamoStore, DynamoTable};
 use evercount_aws::signed::Signed;
 use evercount_local::stack::now;
@@ -113,7 +113,9 @@ impl Handler for Port {
         match &self.behind {
             Behind::DynamoDb(upstream) => upstream.send(request).await.unwrap(),
             Behind::Function(function) => {
-                let answer = function.handle(event(&request).as_bytes()).await.unwrap();
+                let in_a_minute = now() + 60_000_000;
+                let answered = function.handle(event(&request).as_bytes(), in_a_minute).await.unwrap();
+                let Answered::Request(answer) = answered else { panic!("{answered:?}") };
                 assert!(answer.is_base64_encoded);
                 let body = STANDARD.decode(answer.body.unwrap()).unwrap();
                 let mut response = Response::new(Bytes::from(body));
