@@ -135,20 +135,20 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         let Some(operation) = operation.filter(|_| !self.options.is_off()) else { return Ok(None) };
         // What is no JSON names nothing, and is refused upstream.
         let Ok(body) = serde_json::from_slice::<Value>(request.body()) else { return Ok(None) };
-        let said = said_version(request.headers())?;
+        let said = said_version(request.headers());
         let mut parts = Vec::new();
         for asked in asked(operation, &body) {
             let mut part = Part::straight(asked);
             match self.options.mode_of(part.table()) {
                 Mode::Off => {}
                 Mode::Observe => {
-                    if let Err(refusal) = self.resolved(operation, said, &mut part).await {
+                    if let Err(refusal) = self.resolved(operation, &said, &mut part).await {
                         self.tell(operation, &part, &refusal);
                     }
                     part.needs_agent = false;
                 }
                 Mode::Strict => {
-                    if let Err(refusal) = self.resolved(operation, said, &mut part).await {
+                    if let Err(refusal) = self.resolved(operation, &said, &mut part).await {
                         self.tell(operation, &part, &refusal);
                         return Err(refusal);
                     }
@@ -194,7 +194,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
     async fn resolved(
         &self,
         operation: Operation,
-        said: Option<u32>,
+        said: &Result<Option<u32>, Refusal>,
         part: &mut Part,
     ) -> Result<(), Refusal> {
         let table = part.table().to_owned();
@@ -203,7 +203,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         let known = self.tables.get(&self.store, &table, now, forget).await;
         // Where nothing is registered nothing can be judged.
         let Some(known) = known.map_err(|error| unreadable(&table, &error))? else { return Ok(()) };
-        let mut declared = said;
+        let mut declared = said.clone()?;
         if let Some(text) = part.asked.declared.take()
             && known.columns.standing(DECLARED_BY) == Standing::Unknown
         {
@@ -223,10 +223,11 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
                 resolve(&columns, &part.asked.namings)
             }
         };
-        if declared.is_none() && part.asked.writes && !found.unknown.is_empty() && known.in_force > 1 {
-            declared = self.detected(&table, &part.asked, &known, now).await?;
-        }
-        if declared.is_none() || declared == said {
+        let shows =
+            declared.is_none() && part.asked.writes && !found.unknown.is_empty() && known.in_force > 1;
+        let shown = if shows { self.detected(&table, &part.asked, &known, now).await? } else { None };
+        declared = declared.or(shown);
+        if shown.is_none() {
             for (attribute, is_write) in found.absent() {
                 self.usage.add(&table, attribute, *is_write);
             }

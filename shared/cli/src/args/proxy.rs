@@ -26,7 +26,9 @@ pub struct ProxyArgs {
     /// What is done about attributes that a table does not have.
     #[arg(long, value_enum)]
     pub mode: Option<ModeArg>,
-    /// A TOML file of `mode`, and of `[tables]` with a mode for each.
+    /// A TOML file of `mode`, of `[tables]` with a mode for each, and of what is done about writes for another
+    /// schema version or an earlier version of an item: `migration_function_path`, `default_migration_strategy`,
+    /// `safe_steps`, `max_migration_attempts`, `on_conflict` and `stamps`, also under `[table.NAME]`.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the registry is.

@@ -95,6 +95,14 @@ async fn a_migration_that_fails_is_taken_back_whole_and_written_down() {
     assert_eq!((refused.status, refused.outcome.as_deref()), (400, Some("migration-failed")), "{refused:?}");
     assert_eq!(refused.body["__type"], "com.amazon.coral.validate#ValidationException");
     assert_eq!(live.stored(TABLE, "a").await, before);
+    // A version that is named has no more attributes than it has.
+    let mut unknown = order(3, "b", ("f", "l"), "OPEN", 1, "eu");
+    unknown["schema_version"] = json!({"N": "3"});
+    unknown["statsu"] = text("OPEN");
+    let refused = call(&client, "PutItem", &json!({"TableName": TABLE, "Item": unknown})).await;
+    assert_eq!(refused.status, 400);
+    let told = refused.body["message"].as_str().unwrap();
+    assert!(told.contains("`statsu`") && told.contains("did you mean `status`?"), "{told}");
     let trail = live.stack.store().mutations(&TableName::new(TABLE)).await.unwrap();
     assert!(trail.iter().any(|entry| entry.outcome == "migration-failed"), "{trail:?}");
     assert!(trail.iter().all(|entry| !entry.summary.contains("alone")), "a value of an item is told");

@@ -10,6 +10,7 @@ use evercount_core::mutation::settings::{MutationSettings, OnConflict, Strategy,
 use evercount_core::path::Path;
 use evercount_core::schema::{Field, FieldPath, FieldType, Schema, TypeSet};
 use evercount_core::schema_change::{ChangeKind, Retype, Typed};
+use evercount_pipeline::ports::RegistryStore;
 use serde_json::{Value, json};
 
 use super::stage::{Live, evolve_to};
@@ -97,5 +98,19 @@ fn changes(version: u32) -> Vec<ChangeKind> {
 
 /// Puts a version in force.
 pub async fn go_on(live: &Live, version: u32) {
-    evolve_to(live.stack.store(), TABLE, schema(version), changes(version)).await;
+    go_on_in(live.stack.store(), version).await;
+}
+
+/// Puts a version in force in a registry.
+pub async fn go_on_in<S: RegistryStore>(store: &S, version: u32) {
+    evolve_to(store, TABLE, schema(version), changes(version)).await;
+}
+
+/// The last version, and a column more.
+pub async fn go_on_with<S: RegistryStore>(store: &S, version: u32, column: &str) {
+    let mut next = schema(version);
+    let typed = Typed { types: TypeSet::of(FieldType::STRING), declared: None };
+    let column = FieldPath::column(column);
+    next.fields.insert(column.clone(), Field::of(typed.types.clone()));
+    evolve_to(store, TABLE, next, vec![ChangeKind::AddColumn { column, typed, default: None }]).await;
 }

@@ -154,6 +154,20 @@ pub async fn call(client: &PlainUpstream, operation: &str, body: &Value) -> Answ
     send(client, Some(&format!("DynamoDB_20120810.{operation}")), &body.to_string()).await
 }
 
+/// An expected text column.
+pub fn expected(default: Option<&str>) -> ShadowColumn {
+    ShadowColumn {
+        types: TypeSet::of(FieldType::STRING),
+        default: default.map(|text| evercount_core::value::Value::String(text.to_owned())),
+        constraints: Constraints::default(),
+        expected_at: None,
+        probability: 0.9,
+        source: "a test".to_owned(),
+        prefetch: None,
+        state: ShadowState::Expected,
+    }
+}
+
 /// A proxy before a whole stack, whose registry and shadow store are in its DynamoDB.
 pub struct Live {
     pub stack: Stack,
@@ -187,17 +201,8 @@ impl Live {
 
     /// Says that a table is believed to get text columns, each with a default.
     pub async fn believe(&self, table: &str, columns: &[(&str, Option<&str>)]) {
-        let column = |default: Option<&str>| ShadowColumn {
-            types: TypeSet::of(FieldType::STRING),
-            default: default.map(|text| evercount_core::value::Value::String(text.to_owned())),
-            constraints: Constraints::default(),
-            expected_at: None,
-            probability: 0.9,
-            source: "a test".to_owned(),
-            prefetch: None,
-            state: ShadowState::Expected,
-        };
-        let columns = columns.iter().map(|(name, default)| ((*name).to_owned(), column(*default))).collect();
+        let columns =
+            columns.iter().map(|(name, default)| ((*name).to_owned(), expected(*default))).collect();
         let table = TableName::new(table);
         let shadow = ShadowSchema { revision: 1, columns, ..ShadowSchema::nothing(table, now()) };
         self.stack.store().replace_shadow_schema(None, &shadow).await.unwrap();
