@@ -40,6 +40,10 @@ try {
   const { id } = await shop.planned('orders_by_status', 'awaiting_approval')
   await stage.open(`adjustments/${id}`, '.pair')
   await shot('console-plan', '.pair')
+
+  const ready = 'section[aria-labelledby=h-shadow-schema] tbody tr'
+  await stage.open('forecast/orders', ready)
+  await shot('console-forecast', ready)
 } finally {
   await stage.close()
 }

@@ -33,9 +33,11 @@ pub struct Walks {
 #[serde(deny_unknown_fields)]
 pub struct AuditAsk {
     /// The count.
+    #[schema(example = "by_status")]
     pub count: String,
     /// Look at this share of the rows, above 0 and at most 1.
     #[serde(default)]
+    #[schema(example = 0.5)]
     pub sample: Option<f64>,
     /// Repair what differs.
     #[serde(default)]

@@ -14,9 +14,10 @@ export function figure (n: number): string {
 
 export function percent (share: number): string {
   const hundredths = share * 100
-  if (hundredths > 0 && hundredths < 1) return '< 1 %'
-  if (hundredths > 99 && hundredths < 100) return '> 99 %'
-  return `${WHOLE.format(hundredths)} %`
+  // The sign stays with its number where a line ends.
+  if (hundredths > 0 && hundredths < 1) return '<\u00a01\u00a0%'
+  if (hundredths > 99 && hundredths < 100) return '>\u00a099\u00a0%'
+  return `${WHOLE.format(hundredths)}\u00a0%`
 }
 
 export function plural (n: number, one: string, many = `${one}s`): string {

@@ -80,6 +80,48 @@ check('a plan is approved with a click, and takes over', async () => {
   await page.getByText('as planned').first().waitFor()
 })
 
+check('long work shows how far it is, is halted with a click, and goes on', async () => {
+  // A fifth of a unit a second: the walk over the table takes long enough to be seen and halted.
+  await shop.budget(0.2)
+  await shop.evercount('count', 'alter', 'big_orders_by_city', '--where', 'weight >= 5')
+  const { id } = await shop.planned('big_orders_by_city', 'awaiting_approval')
+  await stage.open(`adjustments/${id}`, '.verdict')
+  await page.getByRole('button', { name: 'Approve' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('button', { name: 'Approve', disabled: false }).click()
+  await page.locator('.verdict progress').waitFor()
+  await page.getByRole('button', { name: 'Halt' }).click()
+  await until('the dialog says what will happen', async () => /halts where it is/.test(await dialog.innerText()))
+  await stage.look('halting')
+  await dialog.getByRole('button', { name: 'Halt', disabled: false }).click()
+  await page.getByRole('button', { name: 'Go on' }).last().waitFor()
+  const walks = async () => (await shop.evercount('backfill', 'status')).walks
+  await until('the command says so too', async () => (await walks()).some(walk => walk.plan === id && walk.state === 'paused'))
+  await stage.open('health', '.tiles')
+  await page.getByText('halted').first().waitFor()
+  assert.deepEqual(await stage.judge(), [])
+  await stage.look('halted')
+  await shop.budget(100)
+  await page.locator('#page main').getByRole('button', { name: 'Go on' }).click()
+  await dialog.getByRole('button', { name: 'Go on', disabled: false }).click()
+  await stage.open(`adjustments/${id}`, '.verdict')
+  await until('it is promoted', async () => /promoted/.test(await text('.verdict .tag')))
+})
+
+check('what is foretold is shown as it is kept, with the columns that are held ready', async () => {
+  await stage.open('forecast', 'table')
+  await until('the table is judged', async () => await page.locator('tr', { hasText: 'orders' }).locator('.interval').count() > 0)
+  await page.getByRole('link', { name: 'orders', exact: true }).click()
+  await page.getByText('Its half-year ends').or(page.getByText('its half-year ends')).first().waitFor()
+  const ready = page.locator('section', { has: page.getByRole('heading', { name: 'Shadow schema' }) })
+  await ready.locator('tbody tr', { hasText: 'wrapping' }).waitFor()
+  assert.match(await ready.locator('tbody tr').first().innerText(), /boolean|bool/)
+  const { tables, shadow } = await shop.evercount('forecast', 'explain', 'orders')
+  const [any] = tables[0].chances.filter(one => one.kind === 'any' && one.days === 183)
+  assert.match(await text('.interval .n'), /%/)
+  assert.ok(any.said !== null && shadow[0].columns.some(column => column.column === 'wrapping'), JSON.stringify(shadow))
+})
+
 check('a rollback is confirmed, and readers see the version before', async () => {
   await stage.open('counts/orders_by_status', '.figure')
   const narrow = await figure()
@@ -131,6 +173,7 @@ check('an audit is asked for, and says what it found', async () => {
   await page.getByRole('dialog').getByRole('button', { name: 'Audit', disabled: false }).click()
   await page.getByText('counted right').first().waitFor()
   assert.match(await text('.stories .tag'), /all agree/)
+  await until('it is the certificate', async () => /big_orders_by_city/.test(await page.locator('.tile', { hasText: 'last audit' }).innerText()))
 })
 
 check('values from data stay text', async () => {

@@ -1,6 +1,6 @@
 // A shop that writes to the embedded AWS as any application does, and changes its mind about its schema.
 import { execFile, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -80,6 +80,30 @@ export class Shop {
     return JSON.parse(stdout)
   }
 
+  /** A file for a command to read. */
+  file (name, text) {
+    const path = join(this.home, name)
+    writeFileSync(path, text)
+    return path
+  }
+
+  /** How many read units a second a walk over a source may take. */
+  async budget (units) {
+    await this.evercount('policy', 'set', '--file', this.file('policy.toml', `backfill_units_a_second = ${units}\n`))
+  }
+
+  /** What the forecaster is told: seven years in which `orders` got a column every quarter, and a release that names one. */
+  async foretell () {
+    const [now, month] = [Math.floor(Date.now() / 1000), 2_629_800]
+    const began = now - 84 * month
+    const lines = ['at,table,event,column,type,previous_type', `${began},orders,initial,id,TEXT,`]
+    for (let quarter = 1; quarter < 28; quarter++) lines.push(`${began + quarter * 3 * month},orders,add_column,past_${quarter},TEXT,`)
+    const release = new Date((now + month) * 1000).toISOString().slice(0, 10)
+    await this.evercount('forecast', 'import',
+      this.file('before.csv', `${lines.join('\n')}\n`),
+      this.file('releases.csv', `date,feature,tables,columns\n${release},gift wrapping,orders,"orders.wrapping:BOOL DEFAULT false"\n`))
+  }
+
   async createTable (name) {
     await this.dynamodb.send(new CreateTableCommand({
       TableName: name,
@@ -102,6 +126,7 @@ export class Shop {
         [state]: { S: ['PAID', 'NEW', 'SENT', 'NEW', 'PAID', 'RETURNED'][order * 7 % 6] },
         amount: { N: String(10 + order * 37 % 240) },
         customer: { S: `c-${order * 13 % 41}` },
+        weight: { N: String(1 + order % 9) },
         carrier: { S: ['DHL', 'InPost', 'DPD'][order % 3] },
         address: { M: { city: { S: ['Kraków', 'Łódź', 'Gdańsk', 'Poznań'][order % 4] }, zip: { S: String(10000 + order % 7) } } },
         ...more
@@ -126,6 +151,13 @@ export class Shop {
   async sellSomethingHostile () {
     for (let note = 0; note < NOTES; note++) {
       await this.put('notes', { id: { S: `n-${note}` }, [HOSTILE]: { S: HOSTILE }, text: { S: note % 3 === 0 ? HOSTILE : 'harmless' } })
+    }
+  }
+
+  /** Tickets that are written once: that `status` is called otherwise from some ticket on is told by no update. */
+  async fileTickets (from, n, called) {
+    for (let ticket = from; ticket < from + n; ticket++) {
+      await this.put('tickets', { id: { S: `t-${ticket}` }, [called]: { S: ['waiting for parts', 'in the workshop', 'handed over'][ticket % 3] } })
     }
   }
 
@@ -175,7 +207,10 @@ export async function evolved (binary) {
   await shop.evercount('count', 'create', 'orders_by_status', '--table', 'orders', '--group-by', 'status')
   await shop.evercount('count', 'create', 'big_orders_by_city', '--table', 'orders', '--group-by', 'address.city', '--where', 'amount >= 100', '--distinct', 'customer')
   await shop.evercount('count', 'create', 'notes_by_text', '--table', 'notes', '--group-by', 'text')
+  await shop.createTable('tickets')
+  await shop.evercount('count', 'create', 'tickets_by_status', '--table', 'tickets', '--group-by', 'status')
   await shop.evercount('count', 'create', 'parcels', '--table', 'shop.parcels', '--group-by', 'note')
+  await shop.foretell()
   await shop.sell(60)
   await shop.counted('orders_by_status', 60)
   await shop.rename('status', 'state', 45)

@@ -138,12 +138,12 @@ question!(
 );
 question!(
     /// One count with some of its groups, now or at a time.
-    count, "/api/v1/counts/{name}", (("name" = String, Path, description = "The count."), GroupQuery), CountPage,
+    count, "/api/v1/counts/{name}", (("name" = String, Path, description = "The count.", example = "by_status"), GroupQuery), CountPage,
     |console, Named(name) => Named<String>, Asked(query) => Asked<GroupQuery>| console.count(&name, query).await
 );
 question!(
     /// What a count was at its stored cuts, for a sparkline.
-    series, "/api/v1/counts/{name}/series", (("name" = String, Path, description = "The count."), SeriesQuery), Series,
+    series, "/api/v1/counts/{name}/series", (("name" = String, Path, description = "The count.", example = "by_status"), SeriesQuery), Series,
     |console, Named(name) => Named<String>, Asked(query) => Asked<SeriesQuery>| {
         let points = usize::try_from(query.points.unwrap_or(POINTS)).unwrap_or(POINTS_MAX);
         console.series(&name, points.min(POINTS_MAX)).await
@@ -151,7 +151,7 @@ question!(
 );
 question!(
     /// The logic versions of a count, and what a rollback would do.
-    versions, "/api/v1/counts/{name}/versions", (("name" = String, Path, description = "The count.")), VersionList,
+    versions, "/api/v1/counts/{name}/versions", (("name" = String, Path, description = "The count.", example = "by_status")), VersionList,
     |console, Named(name) => Named<String>| console.versions(&name).await
 );
 question!(
@@ -172,36 +172,36 @@ question!(
 );
 question!(
     /// One version of a schema.
-    schema, "/api/v1/schemas/{subject}", (("subject" = String, Path, description = "The subject."), VersionQuery), SubjectVersion,
+    schema, "/api/v1/schemas/{subject}", (("subject" = String, Path, description = "The subject.", example = "orders"), VersionQuery), SubjectVersion,
     |console, Named(subject) => Named<String>, Asked(query) => Asked<VersionQuery>| {
         console.subject(&subject, query.version).await
     }
 );
 question!(
     /// The versions of a schema, with drift scores.
-    schema_versions, "/api/v1/schemas/{subject}/versions", (("subject" = String, Path, description = "The subject.")), SubjectVersions,
+    schema_versions, "/api/v1/schemas/{subject}/versions", (("subject" = String, Path, description = "The subject.", example = "orders")), SubjectVersions,
     |console, Named(subject) => Named<String>| console.subject_versions(&subject).await
 );
 question!(
     /// How two versions of a schema differ, as a tree.
-    diff, "/api/v1/schemas/{subject}/diff", (("subject" = String, Path, description = "The subject."), DiffQuery), Diff,
+    diff, "/api/v1/schemas/{subject}/diff", (("subject" = String, Path, description = "The subject.", example = "orders"), DiffQuery), Diff,
     |console, Named(subject) => Named<String>, Asked(query) => Asked<DiffQuery>| {
         console.diff(&subject, query.from, query.to).await
     }
 );
 question!(
     /// What happened to a schema, with drift scores, and what was held.
-    history, "/api/v1/schemas/{subject}/history", (("subject" = String, Path, description = "The subject.")), History,
+    history, "/api/v1/schemas/{subject}/history", (("subject" = String, Path, description = "The subject.", example = "orders")), History,
     |console, Named(subject) => Named<String>| console.history(&subject).await
 );
 question!(
     /// Who writes and reads a subject, and which version each reader has acknowledged.
-    lineage, "/api/v1/schemas/{subject}/lineage", (("subject" = String, Path, description = "The subject.")), Lineages,
+    lineage, "/api/v1/schemas/{subject}/lineage", (("subject" = String, Path, description = "The subject.", example = "orders")), Lineages,
     |console, Named(subject) => Named<String>| console.lineage(&subject).await
 );
 question!(
     /// Distinct values of fields by windows of time, each with its standard error.
-    cardinality, "/api/v1/schemas/{subject}/cardinality", (("subject" = String, Path, description = "The subject."), CardinalityQuery), Cardinalities,
+    cardinality, "/api/v1/schemas/{subject}/cardinality", (("subject" = String, Path, description = "The subject.", example = "orders"), CardinalityQuery), Cardinalities,
     |console, Named(subject) => Named<String>, Asked(query) => Asked<CardinalityQuery>| {
         console.cardinality(&subject, query.hours.unwrap_or(HOURS).min(HOURS_MAX)).await
     }
@@ -217,7 +217,7 @@ question!(
 );
 question!(
     /// One such record with its bytes.
-    record, "/api/v1/quarantine/{id}", (("id" = String, Path, description = "LANE#SEQUENCE.")), QuarantinedDoc,
+    record, "/api/v1/quarantine/{id}", (("id" = String, Path, description = "LANE#SEQUENCE.", example = "orders-cdc/shardId-000000000000#4711")), QuarantinedDoc,
     |console, Named(id) => Named<String>| console.record(&id).await
 );
 question!(
@@ -235,7 +235,7 @@ question!(
 );
 question!(
     /// What is forecast of one table, what was said before, what came, and which columns are held ready.
-    forecast, "/api/v1/forecasts/{table}", (("table" = String, Path, description = "The table.")), TableStory,
+    forecast, "/api/v1/forecasts/{table}", (("table" = String, Path, description = "The table.", example = "orders")), TableStory,
     |console, Named(table) => Named<String>| console.forecast(&table).await
 );
 question!(

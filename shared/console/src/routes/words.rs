@@ -31,6 +31,7 @@ pub struct Dry {
 #[serde(deny_unknown_fields)]
 pub struct WalkAsk {
     /// The count.
+    #[schema(example = "by_status")]
     pub count: String,
     /// Say only what would happen, and do nothing.
     #[serde(default)]
@@ -75,7 +76,7 @@ word!(
 word!(
     /// Lets a version take over now, without more evidence.
     promote, "/api/v1/counts/{name}/versions/{number}/promote",
-    (("name" = String, Path, description = "The count."), ("number" = u32, Path, description = "The version.")),
+    (("name" = String, Path, description = "The count.", example = "by_status"), ("number" = u32, Path, description = "The version.", example = 1)),
     (String, u32), Say, Decided,
     async |console: Arc<dyn Console>, (name, number): (String, u32), say: Say| {
         console.promote(&name, number, say).await
@@ -83,13 +84,13 @@ word!(
 );
 word!(
     /// Takes a promotion back: the version that stands by is active again.
-    roll_back, "/api/v1/counts/{name}/rollback", (("name" = String, Path, description = "The count.")),
+    roll_back, "/api/v1/counts/{name}/rollback", (("name" = String, Path, description = "The count.", example = "by_status")),
     String, Say, Decided,
     async |console: Arc<dyn Console>, name: String, say: Say| console.roll_back(&name, say).await
 );
 word!(
     /// Counts a quarantined record if it can be understood by now.
-    replay, "/api/v1/quarantine/{id}/replay", (("id" = String, Path, description = "LANE#SEQUENCE.")),
+    replay, "/api/v1/quarantine/{id}/replay", (("id" = String, Path, description = "LANE#SEQUENCE.", example = "orders-cdc/shardId-000000000000#4711")),
     String, Dry, Replays,
     async |console: Arc<dyn Console>, id: String, dry: Dry| console.replay(Some(&id), dry.dry_run).await
 );
