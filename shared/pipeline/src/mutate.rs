@@ -39,7 +39,7 @@ pub struct Agent<'a, R, S, T> {
     pub table: &'a T,
     /// What tables allow.
     pub settings: &'a MutationSettings,
-    /// Migrations that a person wrote, by table.
+    /// Migrations that a person wrote, by table, besides those that the registry keeps.
     pub written: &'a BTreeMap<TableName, Vec<Migration>>,
     /// Functions that somebody wrote, loaded.
     pub functions: &'a (dyn Functions + Sync),

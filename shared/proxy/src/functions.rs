@@ -5,20 +5,58 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use evercount_core::change::TableName;
 use evercount_core::function::{FunctionId, Functions};
+use evercount_core::migration::graph::Migration;
+use evercount_core::order::Micros;
 use evercount_core::predicate::Truth;
 use evercount_core::value::Item;
-use evercount_pipeline::ports::{FunctionStore, StoreError};
+use evercount_pipeline::ports::{FunctionStore, RegistryStore, StoreError};
 use evercount_sandbox::cache::Cache;
 use evercount_sandbox::function::Function;
 use evercount_sandbox::limits::Limits;
-use evercount_sandbox::outcome::{Judgement, Migration};
+use evercount_sandbox::outcome::{Judgement, Migration as Made};
 
 /// Functions that were loaded, whoever needed them first.
 #[derive(Debug, Default)]
-pub struct Shelf(Mutex<Cache>);
+pub struct Shelf(Mutex<Cache>, Mutex<BTreeMap<TableName, Looked>>);
+
+/// When it was looked which migrations the registry keeps, and which it does.
+type Looked = (Micros, Arc<[Migration]>);
+
+/// How long these are taken for all, microseconds: as long as the agent takes what it knows to be so.
+const LOOKED_FOR: Micros = 1_000_000;
+
+/// Most tables of which they are remembered.
+const TABLES_MAX: usize = 256;
 
 impl Shelf {
+    /// The migrations that the registry keeps for a table.
+    ///
+    /// # Errors
+    /// Whatever the store answers.
+    pub async fn written<S: RegistryStore>(
+        &self,
+        store: &S,
+        table: &TableName,
+        now: Micros,
+    ) -> Result<Arc<[Migration]>, StoreError> {
+        let lock = || self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(table).cloned();
+        if let Some((at, known)) = known
+            && (0..LOOKED_FOR).contains(&now.saturating_sub(at))
+        {
+            return Ok(known);
+        }
+        let kept: Arc<[Migration]> = store.written(table).await?.migrations.into();
+        let mut tables = lock();
+        if tables.len() >= TABLES_MAX && !tables.contains_key(table) {
+            tables.pop_first();
+        }
+        tables.insert(table.clone(), (now, kept.clone()));
+        Ok(kept)
+    }
+
     /// Brings functions to hand; of one that the store does not have, or that is not fit, the log tells.
     ///
     /// # Errors
@@ -79,10 +117,10 @@ impl Functions for AtHand {
         let function = self.0.get(id).ok_or_else(|| "it is not at hand".to_owned())?;
         // Its fuel is its bound: a tenth of a second.
         match function.migrate(item, &mut || true).outcome {
-            Migration::Migrated(item) => Ok(item),
+            Made::Migrated(item) => Ok(item),
             // Its reason is as confidential as the item.
-            Migration::Refused { .. } => Err("it refuses the item".to_owned()),
-            Migration::Failed(failure) => {
+            Made::Refused { .. } => Err("it refuses the item".to_owned()),
+            Made::Failed(failure) => {
                 tracing::warn!(function = %id, %failure, "a function failed");
                 Err(failure.to_string())
             }

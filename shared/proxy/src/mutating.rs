@@ -266,8 +266,11 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         &self,
         tables: impl IntoIterator<Item = &'t TableName>,
     ) -> Result<AtHand, StoreError> {
-        let named: BTreeSet<_> =
-            tables.into_iter().flat_map(|table| self.options.functions_of(table)).collect();
+        let mut named = BTreeSet::new();
+        for table in tables {
+            let kept = self.shelf.written(&self.store, table, (self.clock)()).await?;
+            named.extend(self.options.functions_of(table, &kept));
+        }
         if named.is_empty() { Ok(AtHand::default()) } else { self.shelf.bring(&self.store, &named).await }
     }
 

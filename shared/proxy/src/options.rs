@@ -1,6 +1,6 @@
 //! Owns a proxy's settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evercount_core::change::TableName;
 use evercount_core::function::FunctionId;
@@ -25,7 +25,7 @@ pub struct ProxyOptions {
     pub known_for: Micros,
     /// What tables allow of mutations that are in conflict.
     pub mutations: MutationSettings,
-    /// Migrations that a person wrote, by table.
+    /// Migrations that a person wrote, by table, besides those that the registry keeps.
     pub written: BTreeMap<TableName, Vec<Migration>>,
 }
 
@@ -55,11 +55,11 @@ impl ProxyOptions {
     }
 
     /// The functions that mutations of a table may come to: those of its migrations, and the one that
-    /// decides about conflicts.
-    pub fn functions_of(&self, table: &TableName) -> impl Iterator<Item = FunctionId> {
-        let written =
-            self.written.get(table).into_iter().flatten().flat_map(|migration| &migration.functions);
-        let custom = written.flat_map(|function| match function {
+    /// decides about conflicts. `kept` are the migrations that the registry keeps.
+    #[must_use]
+    pub fn functions_of(&self, table: &TableName, kept: &[Migration]) -> BTreeSet<FunctionId> {
+        let written = self.written.get(table).into_iter().flatten().chain(kept);
+        let custom = written.flat_map(|migration| &migration.functions).flat_map(|function| match function {
             MigrationFunction::Custom { function, inverse, .. } => [Some(*function), *inverse],
             _ => [None, None],
         });
@@ -67,6 +67,6 @@ impl ProxyOptions {
             OnConflict::Function(function) => Some(function),
             OnConflict::Reject | OnConflict::Automerge => None,
         };
-        custom.flatten().chain(decides)
+        custom.flatten().chain(decides).collect()
     }
 }

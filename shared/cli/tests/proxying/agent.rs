@@ -1,8 +1,10 @@
 //! Mutations in conflict: told apart, resolved as the settings say, or refused whole and written down.
 
 use evercount_core::change::TableName;
+use evercount_core::migration::written::Written;
 use evercount_core::mutation::settings::{MutationSettings, OnConflict, Strategy, TableSettings};
-use evercount_pipeline::ports::MutationTrail as _;
+use evercount_core::schema_change::Subject;
+use evercount_pipeline::ports::{MutationTrail as _, RegistryStore as _};
 use evercount_proxy::server::PlainUpstream;
 use serde_json::{Value, json};
 
@@ -106,6 +108,27 @@ async fn a_migration_that_fails_is_taken_back_whole_and_written_down() {
     let trail = live.stack.store().mutations(&TableName::new(TABLE)).await.unwrap();
     assert!(trail.iter().any(|entry| entry.outcome == "migration-failed"), "{trail:?}");
     assert!(trail.iter().all(|entry| !entry.summary.contains("alone")), "a value of an item is told");
+    live.stack.stop().await;
+}
+
+/// One that is added to the registry meanwhile is used, without a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_the_registry_keeps_is_used() {
+    let live = Live::new(settings(true, OnConflict::Reject), Default::default()).await;
+    let client = live.client();
+    table(&client).await;
+    for version in 1..=4 {
+        go_on(&live, version).await;
+    }
+    let put = json!({"TableName": TABLE, "Item": order(3, "a", ("f", "l"), "OPEN", 1, "eu")});
+    let refused = call_with(&client, "PutItem", &[(VERSION, "3")], &put).await;
+    assert_eq!(refused.status, 400, "nothing tells how a name is parted: {refused:?}");
+    let split = written().remove(&TableName::new(TABLE)).unwrap().remove(0);
+    let kept = Written::default().with(split).unwrap();
+    live.stack.store().replace_written(&Subject::new(TABLE), 0, &kept).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let migrated = call_with(&client, "PutItem", &[(VERSION, "3")], &put).await;
+    assert_eq!((migrated.status, migrated.outcome.as_deref()), (200, Some("migrated")), "{migrated:?}");
     live.stack.stop().await;
 }
 

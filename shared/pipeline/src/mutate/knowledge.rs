@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::conform::Shape;
 use evercount_core::migration::graph::SchemaGraph;
+use evercount_core::migration::written::Written;
 use evercount_core::mutation::detect::detect;
 use evercount_core::mutation::refusal::Refusal;
 use evercount_core::mutation::{Intent, Kind, Stamp};
@@ -62,6 +63,8 @@ pub struct Knowledge {
 #[derive(Debug, Default)]
 struct Versions {
     in_force: Option<u32>,
+    /// The revision of the migrations that the registry keeps.
+    written: u64,
     graph: SchemaGraph,
     shapes: BTreeMap<u32, Shape>,
     /// The columns of each version.
@@ -84,11 +87,18 @@ impl Knowledge {
         }
         let current = agent.registry.subject(table).await?.and_then(|state| state.current);
         let in_force = current.map(|id| id.version);
-        let same = known.filter(|known| known.versions.in_force == in_force);
-        let versions = match (same, in_force) {
-            (Some(same), _) => same.versions,
-            (None, None) => Arc::default(),
-            (None, Some(number)) => Arc::new(Versions::load(agent, table, number, now).await?),
+        let versions = match in_force {
+            None => Arc::default(),
+            Some(number) => {
+                let written = agent.registry.written(table).await?;
+                let same = |known: &Self| {
+                    known.versions.in_force == in_force && known.versions.written == written.revision
+                };
+                match known.filter(same) {
+                    Some(same) => same.versions,
+                    None => Arc::new(Versions::load(agent, table, number, written, now).await?),
+                }
+            }
         };
         let shadow = agent.store.shadow_schema(table).await?.map(Arc::new);
         let loaded = Self { loaded_at: now, shadow, versions };
@@ -244,15 +254,17 @@ impl Versions {
         agent: &Agent<'_, R, S, T>,
         table: &TableName,
         in_force: u32,
+        written: Written,
         now: Micros,
     ) -> Result<Self, StoreError> {
         let kept = kept::versions(agent.registry, table, now).await?;
-        let written = agent.written.get(table).cloned().unwrap_or_default();
+        let besides = agent.written.get(table).cloned().unwrap_or_default();
         Ok(Self {
             in_force: Some(in_force),
+            written: written.revision,
             columns: kept.iter().map(|version| (version.id.version, columns(&version.schema))).collect(),
             shapes: kept.iter().map(|version| (version.id.version, Shape::of(&version.schema))).collect(),
-            graph: SchemaGraph::new(&kept, written),
+            graph: SchemaGraph::new(&kept, written.migrations.into_iter().chain(besides)),
         })
     }
 }
