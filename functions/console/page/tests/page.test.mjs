@@ -108,6 +108,26 @@ check('long work shows how far it is, is halted with a click, and goes on', asyn
   await until('it is promoted', async () => /promoted/.test(await text('.verdict .tag')))
 })
 
+check('a question that only a person can answer is answered with a click', async () => {
+  await shop.fileTickets(0, 40, 'status')
+  await shop.counted('tickets_by_status', 40)
+  await shop.fileTickets(40, 80, 'state')
+  const { id } = await shop.planned('tickets_by_status', 'awaiting_approval')
+  await stage.open(`adjustments/${id}`, '.choices')
+  const answers = await page.locator('.choices li strong').allInnerTexts()
+  assert.ok(answers.includes('it is a rename'), answers.join(', '))
+  assert.deepEqual(await stage.judge(), [])
+  await stage.look('choices')
+  await page.locator('.choices li', { hasText: 'it is a rename' }).getByRole('button', { name: 'This is so' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('What will happen').waitFor()
+  await dialog.getByRole('button', { name: 'This is so', disabled: false }).click()
+  await until('it is promoted', async () => /promoted/.test(await text('.verdict .tag')))
+  const [reading] = (await shop.evercount('counts', 'tickets_by_status')).counts
+  assert.equal(reading.total, 120)
+  assert.match(JSON.stringify(reading), /"state":/)
+})
+
 check('what is foretold is shown as it is kept, with the columns that are held ready', async () => {
   await stage.open('forecast', 'table')
   await until('the table is judged', async () => await page.locator('tr', { hasText: 'orders' }).locator('.interval').count() > 0)

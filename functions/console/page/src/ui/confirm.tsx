@@ -39,10 +39,21 @@ export function Action<Answer extends { will?: string | null }> ({ label, title,
     setBusy(false)
   }
   const look = (): void => {
-    setOpen(true)
     setWill(undefined)
-    void tried(async () => setWill((await act<Answer>(path, { ...body, dry_run: true })).will ?? 'nothing'))
+    setProblem(undefined)
+    setOpen(true)
   }
+  // What is shown goes on changing while it is thought over: what would happen is asked for what stands.
+  const asked = JSON.stringify(body)
+  useEffect(() => {
+    if (!open) return
+    let gone = false
+    act<Answer>(path, { ...body, dry_run: true }).then(
+      answer => { if (!gone) { setWill(answer.will ?? 'nothing'); setProblem(undefined) } },
+      cause => { if (!gone) setProblem(cause instanceof Refused ? cause.problem : { status: 0, message: String(cause) }) }
+    )
+    return () => { gone = true }
+  }, [open, path, asked])
   const mean = (): void => {
     void tried(async () => {
       const answer = await act<Answer>(path, body)
