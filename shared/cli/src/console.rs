@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use crate::args::ConsoleArgs;
 use crate::exit::Exit;
 use crate::show;
-use crate::target::{self, Opened, Target};
+use crate::target::{self, Opened, Place, Target};
 
 /// Pages of ledger or source that one word may read.
 const PAGES: u32 = 8;
@@ -93,21 +93,18 @@ async fn described(opened: &Opened, writes: bool) -> TargetDoc {
     let metadata = &opened.config.tables.metadata;
     let table = opened.stack.dynamodb().describe_table().table_name(metadata).send().await;
     let arn = table.ok().and_then(|table| table.table).and_then(|table| table.table_arn);
-    let part = |index: usize| {
-        let part = arn.as_deref().and_then(|arn| arn.split(':').nth(index));
-        part.filter(|part| !part.is_empty()).map(str::to_owned)
-    };
+    let Place { account, region } = arn.as_deref().map(Place::of_arn).unwrap_or_default();
     let kind = match opened.target {
         Target::Embedded { .. } => "embedded",
         Target::Local { .. } => "local",
         Target::Endpoint(_) => "endpoint",
-        Target::Aws => "aws",
+        Target::Aws(_) => "aws",
     };
     TargetDoc {
         kind: kind.to_owned(),
         text: opened.target.to_string(),
-        account: part(4),
-        region: part(3),
+        account,
+        region,
         writes,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

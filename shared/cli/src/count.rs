@@ -35,7 +35,7 @@ pub async fn run(command: CountCommand) -> anyhow::Result<Exit> {
 /// # Errors
 /// Where the target is AWS and was not named.
 pub fn consent(kind: Option<TargetKind>) -> anyhow::Result<()> {
-    if target::resolve(kind)? == Target::Aws && kind != Some(TargetKind::Aws) {
+    if matches!(target::resolve(kind)?, Target::Aws(_)) && kind != Some(TargetKind::Aws) {
         bail!("this writes to AWS; say `--target aws` to mean it");
     }
     Ok(())

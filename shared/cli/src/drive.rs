@@ -110,9 +110,23 @@ pub fn bar(quiet: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::no_length();
-    if let Ok(style) =
-        ProgressStyle::with_template("{spinner} {pos} of {len} rows ({per_sec}, {eta} to go)  {msg}")
-    {
+    styled(bar, "{spinner} {pos} of {len} rows ({per_sec}, {eta} to go)  {msg}")
+}
+
+/// The same of a file, by its bytes; `None` where nobody knows how many there are.
+#[must_use]
+pub fn bar_of_bytes(quiet: bool, bytes: Option<u64>) -> ProgressBar {
+    match bytes {
+        Some(bytes) if !quiet && std::io::stderr().is_terminal() => styled(
+            ProgressBar::new(bytes),
+            "{spinner} {bytes} of {total_bytes} ({bytes_per_sec}, {eta} to go)",
+        ),
+        _ => ProgressBar::hidden(),
+    }
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar

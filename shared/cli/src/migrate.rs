@@ -11,7 +11,7 @@
 mod written;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -38,8 +38,8 @@ use crate::args::migrate::{ApplyArgs, MigrateCommand, PathArgs};
 use crate::exit::Exit;
 use crate::schema::subject;
 use crate::schema::text::{BAD, FAINT, GOOD, STRONG, count, paint, plain};
-use crate::show;
 use crate::target::{self, Opened};
+use crate::{drive, show};
 
 /// Runs the command.
 pub async fn run(command: MigrateCommand) -> anyhow::Result<Exit> {
@@ -206,9 +206,14 @@ async fn apply(args: &ApplyArgs) -> anyhow::Result<Exit> {
     // Fuel ends a call soon enough for a person.
     let evaluator = Evaluator::new(&at_hand.ready, &|| true);
     let reader = items(&args.items)?;
+    // Where the items themselves are seen, how far they have come is as well.
+    let is_seen = args.output.json || std::io::stdout().is_terminal();
+    let bytes = std::fs::metadata(&args.items).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
+    let bar = drive::bar_of_bytes(is_seen, bytes);
     let (mut migrated, mut failed, mut done) = (Vec::new(), Vec::new(), 0_u64);
     for (number, line) in reader.split(b'\n').enumerate() {
         let line = line.context("could not read the items")?;
+        bar.inc(line.len() as u64 + 1);
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -221,12 +226,13 @@ async fn apply(args: &ApplyArgs) -> anyhow::Result<Exit> {
             }
             Err(because) => {
                 failed.push(Value::Null);
-                show::remark(format!("line {}: {because}", number + 1));
+                bar.suspend(|| show::remark(format!("line {}: {because}", number + 1)));
                 continue;
             }
         }
         done += 1;
     }
+    bar.finish_and_clear();
     if args.output.json {
         show::line(serde_json::to_string(&json!({"migrated": migrated, "failed": failed}))?);
     } else {

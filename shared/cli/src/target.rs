@@ -30,7 +30,37 @@ pub enum Target {
     /// The endpoint of the environment.
     Endpoint(String),
     /// AWS.
-    Aws,
+    Aws(Place),
+}
+
+/// Where on AWS.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// The account; `None` where it is not known yet.
+    pub account: Option<String>,
+    /// The region; `None` where the profile says it.
+    pub region: Option<String>,
+}
+
+impl Place {
+    /// The place that the name of a table says: `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`.
+    #[must_use]
+    pub fn of_arn(arn: &str) -> Self {
+        let part = |nth: usize| arn.split(':').nth(nth).filter(|part| !part.is_empty()).map(str::to_owned);
+        Self { account: part(4), region: part(3) }
+    }
+
+    /// What the environment says of it.
+    fn of_environment() -> Self {
+        let named = |name: &str| std::env::var(name).ok().filter(|region| !region.is_empty());
+        Self { account: None, region: named("AWS_REGION").or_else(|| named("AWS_DEFAULT_REGION")) }
+    }
+}
+
+/// Where a table is, as its description tells; nothing where it has none.
+async fn place(stack: &Stack, table: &str) -> Option<Place> {
+    let described = stack.dynamodb().describe_table().table_name(table).send().await.ok()?;
+    Some(Place::of_arn(described.table?.table_arn.as_deref()?))
 }
 
 impl fmt::Display for Target {
@@ -39,11 +69,13 @@ impl fmt::Display for Target {
             Self::Embedded { file } => write!(f, "embedded ({})", file.display()),
             Self::Local { dynamodb, .. } => write!(f, "evercount local ({dynamodb})"),
             Self::Endpoint(url) => write!(f, "endpoint {url}"),
-            Self::Aws => write!(
-                f,
-                "AWS, region {}",
-                std::env::var("AWS_REGION").unwrap_or_else(|_| "of the profile".to_owned())
-            ),
+            Self::Aws(Place { account, region }) => {
+                f.write_str("AWS")?;
+                if let Some(account) = account {
+                    write!(f, ", account {account}")?;
+                }
+                write!(f, ", region {}", region.as_deref().unwrap_or("of the profile"))
+            }
         }
     }
 }
@@ -103,7 +135,7 @@ pub fn resolve(kind: Option<TargetKind>) -> anyhow::Result<Target> {
         (Some(TargetKind::Aws), Some(url)) if !is_of_aws(&url) => {
             bail!("`--target aws`, but AWS_ENDPOINT_URL names {url}; unset it to speak to AWS")
         }
-        (Some(TargetKind::Aws), _) => Ok(Target::Aws),
+        (Some(TargetKind::Aws), _) => Ok(Target::Aws(Place::of_environment())),
         // An endpoint's tables are made where they are missing, and nothing is made on AWS unasked.
         (None, Some(url)) if is_of_aws(&url) => {
             bail!("AWS_ENDPOINT_URL names AWS itself, {url}; say `--target aws` to mean it")
@@ -138,7 +170,7 @@ impl Opened {
     pub fn margin(&self, seconds: Option<u32>) -> Micros {
         let margin = seconds.unwrap_or(match &self.target {
             Target::Endpoint(url) if is_of_this_machine(url) => MARGIN_LOCAL,
-            Target::Aws | Target::Endpoint(_) => MARGIN_AWS,
+            Target::Aws(_) | Target::Endpoint(_) => MARGIN_AWS,
             Target::Embedded { .. } | Target::Local { .. } => MARGIN_LOCAL,
         });
         // Below the skew bound, what is read could not be told from what was just written.
@@ -191,7 +223,7 @@ pub fn config() -> anyhow::Result<Config> {
 pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
     let target = resolve(kind)?;
     let config = config()?;
-    let tables = config.tables.clone();
+    let (tables, metadata) = (config.tables.clone(), config.tables.metadata.clone());
     let stack = match &target {
         Target::Embedded { file } => {
             if let Some(folder) = file.parent() {
@@ -211,18 +243,30 @@ pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
             let clients = Clients::of_a_person().await;
             Stack::on(clients.dynamodb(), clients.kinesis(), tables).await
         }
-        Target::Aws => {
+        Target::Aws(_) => {
             let clients = Clients::of_a_person().await;
             Ok(Stack::deployed(clients.dynamodb(), clients.kinesis(), tables))
         }
     };
     let stack = stack.with_context(|| format!("could not open the target: {target}"))?;
+    // Whoever writes to AWS sees whose account that is, before anything is written.
+    let target = match target {
+        Target::Aws(known) => Target::Aws(place(&stack, &metadata).await.unwrap_or(known)),
+        elsewhere => elsewhere,
+    };
     Ok(Opened { target, stack, config })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_on_aws_is_named_as_far_as_it_is_known() {
+        let place = Place::of_arn("arn:aws:dynamodb:eu-central-1:123456789012:table/evercount-metadata");
+        assert_eq!(Target::Aws(place).to_string(), "AWS, account 123456789012, region eu-central-1");
+        assert_eq!(Target::Aws(Place::default()).to_string(), "AWS, region of the profile");
+    }
 
     #[test]
     fn an_endpoint_of_aws_is_told_from_an_emulators() {

@@ -65,7 +65,7 @@ impl Handler for Forward {
 pub async fn of_target(args: &ProxyArgs, opened: &Opened) -> anyhow::Result<(AnyUpstream, DynamoTable)> {
     let store = opened.stack.store();
     let sign = args.sign.unwrap_or(match opened.target {
-        Target::Aws if args.upstream.is_none() => SignArg::Dynamodb,
+        Target::Aws(_) if args.upstream.is_none() => SignArg::Dynamodb,
         _ => SignArg::None,
     });
     if sign == SignArg::Dynamodb {
