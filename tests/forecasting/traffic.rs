@@ -8,8 +8,11 @@ use evercount_aws::dynamo::{DynamoStore, DynamoTable, TableNames};
 use evercount_aws::setup::create_tables;
 use evercount_core::order::Micros;
 use evercount_core::resolve::Mode;
+use evercount_core::schema_change::Subject;
 use evercount_forecast::history::Seconds;
 use evercount_local::{EmbeddedAws, EmbeddedOptions};
+use evercount_pipeline::ports::RegistryStore as _;
+use evercount_proxy::proxy::VERSION_HEADER;
 use evercount_proxy::server::{PlainUpstream, listen, serve};
 use evercount_proxy::upstream::Upstream as _;
 use evercount_proxy::{Proxy, ProxyOptions};
@@ -79,14 +82,17 @@ impl Traffic {
         assert_eq!(status, 200, "{told}");
     }
 
-    /// A request through the proxy.
+    /// A request through the proxy, by a client that says it was written for the schema version in force: keys
+    /// are texts here, whatever type a history gives them.
     pub async fn ask(&self, operation: &str, body: &Value) -> Answer {
-        send(&self.through, operation, body).await
+        let subject = Subject::new(body["TableName"].as_str().unwrap());
+        let current = self.store.subject(&subject).await.unwrap().and_then(|state| state.current);
+        send(&self.through, operation, body, current.map(|id| id.version)).await
     }
 
     /// A request that does not go through the proxy: what the table itself holds.
     pub async fn ask_straight(&self, operation: &str, body: &Value) -> Answer {
-        send(&self.straight, operation, body).await
+        send(&self.straight, operation, body, None).await
     }
 
     /// Stores what was asked for, as the proxy does every few seconds.
@@ -95,14 +101,17 @@ impl Traffic {
     }
 }
 
-async fn send(client: &PlainUpstream, operation: &str, body: &Value) -> Answer {
+async fn send(client: &PlainUpstream, operation: &str, body: &Value, version: Option<u32>) -> Answer {
     let signature = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request, \
                      SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
-    let request = Request::post("/")
+    let mut request = Request::post("/")
         .header("content-type", "application/x-amz-json-1.0")
         .header("x-amz-date", "20260101T000000Z")
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
         .header("authorization", signature);
+    if let Some(version) = version {
+        request = request.header(VERSION_HEADER, version);
+    }
     let answer = client.send(request.body(body.to_string().into()).unwrap()).await.unwrap();
     (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
 }

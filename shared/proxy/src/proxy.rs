@@ -20,6 +20,7 @@ use evercount_pipeline::ports::{
     TableKeys,
 };
 use evercount_pipeline::transform::DECLARED_BY;
+use evercount_wire::nearest::nearest;
 use http::{HeaderMap, HeaderName, Request, Response};
 use serde_json::Value;
 
@@ -35,9 +36,6 @@ use crate::usage::Usage;
 /// The header in which a client says for which schema version of its tables it was written: a number, or a
 /// schema's id.
 pub const VERSION_HEADER: HeaderName = HeaderName::from_static("x-evercount-schema-version");
-
-/// Least likeness, in [0, 1], at which a known name is offered for an unknown one.
-const LIKENESS_MIN: f64 = 0.7;
 
 /// A proxy in front of an upstream.
 #[derive(Debug)]
@@ -233,7 +231,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
             }
             if let Some(obstacle) = found.obstacles.first() {
                 let hint = match obstacle {
-                    Obstacle::Unknown { attribute } => nearest(attribute, &known),
+                    Obstacle::Unknown { attribute } => did_you_mean(attribute, &known),
                     Obstacle::Unanswerable { .. } => String::new(),
                 };
                 let operation = operation.name();
@@ -379,12 +377,10 @@ fn said_version(headers: &HeaderMap) -> Result<Option<u32>, Refusal> {
 }
 
 /// The known name that is most like an unknown one, as a question.
-fn nearest(attribute: &str, known: &Known) -> String {
-    let likeness = |name: &str| strsim::jaro_winkler(&attribute.to_lowercase(), &name.to_lowercase());
-    let near = known.columns.names().map(|name| (likeness(name), name));
-    let near = near.filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
-    let nearest = near.max_by(|one, other| one.0.total_cmp(&other.0));
-    nearest.map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default()
+fn did_you_mean(attribute: &str, known: &Known) -> String {
+    nearest(attribute, known.columns.names())
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
 }
 
 #[cfg(feature = "server")]

@@ -1,11 +1,15 @@
 //! Mutations in conflict: told apart, resolved as the settings say, or refused whole and written down.
 
 use evercount_core::change::TableName;
+use evercount_core::function::{FunctionEntry, FunctionKind, FunctionName};
+use evercount_core::migration::function::MigrationFunction;
+use evercount_core::migration::graph::Migration;
 use evercount_core::migration::written::Written;
 use evercount_core::mutation::settings::{MutationSettings, OnConflict, Strategy, TableSettings};
 use evercount_core::schema_change::Subject;
-use evercount_pipeline::ports::{MutationTrail as _, RegistryStore as _};
+use evercount_pipeline::ports::{FunctionStore as _, MutationTrail as _, RegistryStore as _};
 use evercount_proxy::server::PlainUpstream;
+use evercount_sandbox::function::id_of;
 use serde_json::{Value, json};
 
 use super::refusing::table;
@@ -129,6 +133,71 @@ async fn a_migration_that_the_registry_keeps_is_used() {
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let migrated = call_with(&client, "PutItem", &[(VERSION, "3")], &put).await;
     assert_eq!((migrated.status, migrated.outcome.as_deref()), (200, Some("migrated")), "{migrated:?}");
+    live.stack.stop().await;
+}
+
+/// A module that answers every item of the shop's third version with the same one of the fourth; or loops.
+fn module(loops: bool) -> Vec<u8> {
+    let answer = json!({"item": order(4, "a", ("made", "up"), "OPEN", 1, "eu")}).to_string();
+    let (text, length) = (answer.replace('"', "\\\""), answer.len() as u64);
+    let body = if loops {
+        "(loop br 0) (i64.const 0)".to_owned()
+    } else {
+        format!("(i64.const {})", (16 << 32) + length)
+    };
+    wat::parse_str(format!(
+        r#"(module (memory (export "memory") 2)
+             (func (export "evercount_abi") (result i32) i32.const 1)
+             (func (export "alloc") (param i32) (result i32) i32.const 4096)
+             (data (i32.const 16) "{text}")
+             (func (export "migrate") (param i32 i32) (result i64) {body}))"#
+    ))
+    .unwrap()
+}
+
+/// Functions that somebody adds while the proxy runs are used without a restart, and one that loops is
+/// contained.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_was_added_meanwhile_migrates_and_one_that_loops_is_contained() {
+    let live = Live::new(settings(true, OnConflict::Reject), Default::default()).await;
+    let client = live.client();
+    table(&client).await;
+    for version in 1..=4 {
+        go_on(&live, version).await;
+    }
+    let store = live.stack.store();
+    let subject = TableName::new(TABLE);
+    let put = async || {
+        let item = order(3, "a", ("f", "l"), "OPEN", 1, "eu");
+        let body = json!({"TableName": TABLE, "Item": item});
+        call_with(&client, "PutItem", &[(VERSION, "3")], &body).await
+    };
+    assert_eq!(put().await.outcome.as_deref(), Some("no-path"));
+    for (name, loops) in [("parts", false), ("loops", true)] {
+        let module = module(loops);
+        let entry = FunctionEntry {
+            name: FunctionName::parse(name).unwrap(),
+            id: id_of(&module),
+            kind: FunctionKind::Migration,
+            abi: 1,
+            description: String::new(),
+            added_at: 0,
+            examples: Vec::new(),
+        };
+        store.put_function(None, &entry, &module).await.unwrap();
+        let columns = ["name", "first", "last"].map(str::to_owned).to_vec();
+        let custom = MigrationFunction::Custom { function: entry.id, columns, inverse: None };
+        let known = store.written(&subject).await.unwrap();
+        let migrations = known.with(Migration { from: 3, to: 4, functions: vec![custom] }).unwrap();
+        store.replace_written(&subject, known.revision, &migrations).await.unwrap();
+        // As long as what is known of a table is taken for current.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        let told = put().await;
+        let expected = if loops { (400, "migration-failed") } else { (200, "migrated") };
+        assert_eq!((told.status, told.outcome.as_deref().unwrap_or_default()), expected, "{name}: {told:?}");
+        let first = live.stored(TABLE, "a").await.unwrap()["first"].clone();
+        assert_eq!(first, evercount_core::value::Value::String("made".to_owned()));
+    }
     live.stack.stop().await;
 }
 
