@@ -82,8 +82,7 @@ impl Traffic {
         assert_eq!(status, 200, "{told}");
     }
 
-    /// A request through the proxy, by a client that says it was written for the schema version in force: keys
-    /// are texts here, whatever type a history gives them.
+    /// A request through the proxy, by a client that says it was written for the schema version in force.
     pub async fn ask(&self, operation: &str, body: &Value) -> Answer {
         let subject = Subject::new(body["TableName"].as_str().unwrap());
         let current = self.store.subject(&subject).await.unwrap().and_then(|state| state.current);

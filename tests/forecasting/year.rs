@@ -332,7 +332,7 @@ impl Year<'_> {
     }
 }
 
-/// A column that comes in the second quarter of a year, to a table that is there and keeps one of its columns
+/// A column that comes in the second quarter of a year, to a table that is there and keeps a column of texts
 /// all the while: that one is its key.
 fn arrival(history: &History, began: Seconds) -> Option<(Arrival, String)> {
     let before = || history.events().iter().filter(|one| one.at < began);
@@ -343,12 +343,14 @@ fn arrival(history: &History, began: Seconds) -> Option<(Arrival, String)> {
             return None;
         }
         let mut kept: BTreeSet<&str> = BTreeSet::new();
+        let is_text = |one: &Event| types(&one.typed) == TypeSet::of(FieldType::STRING);
         let until_the_end = |one: &&Event| one.table == event.table && one.at <= began + 56 * WEEK;
         for one in history.events().iter().filter(until_the_end) {
             match one.kind {
                 EventKind::Initial | EventKind::CreateTable | EventKind::AddColumn if one.at < began => {
-                    kept.insert(&one.column);
+                    kept.extend(is_text(one).then_some(&*one.column));
                 }
+                EventKind::ChangeType if !is_text(one) => drop(kept.remove(&*one.column)),
                 EventKind::DropColumn => drop(kept.remove(&*one.column)),
                 EventKind::RenameColumn => drop(kept.remove(&*one.before)),
                 EventKind::DropTable => kept.clear(),
