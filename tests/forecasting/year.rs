@@ -333,11 +333,11 @@ impl Year<'_> {
 }
 
 /// A column that comes in the second quarter of a year, to a table that is there and keeps a column of texts
-/// all the while: that one is its key.
+/// all the while: that one is its key. It comes within what a plan is believed ahead when it is imported.
 fn arrival(history: &History, began: Seconds) -> Option<(Arrival, String)> {
     let before = || history.events().iter().filter(|one| one.at < began);
     history.events().iter().find_map(|event| {
-        let soon = event.at > began + 80 * DAY && event.at < began + 280 * DAY;
+        let soon = event.at > began + 80 * DAY && event.at < began + 200 * DAY;
         let had = || before().any(|one| one.table == event.table && one.column == event.column);
         if event.kind != EventKind::AddColumn || !soon || had() {
             return None;
