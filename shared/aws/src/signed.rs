@@ -146,7 +146,7 @@ impl Signed {
             return Ok(credentials.clone());
         }
         let asked = self.credentials.provide_credentials().await;
-        let found = asked.map_err(|error| unreachable(&self.authority, &error))?;
+        let found = asked.map_err(|error| Unreachable::because(&self.authority, &error))?;
         let until = match found.expiry() {
             Some(end) => end.checked_sub(BEFORE_THE_END),
             None => now.checked_add(KEPT_FOR),
@@ -162,7 +162,7 @@ impl Signed {
         credentials: Credentials,
         now: SystemTime,
     ) -> Result<Request<Bytes>, Unreachable> {
-        let failed = |error: &dyn std::error::Error| unreachable(&self.authority, error);
+        let failed = |error: &dyn std::error::Error| Unreachable::because(&self.authority, error);
         let (mut parts, body) = request.into_parts();
         OF_THE_CALLER.iter().for_each(|name| drop(parts.headers.remove(name)));
         if self.service == Service::DynamoDb {
@@ -197,7 +197,7 @@ impl Signed {
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
-        let failed = |error: &dyn std::error::Error| unreachable(&self.authority, error);
+        let failed = |error: &dyn std::error::Error| Unreachable::because(&self.authority, error);
         let request = HttpRequest::try_from(request.map(SdkBody::from)).map_err(|error| failed(&error))?;
         let answer = self.connector.call(request).await.map_err(|error| failed(&error))?;
         let answer = answer.try_into_http1x().map_err(|error| failed(&error))?;
@@ -227,16 +227,6 @@ fn of_the_signature(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let said =
         headers.iter().filter(|(name, _)| *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-"));
     said.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-}
-
-fn unreachable(authority: &Authority, error: &dyn std::error::Error) -> Unreachable {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(because) = cause {
-        told = format!("{told}: {because}");
-        cause = because.source();
-    }
-    Unreachable(format!("no answer from {authority}: {told}"))
 }
 
 #[cfg(test)]

@@ -127,15 +127,7 @@ impl Upstream for PlainUpstream {
             parts.headers.remove(of_connection);
         }
         let authority = &self.authority;
-        let failed = |error: &dyn std::error::Error| {
-            let mut told = error.to_string();
-            let mut cause = error.source();
-            while let Some(because) = cause {
-                told = format!("{told}: {because}");
-                cause = because.source();
-            }
-            Unreachable(format!("no answer from {authority}: {told}"))
-        };
+        let failed = |error: &dyn std::error::Error| Unreachable::because(authority, error);
         let sending = async {
             let request = Request::from_parts(parts, Full::new(body));
             let answer = self.client.request(request).await.map_err(|error| failed(&error))?;

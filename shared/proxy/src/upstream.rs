@@ -1,5 +1,7 @@
 //! Owns what a proxy needs of the DynamoDB behind it.
 
+use std::error::Error;
+use std::fmt;
 use std::future::Future;
 
 use bytes::Bytes;
@@ -17,6 +19,20 @@ pub const RESPONSE_BYTES_MAX: usize = 128 * 1024 * 1024;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreachable(pub String);
+
+impl Unreachable {
+    /// That an upstream gave no answer, with the error and all its causes.
+    #[must_use]
+    pub fn because(upstream: &impl fmt::Display, error: &dyn Error) -> Self {
+        let mut told = error.to_string();
+        let mut cause = error.source();
+        while let Some(because) = cause {
+            told = format!("{told}: {because}");
+            cause = because.source();
+        }
+        Self(format!("no answer from {upstream}: {told}"))
+    }
+}
 
 /// The DynamoDB behind a proxy.
 pub trait Upstream: Send + Sync {
