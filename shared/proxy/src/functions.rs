@@ -13,9 +13,9 @@ use evercount_core::predicate::Truth;
 use evercount_core::value::Item;
 use evercount_pipeline::ports::{FunctionStore, RegistryStore, StoreError};
 use evercount_sandbox::cache::Cache;
+use evercount_sandbox::evaluator::Evaluator;
 use evercount_sandbox::function::Function;
 use evercount_sandbox::limits::Limits;
-use evercount_sandbox::outcome::{Judgement, Migration as Made};
 
 /// Functions that were loaded, whoever needed them first.
 #[derive(Debug, Default)]
@@ -102,28 +102,24 @@ impl fmt::Debug for AtHand {
     }
 }
 
+impl AtHand {
+    /// Asks a function, and tells the log of one that failed. Its fuel is its bound: a tenth of a second.
+    fn asked<T>(&self, ask: impl FnOnce(&Evaluator<'_>) -> T) -> T {
+        let evaluator = Evaluator::new(&self.0, &|| true);
+        let answer = ask(&evaluator);
+        for (id, failures) in evaluator.into_failures() {
+            tracing::warn!(function = %id, failure = %failures.first, "a function failed");
+        }
+        answer
+    }
+}
+
 impl Functions for AtHand {
     fn judge(&self, id: &FunctionId, item: &Item) -> Option<Truth> {
-        match self.0.get(id)?.judge(item, &mut || true).outcome {
-            Judgement::Judged(truth) => Some(truth),
-            Judgement::Failed(failure) => {
-                tracing::warn!(function = %id, %failure, "a function failed");
-                None
-            }
-        }
+        self.asked(|evaluator| evaluator.judge(id, item))
     }
 
     fn migrate(&self, id: &FunctionId, item: &Item) -> Result<Item, String> {
-        let function = self.0.get(id).ok_or_else(|| "it is not at hand".to_owned())?;
-        // Its fuel is its bound: a tenth of a second.
-        match function.migrate(item, &mut || true).outcome {
-            Made::Migrated(item) => Ok(item),
-            // Its reason is as confidential as the item.
-            Made::Refused { .. } => Err("it refuses the item".to_owned()),
-            Made::Failed(failure) => {
-                tracing::warn!(function = %id, %failure, "a function failed");
-                Err(failure.to_string())
-            }
-        }
+        self.asked(|evaluator| evaluator.migrate(id, item))
     }
 }
