@@ -2,11 +2,13 @@
 //!
 //! A row's state is the join (maximum) of the changes delivered for it, so the state after any
 //! set of deliveries does not depend on their order, number or timing. Where versions are mere
-//! timestamps, two changes closer together than clocks can tell are ordered by their images
-//! (each change's before image is its predecessor's after image) and by the versions that the data proxy
-//! stamps on items, where clocks agree with them; where that fails too, the row is marked ambiguous, its counts carry `uncertain`, and a recheck asks the source.
+//! timestamps, two changes closer together than clocks can tell are ordered where two of three witnesses
+//! agree: their clocks, their images (each change's before image is its predecessor's after image), and
+//! the versions that the data proxy stamps on items. Where no two do, the row is marked ambiguous, its
+//! counts carry `uncertain`, and a recheck asks the source.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use crate::change::{Change, Digests};
 use crate::counting::{self, Contributions, Targets, Unavailable};
@@ -104,9 +106,9 @@ pub fn arrival(row: Option<&LedgerRow>, change: &Change) -> Arrival {
         // The digest only breaks ties between different images at one log position, always the
         // same way; a tombstone (0) loses to an image.
         _ => match (&change.version, digests.after).cmp(&(&row.version, row.after_digest)) {
-            std::cmp::Ordering::Greater => Arrival::Newer,
-            std::cmp::Ordering::Equal => Arrival::Duplicate,
-            std::cmp::Ordering::Less => Arrival::Late,
+            Ordering::Greater => Arrival::Newer,
+            Ordering::Equal => Arrival::Duplicate,
+            Ordering::Less => Arrival::Late,
         },
     }
 }
@@ -141,31 +143,40 @@ fn by_clock(
     if before == after && after == row.after_digest {
         return Arrival::Duplicate;
     }
-    let follows = before == row.after_digest;
-    let precedes = after == row.before_digest;
-    let by_images = if follows && !precedes && change_at >= row_at {
-        Some(Arrival::Newer)
-    } else if precedes && !follows && change_at <= row_at {
-        Some(Arrival::Late)
-    } else {
-        None
+    let images = match (before == row.after_digest, after == row.before_digest) {
+        (true, false) => Some(Arrival::Newer),
+        (false, true) => Some(Arrival::Late),
+        _ => None,
     };
-    by_images.or_else(|| by_item_version(row, row_at, change, change_at)).unwrap_or(Arrival::Ambiguous)
+    let clocks = match change_at.cmp(&row_at) {
+        Ordering::Greater => Some(Arrival::Newer),
+        Ordering::Less => Some(Arrival::Late),
+        Ordering::Equal => None,
+    };
+    // One witness may be wrong: an item comes to be what it was before (it is deleted twice, a flag is set
+    // back), a clock steps back, an old copy is written back. So two have to say the same.
+    let versions = by_item_version(row, change);
+    let agreed = if clocks.is_some() {
+        clocks.filter(|_| images == clocks || versions == clocks)
+    } else {
+        // At the very same time a version counts where the item was there all the while: one that was
+        // deleted begins again, and may do so with an old copy.
+        let was_there = row.before_digest != 0 && row.present && before != 0 && after != 0;
+        images.filter(|_| was_there && versions == images)
+    };
+    agreed.unwrap_or(Arrival::Ambiguous)
 }
 
-/// Which of two changes of one item is the later one by the versions that they gave it, where clocks say
-/// the same, who alone could be wrong. So could versions: a writer that goes past the data proxy may write
-/// an old copy back, and an item that was deleted begins again with the proxy's clock. What removes a
-/// version comes after what gave it.
-fn by_item_version(row: &LedgerRow, row_at: Micros, change: &Change, change_at: Micros) -> Option<Arrival> {
+/// Which of two changes of one item is the later one by the versions that they gave it. They could be
+/// wrong: a writer that goes past the data proxy may write an old copy back, and an item that was deleted
+/// begins again with the proxy's clock. What removes a version comes after what gave it.
+fn by_item_version(row: &LedgerRow, change: &Change) -> Option<Arrival> {
     let standing = (row.version.item_version()?, !row.present);
     let coming = (change.version.item_version()?, change.after.is_none());
-    if coming > standing && change_at > row_at {
-        Some(Arrival::Newer)
-    } else if coming < standing && change_at < row_at {
-        Some(Arrival::Late)
-    } else {
-        None
+    match coming.cmp(&standing) {
+        Ordering::Greater => Some(Arrival::Newer),
+        Ordering::Less => Some(Arrival::Late),
+        Ordering::Equal => None,
     }
 }
 

@@ -44,7 +44,9 @@ fn within_the_skew_bound_images_decide_or_nobody_does() {
     check(1_000_000, "A", "B", Arrival::Duplicate);
     check(1_050_000, "B", "C", Arrival::Newer);
     check(950_000, "X", "A", Arrival::Late);
-    check(1_000_000, "B", "C", Arrival::Newer);
+    // At the very same time an item may have been B before.
+    check(1_000_000, "B", "C", Arrival::Ambiguous);
+    check(1_000_000, "X", "A", Arrival::Ambiguous);
     // Read from the source, where it is as the row has it; and where it is not.
     check(1_050_000, "B", "B", Arrival::Duplicate);
     check(950_000, "B", "B", Arrival::Duplicate);
@@ -75,10 +77,24 @@ fn within_the_skew_bound_item_versions_decide_what_images_do_not() {
     check(950_000, 600, Some("X"), Some("Y"), Arrival::Ambiguous);
     check(1_000_000, 600, Some("X"), Some("Y"), Arrival::Ambiguous);
     check(1_050_000, STANDING, Some("X"), Some("Y"), Arrival::Ambiguous);
-    // What images tell needs no version.
-    check(1_000_000, 400, Some("B"), Some("C"), Arrival::Newer);
+    // What images and clocks tell needs no version; at the very same time it does.
+    check(1_050_000, 400, Some("B"), Some("C"), Arrival::Newer);
+    check(1_000_000, 600, Some("B"), Some("C"), Arrival::Newer);
+    check(1_000_000, 400, Some("X"), Some("A"), Arrival::Late);
+    check(1_000_000, 400, Some("B"), Some("C"), Arrival::Ambiguous);
+    check(1_000_000, STANDING, Some("B"), None, Arrival::Ambiguous);
+    check(1_000_000, 400, None, Some("A"), Arrival::Ambiguous);
     // Beyond the bound clocks are believed.
     check(900_000, 600, Some("X"), Some("Y"), Arrival::Late);
+}
+
+/// Inserted, changed and deleted in one millisecond, and the insert delivered once more: it follows upon
+/// the absence that the delete left.
+#[test]
+fn an_insert_that_is_delivered_again_does_not_bring_back_what_was_deleted_at_its_time() {
+    let row = row(OrderVersion::clock(0, 1_000_000), Some("B"), None);
+    let again = change(OrderVersion::clock(0, 1_000_000), None, Some("A"));
+    assert_eq!(arrival(Some(&row), &again), Arrival::Ambiguous);
 }
 
 #[test]
