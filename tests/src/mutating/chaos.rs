@@ -26,10 +26,10 @@ use crate::simulation::dice::{Dice, a_turn};
 const PAGE_ROWS: usize = 2;
 
 /// Who makes a call.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Actor {
-    /// An agent, for a mutation.
-    Agent(Op),
+    /// An agent, for a mutation or for several that belong together.
+    Agent(Arc<[Op]>),
     /// Somebody who reads.
     Reader,
     /// The move of shadow values.
@@ -118,33 +118,61 @@ impl Chaos {
         Ok(())
     }
 
-    /// Makes a write, and holds what comes of it against what was meant.
-    fn make(&self, write: &TableWrite, counts: bool) -> Result<(), StoreError> {
-        let mut before = None;
+    /// Makes writes of different rows, all or none, and holds what comes of each against what was meant.
+    fn make(&self, writes: &[TableWrite], counts: bool) -> Result<(), StoreError> {
+        let mut before = Vec::new();
         let mut made = false;
         self.memory.tamper(|state| {
-            before = state.items.get(&write.row).cloned();
-            made = state.write(write);
+            before.extend(writes.iter().map(|write| state.items.get(&write.row).cloned()));
+            made = state.write(writes);
         });
         if !made {
             return Err(StoreError::Conflict);
         }
-        let key = (0..).find(|key| shop::row(*key) == write.row).unwrap_or_default();
         self.memory.inspect(|state| {
             self.with(|trouble| {
-                let after = state.items.get(&write.row).cloned();
-                if before != after {
-                    trouble.stream.push((key, before.clone(), after));
-                }
-                match self.actor {
-                    Actor::Agent(op) if counts => {
-                        trouble.model.mutated(&op, before.as_ref(), trouble.tick, state);
+                for (write, before) in writes.iter().zip(before) {
+                    let key = (0..).find(|key| shop::row(*key) == write.row).unwrap_or_default();
+                    let after = state.items.get(&write.row).cloned();
+                    let op = match &self.actor {
+                        Actor::Agent(ops) if counts => ops.iter().find(|op| op.key == key),
+                        _ => None,
+                    };
+                    match op {
+                        Some(op) => trouble.model.mutated(op, before.as_ref(), trouble.tick, state),
+                        None => trouble.model.moved(key, trouble.tick, state),
                     }
-                    _ => trouble.model.moved(key, trouble.tick, state),
+                    if before != after {
+                        trouble.stream.push((key, before, after));
+                    }
                 }
             });
         });
         Ok(())
+    }
+
+    /// Calls in turn, each of writes that are made together, under faults. Only the first call of an
+    /// actor's writes counts as what it was asked for, unless a call is a part of them.
+    async fn call(&self, calls: &[&[TableWrite]], is_in_parts: bool) -> Result<(), StoreError> {
+        self.step().await?;
+        if self.strikes_now("conflict", self.faults.conflict) {
+            return Err(StoreError::Conflict);
+        }
+        let lost = self.strikes_now("lost_reply", self.faults.lost_reply);
+        for (place, writes) in calls.iter().enumerate() {
+            if place > 0 {
+                // A call of its own, and anything may come between.
+                self.step().await?;
+            }
+            self.make(writes, place == 0 || is_in_parts)?;
+        }
+        if !lost {
+            return Ok(());
+        }
+        match self.control {
+            Some(Control::NoDoubt) => Err(StoreError::Conflict),
+            _ => Err(StoreError::Unavailable("reply lost".to_owned())),
+        }
     }
 }
 
@@ -159,35 +187,19 @@ impl CountedTable for Chaos {
     }
 
     async fn write(&self, write: &TableWrite) -> Result<(), StoreError> {
-        self.step().await?;
-        if self.strikes_now("conflict", self.faults.conflict) {
-            return Err(StoreError::Conflict);
-        }
-        let lost = self.strikes_now("lost_reply", self.faults.lost_reply);
         let writes = match self.control {
             Some(control) => self.memory.inspect(|state| control.spoil_write(&self.actor, write, state)),
             None => vec![write.clone()],
         };
-        for (place, write) in writes.iter().enumerate() {
-            if place > 0 {
-                // A call of its own, and anything may come between.
-                self.step().await?;
-            }
-            self.make(write, place == 0)?;
-        }
-        if !lost {
-            return Ok(());
-        }
-        match self.control {
-            Some(Control::NoDoubt) => Err(StoreError::Conflict),
-            _ => Err(StoreError::Unavailable("reply lost".to_owned())),
-        }
+        let calls: Vec<_> = writes.chunks(1).collect();
+        self.call(&calls, false).await
     }
 
     async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
-        match writes {
-            [write] => self.write(write).await,
-            _ => Err(StoreError::Rejected("nobody in here writes several items at once".to_owned())),
+        match (writes, self.control) {
+            ([write], _) => self.write(write).await,
+            (_, Some(Control::Apart)) => self.call(&writes.chunks(1).collect::<Vec<_>>(), true).await,
+            _ => self.call(&[writes], false).await,
         }
     }
 }

@@ -28,11 +28,13 @@ pub enum Control {
     NoDoubt,
     /// What was removed leaves nothing beside the table that says so.
     NoTombstones,
+    /// What belongs together is written one after the other.
+    Apart,
 }
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MoveWithoutCondition,
         Self::MoveOverTable,
         Self::MoveFromList,
@@ -42,6 +44,7 @@ impl Control {
         Self::NoSchemaCondition,
         Self::NoDoubt,
         Self::NoTombstones,
+        Self::Apart,
     ];
 
     /// What it makes of an item that somebody reads.

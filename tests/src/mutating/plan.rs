@@ -32,6 +32,8 @@ pub struct Plan {
     pub at_once: usize,
     /// Whether items are there from before the proxy, without a version.
     pub is_old: bool,
+    /// How often mutations of several items belong together, of a thousand.
+    pub together: u32,
     /// How often the schema goes on, of a thousand steps.
     pub pace: u32,
     /// Faults.
@@ -58,6 +60,7 @@ impl Plan {
             at_once: rng.usize(1..7),
             is_old: rng.bool(),
             pace: rng.u32(4..40),
+            together: if rng.bool() { rng.u32(50..500) } else { 0 },
             faults,
         }
     }
@@ -100,7 +103,7 @@ pub struct Op {
 
 impl Op {
     /// A mutation of a writer of some version up to the one in force.
-    pub fn of(rng: &mut Rng, id: u32, keys: usize, in_force: u32, began: u64) -> Self {
+    pub fn of(rng: &mut Rng, id: u32, key: usize, in_force: u32, began: u64) -> Self {
         let version = rng.u32(1..=in_force);
         let is_update = rng.u32(0..10) >= 4;
         // An update of version 1 that does not say so is one of version 2 as well, and a new item of that
@@ -139,7 +142,7 @@ impl Op {
                 Wanted::Update { set, gone }
             }
         };
-        Self { id, key: rng.usize(0..keys), version, declared, wanted, expected: None, began }
+        Self { id, key, version, declared, wanted, expected: None, began }
     }
 }
 

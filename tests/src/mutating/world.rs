@@ -22,7 +22,7 @@ use evercount_core::shadow::arrival::CLEAN_AFTER;
 use evercount_core::value::Item;
 use evercount_pipeline::arrive::{self, Arriving};
 use evercount_pipeline::memory::Memory;
-use evercount_pipeline::mutate::{self, Agent, Mutated, Request, Warm, look};
+use evercount_pipeline::mutate::{self, Agent, Mutated, Request, Warm, look, together};
 use evercount_pipeline::ports::StoreError;
 use fastrand::Rng;
 
@@ -44,7 +44,7 @@ const LIVENESS_STEPS: usize = 400;
 
 /// What somebody came to.
 enum Done {
-    Mutated(Op, Box<Result<Mutated, StoreError>>),
+    Mutated(Arc<[Op]>, Result<Vec<Mutated>, StoreError>),
     Seen {
         key: usize,
         began: u64,
@@ -86,8 +86,8 @@ struct World {
     registry: Arc<Memory>,
     warm: [Arc<Warm>; 2],
     tasks: Vec<Task>,
-    /// Mutations whose outcome nobody knows, to be wanted again.
-    again: Vec<Op>,
+    /// Mutations that belong together and whose outcome nobody knows, to be wanted again.
+    again: Vec<Arc<[Op]>>,
     in_force: u32,
     wanted: u32,
     last_id: u32,
@@ -200,41 +200,67 @@ impl World {
         }
     }
 
-    fn mutate(&mut self) {
-        self.wanted += 1;
+    /// What somebody wants now: of one item, or of several together.
+    fn ops(&mut self) -> Arc<[Op]> {
+        let (in_force, began) = (self.in_force, self.tick());
+        if let Some(again) = self.again.pop() {
+            let anew = again.iter().map(|op| Op { id: self.next_id(), began, ..*op });
+            return anew.collect();
+        }
+        let mut keys: Vec<usize> = (0..self.plan.keys).collect();
+        self.rng.shuffle(&mut keys);
+        let together = self.plan.keys > 1 && self.chance("together", self.plan.together);
+        keys.truncate(if together { self.rng.usize(2..=3) } else { 1 });
+        let mut ops = Vec::with_capacity(keys.len());
+        for key in keys {
+            let id = self.next_id();
+            let mut op = Op::of(&mut self.rng, id, key, in_force, began);
+            if self.rng.u32(0..6) == 0 {
+                let stored = self.store.memory.inspect(|state| state.items.get(&shop::row(op.key)).cloned());
+                op.expected = stored.map(|item| Stamp::of(&item).version.0);
+            }
+            ops.push(op);
+        }
+        ops.into()
+    }
+
+    fn next_id(&mut self) -> u32 {
         self.last_id += 1;
-        let (id, keys, in_force, tick) = (self.last_id, self.plan.keys, self.in_force, self.tick());
-        let mut op = match self.again.pop() {
-            Some(op) => Op { id, began: tick, ..op },
-            None => Op::of(&mut self.rng, id, keys, in_force, tick),
-        };
-        if op.expected.is_none() && self.rng.u32(0..6) == 0 {
-            let stored = self.store.memory.inspect(|state| state.items.get(&shop::row(op.key)).cloned());
-            op.expected = stored.map(|item| Stamp::of(&item).version.0);
-        }
+        self.last_id
+    }
+
+    fn mutate(&mut self) {
+        let ops = self.ops();
+        self.wanted += ops.len() as u32;
         if self.chance("duplicate", self.plan.faults.duplicate) {
-            self.again.push(op);
+            self.again.push(Arc::clone(&ops));
         }
-        let (store, registry) = (self.store.by(Actor::Agent(op)), Arc::clone(&self.registry));
+        let actor = Actor::Agent(Arc::clone(&ops));
+        let (store, registry) = (self.store.by(actor.clone()), Arc::clone(&self.registry));
         let (warm, now) = (Arc::clone(&self.warm[self.rng.usize(0..2)]), self.now());
-        self.tell(2 + u64::from(op.id), || format!("begin {op:?}"));
+        self.tell(2 + ops.iter().map(|op| u64::from(op.id)).sum::<u64>(), || format!("begin {ops:?}"));
         let work = Box::pin(async move {
             let Given { settings, written } = given();
             let functions = &NoFunctions;
             let agent =
                 Agent { registry: &*registry, store: &store, table: &store, settings, written, functions };
-            let (row, key, mutation) = (shop::row(op.key), shop::key_of(op.key), mutation(&op));
-            let request = Request {
-                row: &row,
-                key: &key,
-                intent: &mutation,
+            let made = |op: &Op| (shop::row(op.key), shop::key_of(op.key), mutation(op));
+            let parts: Vec<_> = ops.iter().map(made).collect();
+            let requests = ops.iter().zip(&parts).map(|(op, (row, key, intent))| Request {
+                row,
+                key,
+                intent,
                 declared: op.declared.then_some(op.version),
                 expected: op.expected.map(ItemVersion),
+            });
+            let requests: Vec<Request<'_>> = requests.collect();
+            let mutated = match &*requests {
+                [request] => mutate::run(&agent, &warm, request, now).await.map(|one| vec![one]),
+                several => together::run(&agent, &warm, several, now).await.map(|all| all.0),
             };
-            let mutated = mutate::run(&agent, &warm, &request, now).await;
-            Done::Mutated(op, Box::new(mutated))
+            Done::Mutated(ops, mutated)
         });
-        self.tasks.push(Task { what: Actor::Agent(op), work });
+        self.tasks.push(Task { what: actor, work });
     }
 
     fn look(&mut self) {
@@ -280,8 +306,8 @@ impl World {
         if self.chance("crash", self.plan.faults.crash) {
             let task = self.tasks.swap_remove(chosen);
             self.tell(5, || format!("dies: {:?}", task.what));
-            if let Actor::Agent(op) = task.what {
-                self.want_again(op);
+            if let Actor::Agent(ops) = task.what {
+                self.want_again(ops);
             }
             return Ok(());
         }
@@ -293,7 +319,7 @@ impl World {
         let Poll::Ready(done) = polled else { return Ok(()) };
         drop(self.tasks.swap_remove(chosen));
         match done {
-            Done::Mutated(op, mutated) => self.mutated(op, *mutated),
+            Done::Mutated(ops, mutated) => self.mutated(&ops, mutated),
             Done::Seen { key, began, version, seen } => match seen {
                 Err(_) => Ok(()),
                 Ok(Err(refusal)) => Err(format!("a reader of version {version:?} is refused: {refusal}")),
@@ -306,44 +332,61 @@ impl World {
         }
     }
 
-    fn want_again(&mut self, op: Op) {
+    fn want_again(&mut self, ops: Arc<[Op]>) {
         if self.chance("retry", self.plan.faults.retry) {
-            self.again.push(op);
+            self.again.push(ops);
         }
     }
 
-    /// What was told of a mutation must be what was made of it.
-    fn mutated(&mut self, op: Op, mutated: Result<Mutated, StoreError>) -> Result<(), String> {
-        let made = self.store.with(|trouble| trouble.model.made.get(&op.id).copied().unwrap_or(0));
-        self.tell(6 + u64::from(made), || {
-            format!("end {}: {:?}", op.id, mutated.as_ref().map(Mutated::word))
+    /// What was told of mutations that belong together must be what was made of them.
+    fn mutated(&mut self, ops: &Arc<[Op]>, mutated: Result<Vec<Mutated>, StoreError>) -> Result<(), String> {
+        let made: Vec<u32> = self.store.with(|trouble| {
+            ops.iter().map(|op| trouble.model.made.get(&op.id).copied().unwrap_or(0)).collect()
         });
+        self.tell(6 + u64::from(made.iter().sum::<u32>()), || {
+            let told = mutated.as_ref().map(|all| all.iter().map(Mutated::word).collect::<Vec<_>>());
+            format!("end {:?}: {told:?}", ops.iter().map(|op| op.id).collect::<Vec<_>>())
+        });
+        let none = made.iter().all(|made| *made == 0);
         match mutated {
-            Err(StoreError::Unavailable(_)) if made <= 1 => {
-                self.want_again(op);
+            Err(StoreError::Unavailable(_)) if none || self.all_made(ops, &made) => {
+                self.want_again(Arc::clone(ops));
                 Ok(())
             }
-            Ok(Mutated { outcome: Ok(decision), .. }) => {
-                self.count(decision.outcome());
-                // Somebody else may have deleted it while the reply to a deletion was lost.
-                let gone = || self.store.with(|trouble| trouble.model.was_gone(op.key, op.began));
-                match made {
-                    1 => Ok(()),
-                    0 if decision.item.is_none() && gone() => Ok(()),
-                    0 if self.store.with(|trouble| trouble.model.has_twin(&op)) => Ok(()),
-                    _ => Err(format!("mutation {} is said to be made, and was {made} times", op.id)),
+            Ok(all) => {
+                match all.iter().zip(ops.iter()).find_map(|(one, op)| Some((one.outcome.as_ref().err()?, op)))
+                {
+                    None if all.len() == ops.len() && self.all_made(ops, &made) => {
+                        all.iter().filter_map(|one| one.outcome.as_ref().ok()).for_each(|decision| {
+                            self.count(decision.outcome());
+                        });
+                        Ok(())
+                    }
+                    Some((refusal, op)) if none => {
+                        self.count(refusal.reason());
+                        match refusal {
+                            Refusal::DataConflict { .. } if op.expected.is_some() => Ok(()),
+                            Refusal::AttemptsUsedUp { .. } => Ok(()),
+                            other => Err(format!("mutation {} is refused: {other}", op.id)),
+                        }
+                    }
+                    refused => Err(format!("{ops:?} were made {made:?} times, and are told {refused:?}")),
                 }
             }
-            Ok(Mutated { outcome: Err(refusal), .. }) if made == 0 => {
-                self.count(refusal.reason());
-                match refusal {
-                    Refusal::DataConflict { .. } if op.expected.is_some() => Ok(()),
-                    Refusal::AttemptsUsedUp { .. } => Ok(()),
-                    other => Err(format!("mutation {} is refused: {other}", op.id)),
-                }
-            }
-            other => Err(format!("mutation {} was made {made} times, and is told {other:?}", op.id)),
+            told => Err(format!("{ops:?} were made {made:?} times, and are told {told:?}")),
         }
+    }
+
+    /// Whether each was made once, or is as if it had been: somebody else may have deleted what it deletes,
+    /// or made the very same, while the reply to a write was lost.
+    fn all_made(&self, ops: &[Op], made: &[u32]) -> bool {
+        self.store.with(|trouble| {
+            let is_as_if = |op: &Op| {
+                (op.wanted == Wanted::Delete && trouble.model.was_gone(op.key, op.began))
+                    || trouble.model.has_twin(op)
+            };
+            ops.iter().zip(made).all(|(op, made)| *made == 1 || (*made == 0 && is_as_if(op)))
+        })
     }
 
     /// What must hold when all is quiet: every value is in the table, nothing is beside it, and the counts

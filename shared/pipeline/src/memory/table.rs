@@ -24,11 +24,16 @@ impl State {
         is_as_read && is_current
     }
 
-    /// Executes a write; whether its conditions held.
-    pub fn write(&mut self, write: &TableWrite) -> bool {
-        if !self.allows(write) {
-            return false;
+    /// Executes writes of different rows, all or none; whether their conditions held.
+    pub fn write(&mut self, writes: &[TableWrite]) -> bool {
+        let allowed = writes.iter().all(|write| self.allows(write));
+        if allowed {
+            writes.iter().for_each(|write| self.execute(write));
         }
+        allowed
+    }
+
+    fn execute(&mut self, write: &TableWrite) {
         let stored = self.items.get(&write.row);
         if let Some(item) = &write.item {
             let changed = changed(stored, item.from.as_ref(), item.to.as_ref());
@@ -40,7 +45,6 @@ impl State {
         if let Some(beside) = &write.beside {
             self.shadow_rows.insert(write.row.clone(), beside.to.clone());
         }
-        true
     }
 }
 
@@ -64,18 +68,14 @@ impl CountedTable for Memory {
     }
 
     async fn write(&self, write: &TableWrite) -> Result<(), StoreError> {
-        if self.lock().write(write) { Ok(()) } else { Err(StoreError::Conflict) }
+        self.write_all(std::slice::from_ref(write)).await
     }
 
     async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
-        let mut state = self.lock();
-        if !writes.iter().all(|write| state.allows(write)) {
-            return Err(StoreError::Conflict);
+        match self.lock().write(writes) {
+            true => Ok(()),
+            false => Err(StoreError::Conflict),
         }
-        for write in writes {
-            state.write(write);
-        }
-        Ok(())
     }
 }
 
