@@ -57,7 +57,7 @@ impl Cast {
     async fn assemble() -> Self {
         let stage = Stage::with_shards(2).await;
         let shop = Shop::open(&stage).await;
-        stage.stack.create_schema_events_stream(EVENTS).await.unwrap();
+        stage.stack.ensure_stream(EVENTS).await.unwrap();
         let alerts: Arc<MemoryAlerts> = Arc::default();
         let listen = ListenOptions { format: None, epoch: 0 };
         let options = stage.options(20);

@@ -2,20 +2,25 @@
 //! and the local runner both run exactly this.
 
 use std::fmt;
+use std::sync::Arc;
 
+use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
 use evercount_pipeline::count::StreamRecord;
-use evercount_pipeline::kinesis::{EventError, read_event};
+use evercount_pipeline::kinesis::{EventError, ShardBatch, read_event};
 use evercount_pipeline::ports::{FunctionStore, QuarantineStore, RegistryStore, TableStore};
 use evercount_pipeline::transform::{
     self, ConformedStream, TransformOptions, TransformReport, Transformer, Warm,
 };
 
-use crate::kinesis::response;
+use crate::kinesis::{lane_and_records, response};
 use crate::metrics::Metrics;
 use crate::shelf::Shelf;
+
+/// Told of every batch.
+pub type TransformHook = Arc<dyn Fn(&LaneId, &TransformReport) + Send + Sync>;
 
 /// Transforms the batches of an event source mapping.
 pub struct EventTransformer<S, C> {
@@ -24,6 +29,7 @@ pub struct EventTransformer<S, C> {
     options: TransformOptions,
     clock: fn() -> Micros,
     metrics: Option<Metrics>,
+    hook: Option<TransformHook>,
     warm: Shelf<Warm>,
 }
 
@@ -44,7 +50,7 @@ where
     /// A transformer. `clock` gives the time in microseconds since the epoch.
     #[must_use]
     pub fn new(store: S, stream: C, options: TransformOptions, clock: fn() -> Micros) -> Self {
-        Self { store, stream, options, clock, metrics: None, warm: Shelf::default() }
+        Self { store, stream, options, clock, metrics: None, hook: None, warm: Shelf::default() }
     }
 
     /// Writes a line of metrics to standard output for every batch.
@@ -54,14 +60,33 @@ where
         self
     }
 
-    /// Transforms an event as it came.
+    /// Reports every batch to `hook`.
+    #[must_use]
+    pub fn with_report(mut self, hook: TransformHook) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// Transforms an event.
     ///
     /// # Errors
     /// [`EventError`]. What goes wrong in store or stream is in the response: the records from there on
     /// are delivered again.
+    pub async fn handle(&self, event: KinesisEvent) -> Result<KinesisEventResponse, EventError> {
+        Ok(self.transform(lane_and_records(&event)?).await)
+    }
+
+    /// Transforms an event as it came, as [`EventTransformer::handle`].
+    ///
+    /// # Errors
+    /// As [`EventTransformer::handle`].
     pub async fn handle_payload(&self, payload: &[u8]) -> Result<KinesisEventResponse, EventError> {
+        Ok(self.transform(read_event(payload)?).await)
+    }
+
+    async fn transform(&self, batches: Vec<ShardBatch>) -> KinesisEventResponse {
         let mut unapplied: Vec<SequenceNumber> = Vec::new();
-        for (lane, records) in &read_event(payload)? {
+        for (lane, records) in &batches {
             let mut warm = self.warm.take(lane);
             let transformer =
                 Transformer { store: &self.store, stream: &self.stream, options: &self.options };
@@ -72,7 +97,7 @@ where
             self.tell(lane, records, &report);
             unapplied.extend(report.first_unapplied);
         }
-        Ok(response(&unapplied))
+        response(&unapplied)
     }
 
     /// Says what became of a batch, and which versions are used from now on.
@@ -100,6 +125,9 @@ where
         );
         if let Some(metrics) = &self.metrics {
             println!("{}", metrics.transformed(lane, report, iterator_age, now));
+        }
+        if let Some(hook) = &self.hook {
+            hook(lane, report);
         }
     }
 }

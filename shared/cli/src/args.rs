@@ -397,6 +397,11 @@ pub struct LocalArgs {
     /// Keep tables in memory only.
     #[arg(long)]
     pub memory: bool,
+    /// Run the event transformer too: what changes in counted tables, and events put on the stream, is made
+    /// to conform to the schema in force and put on a stream of its own. EVERCOUNT_CONFORMED_STREAM names the stream, EVERCOUNT_UNKNOWN (keep_aside, drop or
+    /// reject) says what becomes of attributes that the schema does not know.
+    #[arg(long)]
+    pub conform: bool,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -1,9 +1,10 @@
 //! `evercount local`: the embedded AWS and the functions, until somebody stops them.
 //!
 //! This file decides what runs, and in which order it stops; how it is found is in `place`, which
-//! tables are captured is in `tables`, what is told meanwhile is in `feed`, and what the embedded
-//! Kinesis forgets is in `retention`.
+//! tables are captured is in `tables`, what is told meanwhile is in `feed`, what the embedded
+//! Kinesis forgets is in `retention`, and the event transformer is in `conforming`.
 
+mod conforming;
 mod feed;
 mod place;
 mod retention;
@@ -34,6 +35,7 @@ use crate::args::LocalArgs;
 use crate::arriving::look_after;
 use crate::exit::Exit;
 use crate::target;
+use conforming::Conforming;
 use feed::Feed;
 use place::Place;
 use retention::Retention;
@@ -79,7 +81,7 @@ pub async fn run(args: LocalArgs) -> anyhow::Result<Exit> {
     let stack = Stack::embedded(options.clone(), config.tables.clone()).await;
     let stack = stack.context("could not start the embedded AWS")?;
     let served = match stack.embedded_aws() {
-        Some(aws) => serve(&stack, aws, &options, &config, &place, signals, args.output.json).await,
+        Some(aws) => serve(&stack, aws, &options, &config, &place, signals, &args).await,
         None => Ok(()),
     };
     place.leave();
@@ -94,8 +96,9 @@ async fn serve(
     config: &Config,
     place: &Place,
     mut signals: Signals,
-    quiet: bool,
+    args: &LocalArgs,
 ) -> anyhow::Result<()> {
+    let quiet = args.output.json;
     // The embedded Kinesis starts empty: under a name used before, new records would have sequence
     // numbers that the lanes of an earlier run have passed.
     let stream = format!("evercount-local-{}", now());
@@ -104,10 +107,15 @@ async fn serve(
     let counter = stack.counter(config.options, feed.hook());
     let mut poller = stack.poller(&stream, stack::BATCH_SIZE, StartingPosition::TrimHorizon).await?;
     let retention = Retention::default();
-    stack.create_schema_events_stream(SCHEMA_EVENTS_STREAM).await?;
+    stack.ensure_stream(SCHEMA_EVENTS_STREAM).await?;
     let listen = ListenOptions { format: config.options.format, epoch: config.options.epoch };
     let listener = stack.listener(listen, SCHEMA_EVENTS_STREAM, feed.listen_hook());
-    let handler = retention.watching(invoke_both(invoke_listener(&listener), invoke(&counter)));
+    let mut conforming = match args.conform {
+        true => Some(Conforming::start(stack, &feed).await?),
+        false => None,
+    };
+    let counting = invoke_both(invoke_listener(&listener), invoke(&counter));
+    let handler = retention.watching(invoke_both(counting, conforming::handler(conforming.as_ref())));
     let adapt = AdaptOptions {
         has_ledger: true,
         source_is_readable: true,
@@ -127,14 +135,16 @@ async fn serve(
     let (stop_counting, counting_stopped) = watch::channel(false);
     let mut tables = Tables::new(stack, aws, &stream, config.options.epoch, Arc::clone(&feed));
 
+    let conformed = conforming.as_ref().map(Conforming::stream);
     place.tell(&json!({
         "dynamodb": aws.dynamodb_endpoint(),
         "kinesis": aws.kinesis_endpoint(),
         "stream": stream,
+        "conformed": conformed,
         "region": aws.region(),
         "pid": std::process::id(),
     }))?;
-    greet(aws, &stream, options, quiet);
+    greet(aws, &stream, conformed, options, quiet);
 
     let capture = async {
         tables.run(capture_stopped).await;
@@ -162,6 +172,12 @@ async fn serve(
         None => feed.well("values beside tables"),
     };
     let arriving = look_after(stack.store(), &table, &mutations, |what| feed.tell(what), trouble);
+    let forgetting = async {
+        match &mut conforming {
+            Some(conforming) => conforming.forget(aws).await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
         ended = async { tokio::try_join!(counting, analyzing, capture) } => ended.map(drop),
         () = asked_twice => Ok(()),
@@ -170,6 +186,7 @@ async fn serve(
         never = forecast(&forecaster, &feed) => match never {},
         never = retention.run(aws, &stream) => match never {},
         never = arriving => match never {},
+        ended = forgetting => ended,
     };
     feed.flush();
     ended.context("counting ended by itself")
@@ -211,7 +228,7 @@ async fn forecast(forecaster: &LocalForecaster, feed: &Feed) -> Infallible {
 }
 
 /// Says where everything is.
-fn greet(aws: &EmbeddedAws, stream: &str, options: &EmbeddedOptions, json: bool) {
+fn greet(aws: &EmbeddedAws, stream: &str, conformed: Option<&str>, options: &EmbeddedOptions, json: bool) {
     let (dynamodb, kinesis) = (aws.dynamodb_endpoint(), aws.kinesis_endpoint());
     let environment = [
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
@@ -229,6 +246,7 @@ fn greet(aws: &EmbeddedAws, stream: &str, options: &EmbeddedOptions, json: bool)
             "dynamodb": dynamodb,
             "kinesis": kinesis,
             "stream": stream,
+            "conformed": conformed,
             "region": aws.region(),
             "pid": std::process::id(),
             "data": data,
@@ -237,6 +255,9 @@ fn greet(aws: &EmbeddedAws, stream: &str, options: &EmbeddedOptions, json: bool)
         return;
     }
     feed::out(format!("ready dynamodb={dynamodb} kinesis={kinesis} stream={stream}"));
+    if let Some(conformed) = conformed {
+        feed::out(format!("conformed records are on stream {conformed}"));
+    }
     match &options.data_file {
         Some(file) => feed::out(format!("tables are kept in {}", file.display())),
         None => feed::out("tables are kept in memory, and gone with this process"),

@@ -192,7 +192,7 @@ impl<'a> Replay<'a> {
         };
         let counter = stack.counter(options, hook);
         let events = schema_events_of(&stream);
-        stack.create_schema_events_stream(&events).await?;
+        stack.ensure_stream(&events).await?;
         let changes = Changes::default();
         let listen = ListenOptions { format: options.format, epoch: options.epoch };
         let listener = stack.listener(listen, &events, changes.hook());

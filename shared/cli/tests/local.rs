@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Select,
 };
 use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::ShardIteratorType;
 use evercount_local::client;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -46,7 +47,11 @@ struct Local {
 
 impl Local {
     fn start(home: &Path) -> Self {
-        let mut child = evercount(home).arg("local").stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(home, &[])
+    }
+
+    fn start_with(home: &Path, options: &[&str]) -> Self {
+        let mut child = evercount(home).arg("local").args(options).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.next().unwrap().unwrap();
         let words: Vec<&str> = ready.split(' ').collect();
@@ -229,6 +234,54 @@ async fn a_count_follows_an_attribute_that_gets_another_name() {
     }
     let printed = local.stop("-INT").join("\n");
     for told in ["plan for `by-status` (A1): `status` was renamed to `state`", "`by-status` v0002 promoted"] {
+        assert!(printed.contains(told), "{told}: {printed}");
+    }
+}
+
+/// What is on the only shard of a stream.
+async fn everything_on(kinesis: &aws_sdk_kinesis::Client, stream: &str) -> Vec<Value> {
+    let shards = kinesis.list_shards().stream_name(stream).send().await.unwrap();
+    let iterator = kinesis
+        .get_shard_iterator()
+        .stream_name(stream)
+        .shard_id(shards.shards()[0].shard_id())
+        .shard_iterator_type(ShardIteratorType::TrimHorizon);
+    let mut iterator = iterator.send().await.unwrap().shard_iterator;
+    let mut records = Vec::new();
+    loop {
+        let page = kinesis.get_records().set_shard_iterator(iterator).send().await.unwrap();
+        if page.records().is_empty() {
+            return records;
+        }
+        let read = page.records.iter().map(|record| serde_json::from_slice(record.data().as_ref()).unwrap());
+        records.extend(read);
+        iterator = page.next_shard_iterator;
+    }
+}
+
+#[tokio::test]
+async fn records_that_conform_to_the_schema_in_force_are_on_a_stream_of_their_own() {
+    let home = TempDir::new().unwrap();
+    let local = Local::start_with(home.path(), &["--conform"]);
+    create_table(&local.dynamodb, "orders").await;
+    assert_eq!(json(home.path(), &["count", "create", "all", "--table", "orders"]).0, 0);
+    let started = Instant::now();
+    let conformed = loop {
+        put(&local.dynamodb, "orders", 0..5, "open").await;
+        delete(&local.dynamodb, "orders", 0..5).await;
+        let conformed = everything_on(&local.kinesis, "evercount-conformed").await;
+        if let Some(record) = conformed.into_iter().find(|record| record["schema_id"].is_string()) {
+            break record;
+        }
+        assert!(started.elapsed() < PATIENCE, "nothing conforms");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(conformed["subject"], "orders", "{conformed:#}");
+    let (exit, lineage) = json(home.path(), &["schema", "lineage", "orders"]);
+    assert_eq!(exit, 0);
+    assert!(lineage.to_string().contains("event-transformer"), "{lineage:#}");
+    let printed = local.stop("-INT").join("\n");
+    for told in ["conformed records are on stream evercount-conformed", "conform to v0001-"] {
         assert!(printed.contains(told), "{told}: {printed}");
     }
 }

@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use evercount_aws::analyzer::{AnalyzeHook, Analyzer};
+use evercount_aws::conformed::KinesisConformed;
 use evercount_aws::counter::{Counter, ReportHook};
 use evercount_aws::dynamo::{CountedTables, DynamoStore, TableNames};
 use evercount_aws::forecaster::{ForecastHook, Forecaster, ModelError};
 use evercount_aws::listener::{ListenHook, SchemaListener};
 use evercount_aws::schema_events::AwsSchemaEvents;
 use evercount_aws::setup;
+use evercount_aws::transformer::{EventTransformer, TransformHook};
 use evercount_aws::validator::{ValidateHook, Validator};
 use evercount_core::order::Micros;
 use evercount_pipeline::adapt::AdaptOptions;
@@ -23,6 +25,7 @@ use evercount_pipeline::event_source::MappingConfig;
 use evercount_pipeline::kinesis::EventError;
 use evercount_pipeline::listen::ListenOptions;
 use evercount_pipeline::ports::StoreError;
+use evercount_pipeline::transform::TransformOptions;
 
 use crate::embedded::{EmbeddedAws, EmbeddedError, EmbeddedOptions};
 use crate::poller::{Poller, PollerError, PollerOptions, StartingPosition};
@@ -150,12 +153,13 @@ impl Stack {
         self.stream_active(stream).await
     }
 
-    /// Creates the stream of schema change events where it is missing, and waits until it is
-    /// active. One shard holds more of them than any source's schema changes in its life.
+    /// Creates a stream of one shard where it is missing, and waits until it is active: that of schema
+    /// change events, of which one shard holds more than any source has in its life, or that of conformed
+    /// records.
     ///
     /// # Errors
     /// [`StackError::Stream`].
-    pub async fn create_schema_events_stream(&self, stream: &str) -> Result<(), StackError> {
+    pub async fn ensure_stream(&self, stream: &str) -> Result<(), StackError> {
         match self.kinesis.create_stream().stream_name(stream).shard_count(1).send().await {
             Ok(_) => {}
             Err(error)
@@ -198,6 +202,18 @@ impl Stack {
     pub fn listener(&self, options: ListenOptions, events: &str, hook: ListenHook) -> Arc<LocalListener> {
         let events = AwsSchemaEvents::new(&self.kinesis, events);
         Arc::new(SchemaListener::new(self.store.clone(), events, options, now).with_report(hook))
+    }
+
+    /// The event transformer on this stack; conformed records go to the stream `conformed`.
+    #[must_use]
+    pub fn transformer(
+        &self,
+        options: TransformOptions,
+        conformed: &str,
+        hook: TransformHook,
+    ) -> Arc<LocalTransformer> {
+        let conformed = KinesisConformed::new(&self.kinesis, conformed);
+        Arc::new(EventTransformer::new(self.store.clone(), conformed, options, now).with_report(hook))
     }
 
     /// Its DynamoDB tables, as counts read them back.
@@ -289,6 +305,20 @@ pub fn invoke_listener(
     move |event| {
         let listener = listener.clone();
         Box::pin(async move { listener.handle(event, now().saturating_add(INVOCATION_MICROS)).await })
+    }
+}
+
+/// An event transformer of a stack.
+pub type LocalTransformer = EventTransformer<DynamoStore, KinesisConformed>;
+
+/// An event transformer as the poller's handler, as [`invoke`].
+pub fn invoke_transformer(
+    transformer: &Arc<LocalTransformer>,
+) -> impl Fn(KinesisEvent) -> HandlerFuture + Clone + Send + Sync + 'static + use<> {
+    let transformer = transformer.clone();
+    move |event| {
+        let transformer = transformer.clone();
+        Box::pin(async move { transformer.handle(event).await })
     }
 }
 

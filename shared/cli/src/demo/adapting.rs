@@ -70,7 +70,7 @@ impl Adapting {
     /// Where a stream cannot be opened.
     pub async fn start(stack: &Stack, stream: &str, teller: &Teller) -> anyhow::Result<Self> {
         let heard = Heard { teller: teller.clone(), state: Arc::default() };
-        stack.create_schema_events_stream(SCHEMA_EVENTS_STREAM).await?;
+        stack.ensure_stream(SCHEMA_EVENTS_STREAM).await?;
         let options = AdaptOptions {
             has_ledger: true,
             source_is_readable: true,

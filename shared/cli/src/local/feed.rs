@@ -13,6 +13,7 @@ use evercount_aws::analyzer::AnalyzeHook;
 use evercount_aws::counter::ReportHook;
 use evercount_aws::forecaster::ForecastHook;
 use evercount_aws::listener::ListenHook;
+use evercount_aws::transformer::TransformHook;
 use evercount_aws::validator::ValidateHook;
 use evercount_core::adoption::PlanOutcome;
 use evercount_core::chunk::Tally;
@@ -24,6 +25,7 @@ use evercount_pipeline::count::{BatchReport, Stop};
 use evercount_pipeline::forecast::ForecastReport;
 use evercount_pipeline::listen::ListenReport;
 use evercount_pipeline::ports::StoreError;
+use evercount_pipeline::transform::TransformReport;
 use evercount_wire::items::event_summary;
 
 use crate::show;
@@ -139,6 +141,25 @@ impl Feed {
                 self.tell(format!("{}  `{}`{to} {what}{verdict}", clock(), plan.definition));
             }
         }
+    }
+
+    /// Hears of every batch that was transformed.
+    pub fn transform_hook(self: &Arc<Self>) -> TransformHook {
+        let feed = Arc::clone(self);
+        Arc::new(move |lane, report| feed.transformed(lane, report))
+    }
+
+    fn transformed(&self, lane: &LaneId, report: &TransformReport) {
+        for (subject, schema) in &report.acknowledged {
+            self.tell(format!("{}  records of `{subject}` conform to {schema} from now on", clock()));
+        }
+        for (reason, records) in &report.refused {
+            self.tell(format!(
+                "{}  {records} records do not conform: {reason} (see `evercount quarantine list`)",
+                clock()
+            ));
+        }
+        self.stopped(format!("transforming on lane {lane}"), report.stopped_by.as_ref());
     }
 
     fn heard(&self, lane: &LaneId, report: &BatchReport) {

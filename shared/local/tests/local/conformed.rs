@@ -33,7 +33,7 @@ fn payload(records: &[(&str, &str)]) -> Vec<u8> {
 #[tokio::test]
 async fn what_conforms_is_on_the_stream_under_its_key_and_what_does_not_is_aside() {
     let stack = Stack::embedded(EmbeddedOptions::default(), TableNames::default()).await.unwrap();
-    stack.create_schema_events_stream(STREAM).await.unwrap();
+    stack.ensure_stream(STREAM).await.unwrap();
     let options = TransformOptions {
         format: None,
         epoch: 0,

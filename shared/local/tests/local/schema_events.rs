@@ -55,7 +55,7 @@ fn ids(events: &[SchemaChangeEvent]) -> Vec<String> {
 
 async fn stack() -> Stack {
     let stack = Stack::embedded(EmbeddedOptions::default(), TableNames::default()).await.unwrap();
-    stack.create_schema_events_stream(STREAM).await.unwrap();
+    stack.ensure_stream(STREAM).await.unwrap();
     stack
 }
 
@@ -166,7 +166,7 @@ fn client(endpoint: &str) -> aws_sdk_eventbridge::Client {
 async fn events_stand_on_the_stream_in_order_under_their_subject() {
     let stack = stack().await;
     // A stream that is there already is used.
-    stack.create_schema_events_stream(STREAM).await.unwrap();
+    stack.ensure_stream(STREAM).await.unwrap();
     let events: Vec<SchemaChangeEvent> =
         (1..=600).map(|n| event(["orders", "shop.carts"][n as usize % 2], n, 2)).collect();
     let port = AwsSchemaEvents::new(stack.kinesis(), STREAM);
