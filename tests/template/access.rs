@@ -14,6 +14,7 @@ pub const RULES: &[Rule] = &[
     ("tables are never altered by a function", denied),
     ("only what fills versions reads source tables", source_tables),
     ("only the data proxy uses the tables it is in front of, and alters none", proxied_tables),
+    ("who runs functions of users reads their modules, and nothing else in S3", modules),
     ("a function's URL asks who calls", signed_urls),
 ];
 
@@ -111,9 +112,12 @@ fn own_role(template: &Template) -> Offences {
     found
 }
 
+/// The modules of functions of users, at the place that a parameter names.
+const MODULES: &str = "arn:${AWS::Partition}:s3:::${Place}/modules/*";
+
 /// Names that do not exist yet when the policy is written, and what is before them.
 fn is_named_later(text: &str) -> bool {
-    ["${FailedBatchesBucket.Arn}/aws/lambda/*", "/index/*", "/index/*,"].contains(&text)
+    ["${FailedBatchesBucket.Arn}/aws/lambda/*", "/index/*", "/index/*,", MODULES].contains(&text)
 }
 
 fn no_wildcards(template: &Template) -> Offences {
@@ -252,6 +256,27 @@ fn proxied_tables(template: &Template) -> Offences {
         }
         let beyond = statement.actions().into_iter().filter(|action| !ITEMS.contains(action));
         found.extend(beyond.map(|action| format!("{name}: {action}")));
+    }
+    found
+}
+
+/// Who is told of the place may read modules there, and who may has no other right in it.
+fn modules(template: &Template) -> Offences {
+    let mut found = Vec::new();
+    for statement in statements(template).iter().filter(|one| one.on().iter().any(|on| on == "FunctionStore"))
+    {
+        let modules = resource_texts(&statement.value["Resource"]).iter().any(|text| text == MODULES);
+        if statement.of.0 != "ReadFunctionsPolicy" || statement.actions() != ["s3:GetObject"] || !modules {
+            found.push(format!("{}: reaches the store of functions", statement.name()));
+        }
+    }
+    for (name, function) in template.functions() {
+        let is_told = template.variables(function).contains_key("EVERCOUNT_FUNCTIONS");
+        let role = &template.0["Resources"][role_of(function).unwrap_or_default()]["Properties"];
+        let may = references(&role["ManagedPolicyArns"]).iter().any(|on| on == "ReadFunctionsPolicy");
+        if is_told != may {
+            found.push(format!("{name}: told of functions {is_told}, and may read them {may}"));
+        }
     }
     found
 }

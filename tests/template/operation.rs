@@ -50,16 +50,25 @@ fn built(template: &Template) -> Offences {
 fn expected_variables(binary: &str) -> &'static [&'static str] {
     match binary {
         "schema-listener" => &["EVERCOUNT_FORMAT", "EVERCOUNT_SCHEMA_EVENTS_STREAM", "EVERCOUNT_EVENT_BUS"],
-        "item-counter" | "console" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
+        "item-counter" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE", "EVERCOUNT_FUNCTIONS"],
+        "console" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
         "schema-forecaster" => &[],
-        "data-proxy" => &["EVERCOUNT_PROXY_MODE", "EVERCOUNT_PROXY_TABLE_MODES", "EVERCOUNT_PROXY_MUTATIONS"],
-        "event-transformer" => &["EVERCOUNT_FORMAT", "EVERCOUNT_CONFORMED_STREAM", "EVERCOUNT_UNKNOWN"],
+        "data-proxy" => &[
+            "EVERCOUNT_PROXY_MODE",
+            "EVERCOUNT_PROXY_TABLE_MODES",
+            "EVERCOUNT_PROXY_MUTATIONS",
+            "EVERCOUNT_FUNCTIONS",
+        ],
+        "event-transformer" => {
+            &["EVERCOUNT_FORMAT", "EVERCOUNT_CONFORMED_STREAM", "EVERCOUNT_UNKNOWN", "EVERCOUNT_FUNCTIONS"]
+        }
         _ => &[
             "EVERCOUNT_MODE",
             "EVERCOUNT_SOURCE_READABLE",
             "EVERCOUNT_MARGIN_MS",
             "EVERCOUNT_ALERT_TOPIC",
             "EVERCOUNT_EVENT_BUS",
+            "EVERCOUNT_FUNCTIONS",
         ],
     }
 }

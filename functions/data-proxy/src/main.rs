@@ -4,7 +4,6 @@
 use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{DataProxyConfig, both};
 use evercount_aws::data_proxy::DataProxy;
-use evercount_aws::dynamo::DynamoStore;
 use evercount_aws::logs;
 use evercount_proxy::Proxy;
 use evercount_runtime::{Invocation, now};
@@ -18,7 +17,7 @@ async fn main() -> Result<(), Error> {
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
     let upstream = clients.dynamodb_upstream(None).await?;
-    let store = DynamoStore::new(&clients.dynamodb(), config.tables);
+    let store = clients.store(config.tables, config.functions).await?;
     let table = store.written_tables(&clients.dynamodb());
     let proxy = DataProxy::new(Proxy::new(upstream, store, table, config.options, now), now);
     evercount_runtime::run(async |Invocation { body, deadline }: Invocation| {

@@ -4,7 +4,6 @@
 use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{TransformerConfig, both};
 use evercount_aws::conformed::KinesisConformed;
-use evercount_aws::dynamo::DynamoStore;
 use evercount_aws::logs;
 use evercount_aws::metrics::Metrics;
 use evercount_aws::transformer::EventTransformer;
@@ -18,7 +17,7 @@ async fn main() -> Result<(), Error> {
     let (config, clients) = both(TransformerConfig::from_lookup(lookup), Access::from_lookup(lookup))
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
-    let store = DynamoStore::new(&clients.dynamodb(), config.tables);
+    let store = clients.store(config.tables, config.functions).await?;
     let stream = KinesisConformed::new(&clients.kinesis(), &config.conformed_stream);
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let transformer = EventTransformer::new(store, stream, config.options, now).with_metrics(metrics);

@@ -5,7 +5,6 @@ use evercount_aws::alerts::AwsAlerts;
 use evercount_aws::analyzer::Analyzer;
 use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{AdjustingConfig, both};
-use evercount_aws::dynamo::DynamoStore;
 use evercount_aws::logs;
 use evercount_aws::metrics::Metrics;
 use evercount_runtime::{Invocation, now};
@@ -20,7 +19,7 @@ async fn main() -> Result<(), Error> {
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
     let alerts = AwsAlerts::configured(&clients, &config);
-    let store = DynamoStore::new(&clients.dynamodb(), config.tables);
+    let store = clients.store(config.tables, config.functions).await?;
     let source = store.counted_tables(&clients.dynamodb());
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let analyzer = Analyzer::new(store, source, alerts, config.options, now).with_metrics(metrics);

@@ -4,7 +4,6 @@
 use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{Config, both};
 use evercount_aws::counter::Counter;
-use evercount_aws::dynamo::DynamoStore;
 use evercount_aws::logs;
 use evercount_aws::metrics::Metrics;
 use evercount_runtime::{Invocation, now};
@@ -22,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let (config, clients) = both(Config::from_lookup(lookup), Access::from_lookup(lookup))
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
-    let store = DynamoStore::new(&clients.dynamodb(), config.tables);
+    let store = clients.store(config.tables, config.functions).await?;
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let counter = Counter::new(store, config.options, now).with_metrics(metrics);
     evercount_runtime::run(async |invocation: Invocation| {

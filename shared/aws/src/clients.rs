@@ -17,13 +17,17 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};
 use aws_types::SdkConfig;
 
-#[cfg(feature = "proxy")]
 use aws_types::service_config::ServiceConfigKey;
 
-use crate::config::ConfigErrors;
-use crate::dynamo::timeouts;
 #[cfg(feature = "proxy")]
-use crate::signed::{Caller, Service, Signed, SignedError, dynamodb_url};
+use crate::caller::dynamodb_url;
+use crate::caller::{Caller, CallerError};
+use crate::config::ConfigErrors;
+use crate::dynamo::{DynamoStore, TableNames, timeouts};
+use crate::s3::{S3, S3Place};
+use crate::s3_functions::S3Functions;
+#[cfg(feature = "proxy")]
+use crate::signed::{Service, Signed};
 
 pub use access::Access;
 pub use roots::{Roots, VARIABLE as ROOTS_VARIABLE};
@@ -33,7 +37,6 @@ pub use roots::{Roots, VARIABLE as ROOTS_VARIABLE};
 #[derive(Clone, Debug)]
 pub struct Clients {
     config: SdkConfig,
-    #[cfg(feature = "proxy")]
     roots: TlsContext,
 }
 
@@ -58,11 +61,7 @@ impl Clients {
             .use_fips(fips)
             .use_dual_stack(dual_stack);
         config.set_endpoint_url(endpoint);
-        Ok(Self {
-            config: config.build(),
-            #[cfg(feature = "proxy")]
-            roots,
-        })
+        Ok(Self { config: config.build(), roots })
     }
 
     /// The clients of a person: region, credentials and endpoint of the environment, of a profile, or
@@ -72,7 +71,6 @@ impl Clients {
         let loader = aws_config::defaults(BehaviorVersion::latest());
         Self {
             config: loader.http_client(https(TlsContext::default())).load().await,
-            #[cfg(feature = "proxy")]
             roots: TlsContext::default(),
         }
     }
@@ -86,16 +84,15 @@ impl Clients {
     /// DynamoDB itself as the upstream of a proxy: where the clients have it, unless `url` names it.
     ///
     /// # Errors
-    /// [`SignedError`] where nothing says where it is, or who asks.
+    /// [`CallerError`] where nothing says where it is, or who asks.
     #[cfg(feature = "proxy")]
-    pub async fn dynamodb_upstream(&self, url: Option<&str>) -> Result<Signed, SignedError> {
+    pub async fn dynamodb_upstream(&self, url: Option<&str>) -> Result<Signed, CallerError> {
         let caller = self.caller()?;
         let url = match url {
             Some(url) => url.to_owned(),
             None => {
-                let (fips, dual_stack) = (self.config.use_fips(), self.config.use_dual_stack());
-                let (fips, dual_stack) = (fips.unwrap_or(false), dual_stack.unwrap_or(false));
-                dynamodb_url(&caller.region, self.dynamodb_endpoint(), fips, dual_stack).await?
+                let (fips, dual_stack) = self.variants();
+                dynamodb_url(caller.region(), self.endpoint_of("DynamoDB"), fips, dual_stack).await?
             }
         };
         Signed::new(caller, Service::DynamoDb, &url)
@@ -104,28 +101,64 @@ impl Clients {
     /// The URL of the data proxy's function as the upstream of another.
     ///
     /// # Errors
-    /// [`SignedError`] where nothing says who asks, or the URL is none.
+    /// [`CallerError`] where nothing says who asks, or the URL is none.
     #[cfg(feature = "proxy")]
-    pub fn function_upstream(&self, url: &str) -> Result<Signed, SignedError> {
+    pub fn function_upstream(&self, url: &str) -> Result<Signed, CallerError> {
         Signed::new(self.caller()?, Service::Lambda, url)
     }
 
-    #[cfg(feature = "proxy")]
-    fn caller(&self) -> Result<Caller, SignedError> {
-        let region = self.config.region().ok_or(SignedError::NoRegion)?.to_string();
-        let credentials = self.config.credentials_provider().ok_or(SignedError::NoCredentials)?;
+    /// A store on three tables, which has functions in S3 where a place there is named.
+    ///
+    /// # Errors
+    /// [`CallerError`] where nothing says where S3 is, or who asks.
+    pub async fn store(
+        &self,
+        tables: TableNames,
+        functions: Option<S3Place>,
+    ) -> Result<DynamoStore, CallerError> {
+        let store = DynamoStore::new(&self.dynamodb(), tables);
+        match functions {
+            Some(place) => Ok(store.with_functions(self.functions(place).await?)),
+            None => Ok(store),
+        }
+    }
+
+    /// The functions at a place in S3.
+    ///
+    /// # Errors
+    /// [`CallerError`] where nothing says where S3 is, or who asks.
+    pub async fn functions(&self, place: S3Place) -> Result<S3Functions, CallerError> {
+        Ok(S3Functions::new(self.s3().await?, place))
+    }
+
+    /// S3.
+    ///
+    /// # Errors
+    /// [`CallerError`] where nothing says where it is, or who asks.
+    pub async fn s3(&self) -> Result<S3, CallerError> {
+        let (fips, dual_stack) = self.variants();
+        S3::new(self.caller()?, self.endpoint_of("S3"), fips, dual_stack).await
+    }
+
+    /// Whether endpoints are those of FIPS, and of both versions of IP.
+    fn variants(&self) -> (bool, bool) {
+        (self.config.use_fips().unwrap_or(false), self.config.use_dual_stack().unwrap_or(false))
+    }
+
+    fn caller(&self) -> Result<Caller, CallerError> {
+        let region = self.config.region().ok_or(CallerError::NoRegion)?.to_string();
+        let credentials = self.config.credentials_provider().ok_or(CallerError::NoCredentials)?;
         let connector = aws_smithy_http_client::Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(self.roots.clone())
             .build();
-        Ok(Caller { connector, credentials, region })
+        Ok(Caller::new(connector, credentials, region))
     }
 
-    /// The endpoint of DynamoDB that somebody named.
-    #[cfg(feature = "proxy")]
-    fn dynamodb_endpoint(&self) -> Option<String> {
+    /// The endpoint of a service that somebody named.
+    fn endpoint_of(&self, service: &str) -> Option<String> {
         let of_service = || {
-            let key = ServiceConfigKey::builder().service_id("DynamoDB").env("AWS_ENDPOINT_URL");
+            let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL");
             self.config.service_config()?.load_config(key.profile("endpoint_url").build().ok()?)
         };
         of_service().or_else(|| self.config.endpoint_url().map(str::to_owned))

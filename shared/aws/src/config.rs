@@ -14,6 +14,7 @@ use evercount_wire::cdc::Format;
 
 use crate::dynamo::TableNames;
 use crate::meter::meter;
+use crate::s3::S3Place;
 
 /// How a counter is configured.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub tables: TableNames,
     /// How it counts.
     pub options: CountOptions,
+    /// Where functions of users are, if not among the tables.
+    pub functions: Option<S3Place>,
     /// The service that its metrics are of.
     pub service: String,
     /// The CloudWatch namespace of its metrics.
@@ -54,6 +57,8 @@ pub struct TransformerConfig {
     pub options: TransformOptions,
     /// The Kinesis stream that conformed records are put on.
     pub conformed_stream: String,
+    /// Where functions of users are, if not among the tables.
+    pub functions: Option<S3Place>,
     /// The service that its metrics are of.
     pub service: String,
     /// The CloudWatch namespace of its metrics.
@@ -71,6 +76,8 @@ pub struct AdjustingConfig {
     pub alert_topic: Option<String>,
     /// The event bus, by its name or ARN, that they are put on as well.
     pub event_bus: Option<String>,
+    /// Where functions of users are, if not among the tables.
+    pub functions: Option<S3Place>,
     /// The service that its metrics are of.
     pub service: String,
     /// The CloudWatch namespace of its metrics.
@@ -191,6 +198,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
+    fn functions(&mut self) -> Option<S3Place> {
+        let expected = "`s3://BUCKET/PREFIX`, with letters, digits, `_`, `-`, `.` and `=` between the slashes of a prefix";
+        self.value("EVERCOUNT_FUNCTIONS", None, expected, |text| S3Place::parse(text).map(Some))
+    }
+
     fn format(&mut self) -> Option<Format> {
         let expected = "`auto`, `dynamodb`, `dms` or `debezium`";
         self.value("EVERCOUNT_FORMAT", None, expected, |text| {
@@ -269,8 +281,9 @@ impl Config {
         let mut reader = Reader { lookup, errors: Vec::new() };
         let tables = reader.tables();
         let options = CountOptions { mode: reader.mode(), format: reader.format(), epoch: reader.epoch() };
+        let functions = reader.functions();
         let (service, namespace) = (reader.service("item-counter"), reader.namespace());
-        reader.finish(&tables.clone(), Self { tables, options, service, namespace })
+        reader.finish(&tables.clone(), Self { tables, options, functions, service, namespace })
     }
 }
 
@@ -307,7 +320,11 @@ impl TransformerConfig {
         let (format, epoch) = (reader.format(), reader.epoch());
         let (service, namespace) = (reader.service("event-transformer"), reader.namespace());
         let options = TransformOptions { format, epoch, unknown, consumer: service.clone() };
-        reader.finish(&tables.clone(), Self { tables, options, conformed_stream, service, namespace })
+        let functions = reader.functions();
+        reader.finish(
+            &tables.clone(),
+            Self { tables, options, conformed_stream, functions, service, namespace },
+        )
     }
 }
 
@@ -368,8 +385,12 @@ impl AdjustingConfig {
             segments,
             meter,
         };
+        let functions = reader.functions();
         let (service, namespace) = (reader.service(function), reader.namespace());
-        reader.finish(&tables.clone(), Self { tables, options, alert_topic, event_bus, service, namespace })
+        reader.finish(
+            &tables.clone(),
+            Self { tables, options, alert_topic, event_bus, functions, service, namespace },
+        )
     }
 }
 
@@ -494,6 +515,14 @@ mod tests {
         assert_eq!((config.options.unknown, config.conformed_stream.as_str()), (Unknown::Reject, "shop"));
         let wrong = [("EVERCOUNT_UNKNOWN", "ignore"), ("EVERCOUNT_CONFORMED_STREAM", "a stream")];
         assert_eq!(TransformerConfig::from_lookup(lookup(&wrong)).unwrap_err().0.len(), 2);
+    }
+
+    #[test]
+    fn functions_of_users_are_among_the_tables_or_at_a_place_in_s3() {
+        assert_eq!(read(&[]).unwrap().functions, None);
+        let told = read(&[("EVERCOUNT_FUNCTIONS", "s3://bucket/of/functions")]).unwrap().functions;
+        assert_eq!(told, S3Place::parse("s3://bucket/of/functions"));
+        assert!(read(&[("EVERCOUNT_FUNCTIONS", "bucket/of/functions")]).is_err());
     }
 
     #[test]

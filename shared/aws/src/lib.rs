@@ -19,6 +19,8 @@
 //! | [`forecaster`] | predictions, made, judged and learnt from: the body of the schema forecaster |
 //! | [`data_proxy`] | requests of a function URL, answered: the body of the data proxy |
 //! | [`signed`] | an upstream that asks who calls |
+//! | [`s3`] | objects in S3 |
+//! | [`s3_functions`] | the store of functions in S3 |
 //! | [`alerts`] | where alerts go |
 //! | [`metrics`] | what a batch tells CloudWatch |
 
@@ -29,6 +31,7 @@ pub mod analyzer;
 mod bus;
 #[cfg(any(feature = "eventbridge", feature = "kinesis"))]
 mod calls;
+mod caller;
 pub mod clients;
 pub mod config;
 #[cfg(feature = "kinesis")]
@@ -46,6 +49,8 @@ pub mod listener;
 pub mod logs;
 pub mod meter;
 pub mod metrics;
+pub mod s3;
+pub mod s3_functions;
 #[cfg(feature = "schema-events")]
 pub mod schema_events;
 pub mod setup;

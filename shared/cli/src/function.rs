@@ -25,7 +25,7 @@ use crate::answer::{self, Answer};
 use crate::args::function::{AddArgs, FunctionCommand, TestArgs, WhereArgs};
 use crate::exit::Exit;
 use crate::schema::text::{BAD, FAINT, STRONG, paint, plain, table};
-use crate::target::Opened;
+use crate::target::{Opened, functions_in_s3};
 use crate::{migrate, show};
 
 /// Runs the command.
@@ -36,16 +36,20 @@ pub async fn run(command: FunctionCommand) -> anyhow::Result<Exit> {
         FunctionCommand::Test(args) => (&args.place, false),
         FunctionCommand::Remove(args) => (&args.place, true),
     };
-    let WhereArgs { dir, target, output } = place.clone();
+    let WhereArgs { dir, s3, target, output } = place.clone();
     // The file of a module is run without a store.
     if let FunctionCommand::Test(args) = &command
         && Path::new(&args.function).is_file()
     {
         return Ok(test(&load(Path::new(&args.function))?.1, args)?.tell(None, output));
     }
-    match dir {
-        Some(dir) => Ok(answer(&FunctionFolder::at(dir), &command).await?.tell(None, output)),
-        None => {
+    match (dir, s3) {
+        (Some(dir), _) => Ok(answer(&FunctionFolder::at(dir), &command).await?.tell(None, output)),
+        (None, Some(place)) => {
+            let store = functions_in_s3(place).await?;
+            Ok(answer(&store, &command).await?.tell(None, output))
+        }
+        (None, None) => {
             answer::on(target, output, writes, async |opened: &Opened| {
                 answer(opened.stack.store(), &command).await
             })

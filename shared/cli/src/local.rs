@@ -79,7 +79,7 @@ pub async fn run(args: LocalArgs) -> anyhow::Result<Exit> {
         ..EmbeddedOptions::default()
     };
     let stack = Stack::embedded(options.clone(), config.tables.clone()).await;
-    let stack = stack.context("could not start the embedded AWS")?;
+    let stack = target::with_functions(stack.context("could not start the embedded AWS")?, &config).await?;
     let served = match stack.embedded_aws() {
         Some(aws) => serve(&stack, aws, &options, &config, &place, signals, &args).await,
         None => Ok(()),

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use evercount_core::change::TableName;
 use evercount_core::function::FunctionId;
 use evercount_core::migration::function::MigrationFunction;
@@ -34,11 +34,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::answer::{self, Answer};
+use crate::args::function;
 use crate::args::migrate::{ApplyArgs, MigrateCommand, PathArgs};
 use crate::exit::Exit;
 use crate::schema::subject;
 use crate::schema::text::{BAD, FAINT, GOOD, STRONG, count, paint, plain};
-use crate::target::{self, Opened};
+use crate::target::{self, Opened, functions_in_s3};
 use crate::{drive, show};
 
 /// Runs the command.
@@ -185,7 +186,14 @@ async fn at_hand(args: &ApplyArgs, functions: &[MigrationFunction]) -> anyhow::R
         return Ok(AtHand::default());
     }
     let brought = match &args.functions {
-        Some(folder) => bring(&FunctionFolder::at(folder), &mut cache, &named, limits).await?,
+        Some(at) => match at.to_str().filter(|text| text.starts_with("s3://")) {
+            Some(url) => {
+                let functions =
+                    functions_in_s3(function::place(url).map_err(|wrong| anyhow!(wrong))?).await?;
+                bring(&functions, &mut cache, &named, limits).await?
+            }
+            None => bring(&FunctionFolder::at(at), &mut cache, &named, limits).await?,
+        },
         None => {
             let opened = target::open(args.target.target).await?;
             let brought = bring(opened.stack.store(), &mut cache, &named, limits).await;

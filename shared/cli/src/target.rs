@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use evercount_aws::clients::Clients;
 use evercount_aws::config::Config;
+use evercount_aws::s3::S3Place;
+use evercount_aws::s3_functions::S3Functions;
 use evercount_core::order::{CLOCK_SKEW_BOUND, Micros};
 use evercount_local::{EmbeddedOptions, Stack};
 use serde_json::{Value, json};
@@ -215,6 +217,26 @@ pub fn config() -> anyhow::Result<Config> {
     Config::from_lookup(|name| std::env::var(name).ok()).context("the environment is not right")
 }
 
+/// A stack whose functions are where the environment says: in S3, if not among the tables.
+///
+/// # Errors
+/// Where nothing says how S3 is reached.
+pub async fn with_functions(stack: Stack, config: &Config) -> anyhow::Result<Stack> {
+    match &config.functions {
+        Some(place) => Ok(stack.with_functions(functions_in_s3(place.clone()).await?)),
+        None => Ok(stack),
+    }
+}
+
+/// The functions at a place in S3.
+///
+/// # Errors
+/// Where nothing says how S3 is reached.
+pub async fn functions_in_s3(place: S3Place) -> anyhow::Result<S3Functions> {
+    let told = format!("the functions at {place} cannot be reached");
+    Clients::of_a_person().await.functions(place).await.context(told)
+}
+
 /// Opens a target; its tables are created where they are missing, except on AWS, where the stack's
 /// template owns them.
 ///
@@ -249,6 +271,7 @@ pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
         }
     };
     let stack = stack.with_context(|| format!("could not open the target: {target}"))?;
+    let stack = with_functions(stack, &config).await?;
     // Whoever writes to AWS sees whose account that is, before anything is written.
     let target = match target {
         Target::Aws(known) => Target::Aws(place(&stack, &metadata).await.unwrap_or(known)),

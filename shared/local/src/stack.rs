@@ -13,6 +13,7 @@ use evercount_aws::counter::{Counter, ReportHook};
 use evercount_aws::dynamo::{CountedTables, DynamoStore, TableNames};
 use evercount_aws::forecaster::{ForecastHook, Forecaster, ModelError};
 use evercount_aws::listener::{ListenHook, SchemaListener};
+use evercount_aws::s3_functions::S3Functions;
 use evercount_aws::schema_events::AwsSchemaEvents;
 use evercount_aws::setup;
 use evercount_aws::transformer::{EventTransformer, TransformHook};
@@ -111,6 +112,13 @@ impl Stack {
     ) -> Self {
         let store = DynamoStore::new(&dynamodb, tables);
         Self { embedded: None, dynamodb, kinesis, store }
+    }
+
+    /// The same stack, with functions of users elsewhere.
+    #[must_use]
+    pub fn with_functions(mut self, functions: S3Functions) -> Self {
+        self.store = self.store.with_functions(functions);
+        self
     }
 
     /// The store.

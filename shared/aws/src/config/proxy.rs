@@ -9,6 +9,7 @@ use evercount_wire::mutation_settings::from_json;
 
 use super::{ConfigErrors, Reader};
 use crate::dynamo::TableNames;
+use crate::s3::S3Place;
 
 /// How a data proxy is configured.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct DataProxyConfig {
     pub tables: TableNames,
     /// What is done about which table.
     pub options: ProxyOptions,
+    /// Where functions of users are, if not among the tables.
+    pub functions: Option<S3Place>,
 }
 
 impl DataProxyConfig {
@@ -36,7 +39,8 @@ impl DataProxyConfig {
         let mutations =
             reader.value("EVERCOUNT_PROXY_MUTATIONS", MutationSettings::default(), expected, mutations);
         let options = ProxyOptions { mode, tables: of_tables, mutations, ..ProxyOptions::default() };
-        reader.finish(&tables.clone(), Self { tables, options })
+        let functions = reader.functions();
+        reader.finish(&tables.clone(), Self { tables, options, functions })
     }
 }
 

@@ -1,4 +1,5 @@
-//! The store of functions: modules in parts, by their digest, and the list of their names.
+//! The store of functions: modules in parts, by their digest, and the list of their names; or what is kept
+//! elsewhere.
 
 use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
 use evercount_core::value::Value;
@@ -17,12 +18,20 @@ use super::failure::unreadable;
 impl FunctionStore for DynamoStore {
     async fn module(&self, id: &FunctionId) -> Result<Option<Vec<u8>>, StoreError> {
         let parts = self.query(&self.tables.metadata, &module_pk(id), "").await?;
-        let Some(module) = module_from_items(&parts).map_err(unreadable)? else { return Ok(None) };
+        let Some(module) = module_from_items(&parts).map_err(unreadable)? else {
+            return match &self.functions {
+                Some(elsewhere) => elsewhere.module(id).await,
+                None => Ok(None),
+            };
+        };
         check_digest(id, &module)?;
         Ok(Some(module))
     }
 
     async fn functions(&self) -> Result<Vec<FunctionEntry>, StoreError> {
+        if let Some(elsewhere) = &self.functions {
+            return elsewhere.functions().await;
+        }
         let items = self.query(&self.tables.metadata, FUNCTIONS_PK, "").await?;
         items.iter().map(|item| function_from_item(item).map_err(unreadable)).collect()
     }
@@ -33,6 +42,9 @@ impl FunctionStore for DynamoStore {
         to: &FunctionEntry,
         module: &[u8],
     ) -> Result<(), StoreError> {
+        if let Some(elsewhere) = &self.functions {
+            return elsewhere.put_function(from, to, module).await;
+        }
         check_digest(&to.id, module)?;
         let key = function_key(&to.name);
         let stored = match self.get(&self.tables.metadata, &key).await? {
@@ -52,6 +64,9 @@ impl FunctionStore for DynamoStore {
     }
 
     async fn remove_function(&self, name: &FunctionName) -> Result<bool, StoreError> {
+        if let Some(elsewhere) = &self.functions {
+            return elsewhere.remove_function(name).await;
+        }
         self.delete(&self.tables.metadata, &function_key(name)).await
     }
 }

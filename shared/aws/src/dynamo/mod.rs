@@ -30,12 +30,14 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
 pub use counted::DynamoTable;
-#[cfg(feature = "alerts")]
-pub(crate) use failure::Failure;
-pub(crate) use failure::{judge, retrying};
+#[cfg(any(feature = "alerts", feature = "eventbridge", feature = "kinesis"))]
+pub(crate) use failure::judge;
+pub(crate) use failure::{Failure, retrying};
 pub use registry::DynamoServices;
 pub use source::{CountedTables, DynamoSource};
 pub use value::{ConversionError, from_attribute, from_attributes, to_attribute, to_attributes};
+
+use crate::s3_functions::S3Functions;
 
 /// How long one attempt at a call may take. A transaction of 100 items takes well under a second;
 /// a request that was lost must not eat a function's whole time.
@@ -70,6 +72,7 @@ impl Default for TableNames {
 pub struct DynamoStore {
     client: Client,
     tables: TableNames,
+    functions: Option<S3Functions>,
 }
 
 impl DynamoStore {
@@ -77,7 +80,15 @@ impl DynamoStore {
     /// the store's own.
     #[must_use]
     pub fn new(client: &Client, tables: TableNames) -> Self {
-        Self { client: without_retries(client), tables }
+        Self { client: without_retries(client), tables, functions: None }
+    }
+
+    /// Keeps functions elsewhere. Modules that are in the table already are still used: the address of one
+    /// is its content.
+    #[must_use]
+    pub fn with_functions(mut self, functions: S3Functions) -> Self {
+        self.functions = Some(functions);
+        self
     }
 
     /// The names of its tables.

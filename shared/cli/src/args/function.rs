@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use evercount_aws::s3::S3Place;
 
 use super::{OutputArgs, TargetArgs};
 
@@ -19,12 +20,21 @@ pub enum FunctionCommand {
     Remove(RemoveArgs),
 }
 
+/// Reads a place in S3.
+pub fn place(text: &str) -> Result<S3Place, String> {
+    let wrong = "expected s3://BUCKET/PREFIX, with letters, digits, `_`, `-`, `.` and `=` between the slashes of a prefix";
+    S3Place::parse(text).ok_or_else(|| wrong.to_owned())
+}
+
 /// Where functions are kept.
 #[derive(Args, Clone, Debug)]
 pub struct WhereArgs {
     /// A folder instead of DynamoDB.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     pub dir: Option<PathBuf>,
+    /// A place in S3 instead of DynamoDB: s3://BUCKET/PREFIX. EVERCOUNT_FUNCTIONS names one for every command.
+    #[arg(long, value_name = "URL", value_parser = place, conflicts_with_all = ["target", "dir"])]
+    pub s3: Option<S3Place>,
     /// Where.
     #[command(flatten)]
     pub target: TargetArgs,

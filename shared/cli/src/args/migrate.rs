@@ -103,7 +103,8 @@ pub struct ApplyArgs {
     /// Undo the migration; it must lose nothing.
     #[arg(long)]
     pub undo: bool,
-    /// A folder of the custom functions that the file names; by default they are in DynamoDB.
+    /// A folder of the custom functions that the file names, or a place in S3, s3://BUCKET/PREFIX; by default they
+    /// are in DynamoDB.
     #[arg(long, value_name = "DIR", conflicts_with = "target")]
     pub functions: Option<PathBuf>,
     /// Where custom functions are.
