@@ -14,6 +14,7 @@ mod condition;
 mod cost;
 mod default;
 mod draft;
+mod form;
 mod paths;
 mod plan;
 mod rates;

@@ -422,15 +422,11 @@ pub fn compare(
         cells.iter().filter(|(cell, _)| matches!(cell, Cell::Group(_) | Cell::Overflow)).map(|(_, n)| n).sum()
     };
     // What the condition lacked is told apart from what was counted.
-    let items = |cells: &counting::Cells| -> counting::Cells {
-        cells
-            .iter()
-            .filter(|(cell, _)| !matches!(cell, Cell::Missing(_)))
-            .map(|(cell, n)| (cell.clone(), *n))
-            .collect()
-    };
+    let is_item = |(cell, _): &(&Cell, &i64)| !matches!(cell, Cell::Missing(_));
     let agrees = match relation {
-        Relation::Mapped | Relation::MappedWhileEarlier => items(target) == items(image),
+        Relation::Mapped | Relation::MappedWhileEarlier => {
+            target.iter().filter(is_item).eq(image.iter().filter(is_item))
+        }
         Relation::AtMost => counted(target) <= counted(image),
         Relation::AtLeast => counted(target) >= counted(image),
         Relation::Unrelated => true,

@@ -58,6 +58,7 @@ impl Transform {
     #[must_use]
     pub fn apply(&self, cells: &Cells) -> Cells {
         let mut ids: BTreeMap<GroupId, Option<GroupId>> = BTreeMap::new();
+        let has_registers = cells.keys().any(|cell| matches!(cell, Cell::Register { group: Some(_), .. }));
         let mut image = Cells::new();
         let mut add = |cell: Cell, n: i64| {
             let sum = image.entry(cell).or_insert(0_i64);
@@ -68,7 +69,9 @@ impl Transform {
             match cell {
                 Cell::Group(key) => {
                     let to = self.group(key);
-                    ids.insert(GroupId::of(key), to.as_ref().map(GroupId::of));
+                    if has_registers {
+                        ids.insert(GroupId::of(key), to.as_ref().map(GroupId::of));
+                    }
                     if let Some(to) = to {
                         add(Cell::Group(to), *n);
                     }

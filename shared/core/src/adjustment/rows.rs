@@ -152,7 +152,9 @@ fn combine(columns: &[(Path, Vec<Candidate>)], filters: &[&Predicate]) -> Vec<It
         }
     }
     let mut seen = BTreeSet::new();
-    rows.retain(|row| seen.insert(row.clone()));
+    let is_first: Vec<bool> = rows.iter().map(|row| seen.insert(row)).collect();
+    let mut is_first = is_first.into_iter();
+    rows.retain(|_| is_first.next() == Some(true));
     rows
 }
 
@@ -176,16 +178,18 @@ fn meeting(columns: &[(Path, Vec<Candidate>)], filter: &Predicate) -> Item {
             atoms.iter().filter(|atom| Predicate::Atom((**atom).clone()).evaluate(item).truth == Truth::True);
         (filter.evaluate(item).truth == Truth::True, met.count())
     };
-    let mut best = row(columns, 0);
+    let first = row(columns, 0);
+    let mut best = (score(&first), first);
     for (path, values) in columns {
         for value in values {
-            let other = with(&best, path, value.as_ref());
-            if score(&other) > score(&best) {
-                best = other;
+            let other = with(&best.1, path, value.as_ref());
+            let reached = score(&other);
+            if reached > best.0 {
+                best = (reached, other);
             }
         }
     }
-    best
+    best.1
 }
 
 /// The row with another value at a path, or with none.

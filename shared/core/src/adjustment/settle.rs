@@ -7,7 +7,7 @@ use super::shape::{self, show};
 use super::witness::Trial;
 use super::{
     AdjustmentPlan, Cause, Certificate, Class, Facts, LogicUpdate, MinimumEvidence, Partitions, PlanCost,
-    SHADOW_CHANGES_MIN, Start, condition,
+    SHADOW_CHANGES_MIN, Start, condition, form,
 };
 use crate::logic::{Base, Coverage, LogicState, LogicVersion, PlanId, Relation};
 use crate::migration::{Action, STEPS_MAX};
@@ -44,11 +44,15 @@ pub(super) fn settle(mut draft: Draft, cause: &Cause, logic: &LogicVersion, fact
         draft.needs_rows(false, false, "rows would go through too many steps to the latest shape");
     }
     expect_registers(&mut draft, logic);
-    let rows = Rows::of(&logic.definition, &draft, &facts.not_null);
+    let mut tried = None;
     let transform = derivable(&mut draft, logic, facts);
     if let Some(transform) = transform {
-        let (next, is_exact) = try_out(&draft, logic, &rows, position, &transform);
-        let relation = trial(&draft, logic, &next, &rows, position).relation(draft.relation);
+        let (is_exact, relation) = if form::only_renames(&draft, logic, position, &transform) {
+            (true, draft.relation)
+        } else {
+            let rows = tried.get_or_insert_with(|| rows_of(logic, &draft, facts));
+            try_out(&draft, logic, rows, position, &transform)
+        };
         // Records of a renamed table's new name are another matter than their shape.
         let is_moved = draft.definition.table != logic.definition.table;
         let needs_none_seen =
@@ -70,7 +74,12 @@ pub(super) fn settle(mut draft: Draft, cause: &Cause, logic: &LogicVersion, fact
             return derived(draft, facts, transform, relation);
         }
     }
+    let rows = tried.unwrap_or_else(|| rows_of(logic, &draft, facts));
     reread(draft, logic, facts, &rows, position)
+}
+
+fn rows_of(logic: &LogicVersion, draft: &Draft, facts: &Facts) -> Rows {
+    Rows::of(&logic.definition, draft, &facts.not_null)
 }
 
 /// The registers of a distinct count that is no longer asked for stay behind in the parent's
@@ -139,19 +148,22 @@ fn derivable(draft: &mut Draft, logic: &LogicVersion, facts: &Facts) -> Option<T
     Some(transform)
 }
 
-fn try_out(
+/// Whether a transform is exact for every row that is tried, and how each stands to the parent's.
+pub(super) fn try_out(
     draft: &Draft,
     logic: &LogicVersion,
     rows: &Rows,
     position: Option<&OrderVersion>,
     transform: &Transform,
-) -> (LogicVersion, bool) {
+) -> (bool, Relation) {
     let next =
         version(&update(draft, Start::Image(transform.clone())), logic, Relation::Unrelated, None, 0, 0);
+    let trial = trial(draft, logic, &next, rows, position);
     // What an emptied table held before is gone, and not changed.
     let is_emptied = transform.keep.as_ref() == Some(&condition::never());
-    let is_exact = is_emptied || trial(draft, logic, &next, rows, position).is_exact(transform);
-    (next, is_exact)
+    let is_exact = is_emptied || trial.is_exact(transform);
+    let is_known_of_earlier = is_exact && !is_emptied && trial.tells_of_earlier_rows();
+    (is_exact, trial.relation(draft.relation, is_known_of_earlier))
 }
 
 fn trial<'a>(
@@ -217,7 +229,7 @@ fn reread(
     let next = version(&update, logic, Relation::Unrelated, None, 0, 0);
     let trial = trial(&draft, logic, &next, rows, position);
     let certificate = trial.witness().filter(|_| reread.provable);
-    let relation = trial.relation(expected(draft.relation, &update.start));
+    let relation = trial.relation(expected(draft.relation, &update.start), false);
     if certificate.is_none() {
         draft.assume(if reread.provable {
             "no two tables were found that prove it, so it is taken for granted that stored counts do not do"
@@ -347,7 +359,7 @@ pub(super) fn relation_of(plan: &AdjustmentPlan, update: &LogicUpdate, parent: &
             let rows = Rows::of(&parent.definition, &draft, &[]);
             let next = version(update, parent, Relation::Unrelated, None, 0, 0);
             let expected = expected(draft.relation, &update.start);
-            return trial(&draft, parent, &next, &rows, position.as_ref()).relation(expected);
+            return trial(&draft, parent, &next, &rows, position.as_ref()).relation(expected, false);
         }
     }
     Relation::Unrelated

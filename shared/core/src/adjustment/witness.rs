@@ -65,15 +65,12 @@ impl Trial<'_> {
     /// Whether cells are the same but for what the parent never told: the new atoms' missing
     /// attributes, and sketches that are no longer asked for.
     fn same(&self, transform: &Transform, image: &Cells, new: &Cells) -> bool {
-        let told = |cell: &Cell| match cell {
+        let told = |(cell, _): &(&Cell, &i64)| match cell {
             Cell::Missing(atom) => transform.atoms.contains(&Some(*atom)),
             Cell::Register { .. } => self.next.definition.distinct.is_some(),
             _ => true,
         };
-        let told = |cells: &Cells| -> Cells {
-            cells.iter().filter(|(cell, _)| told(cell)).map(|(cell, n)| (cell.clone(), *n)).collect()
-        };
-        told(image) == told(new)
+        image.iter().filter(told).eq(new.iter().filter(told))
     }
 
     /// Two tables that have equal counts under the parent and different ones under the next
@@ -108,37 +105,58 @@ impl Trial<'_> {
         None
     }
 
-    /// The strongest relation, from the one that the rules give on, that every row of either
-    /// shape keeps to.
-    pub(super) fn relation(&self, expected: Relation) -> Relation {
-        let weaker = match expected {
-            Relation::Mapped => &[Relation::Mapped, Relation::MappedWhileEarlier][..],
-            Relation::Unrelated => &[],
-            ref other => std::slice::from_ref(other),
-        };
-        weaker.iter().copied().find(|relation| self.keeps(*relation)).unwrap_or(Relation::Unrelated)
+    /// Whether an exact transform says all of how rows of the earlier shape stand to the parent's:
+    /// [`Self::is_exact`] leaves out steps of old, and sketches that are no longer asked for.
+    pub(super) fn tells_of_earlier_rows(&self) -> bool {
+        self.parent.migration.is_empty()
+            && self.steps_before == 0
+            && (self.parent.definition.distinct.is_none() || self.next.definition.distinct.is_some())
     }
 
-    fn keeps(&self, relation: Relation) -> bool {
+    /// The strongest relation, from the one that the rules give on, that every row of either
+    /// shape keeps to; those of the earlier one are not tried again where that is known.
+    pub(super) fn relation(&self, expected: Relation, is_known_of_earlier: bool) -> Relation {
         let before = self.before();
         // Rows that were not written for long have gone through every step.
         let oldest = OrderVersion::load(0, Micros::MIN);
-        let ages = [&before, &oldest].into_iter();
-        let earlier = ages.flat_map(|age| self.rows.earlier.iter().map(move |row| (row, Some(age))));
+        let ages = match (is_known_of_earlier, before == oldest) {
+            (true, _) => &[][..],
+            (false, true) => &[&oldest],
+            (false, false) => &[&before, &oldest],
+        };
+        let earlier = ages.iter().flat_map(|age| self.rows.earlier.iter().map(move |row| (row, Some(*age))));
         let later = self.rows.later.iter().map(|row| (row, self.position));
-        earlier.chain(later).all(|(row, at)| {
-            let (Ok(old), Ok(new)) =
-                (contribution(self.parent, Some(row), at), contribution(self.next, Some(row), at))
-            else {
-                return true;
-            };
-            let image = match &self.next.base {
-                Base::Derived { transform, .. } => transform.apply(&old),
-                Base::Own => old,
-            };
-            let (_, was_earlier) = migrate(&self.next.migration, row, at);
-            ledger::compare(relation, &new, &image, was_earlier) != Outcome::Unexplained
-        })
+        let mut relation = expected;
+        for (row, at) in earlier.chain(later) {
+            if relation == Relation::Unrelated {
+                break;
+            }
+            // What kept to the stronger one keeps to the weaker one as well.
+            if relation == Relation::Mapped && !self.keeps(relation, row, at) {
+                relation = Relation::MappedWhileEarlier;
+            }
+            if relation != Relation::Mapped && !self.keeps(relation, row, at) {
+                relation = Relation::Unrelated;
+            }
+        }
+        relation
+    }
+
+    fn keeps(&self, relation: Relation, row: &Item, at: Option<&OrderVersion>) -> bool {
+        let (_, was_earlier) = migrate(&self.next.migration, row, at);
+        if relation == Relation::MappedWhileEarlier && !was_earlier {
+            return true;
+        }
+        let (Ok(old), Ok(new)) =
+            (contribution(self.parent, Some(row), at), contribution(self.next, Some(row), at))
+        else {
+            return true;
+        };
+        let image = match &self.next.base {
+            Base::Derived { transform, .. } => transform.apply(&old),
+            Base::Own => old,
+        };
+        ledger::compare(relation, &new, &image, was_earlier) != Outcome::Unexplained
     }
 }
 
