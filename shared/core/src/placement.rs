@@ -4,13 +4,11 @@
 //! placement is a hint that makes writes cheap (a touched item stays near one 1 KB write unit)
 //! and bounds floods of groups. A wrong or forgotten hint costs a write unit, never a count.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
-
-use xxhash_rust::xxh3::Xxh3Default;
+use std::hash::{Hash, Hasher};
 
 use crate::group::{Cell, GroupKey};
 use crate::logic::LogicId;
+use crate::memo::{ShortHasher, ShortMap};
 use crate::path::Path;
 use crate::value::Value;
 
@@ -34,14 +32,14 @@ const REGISTER_NUMBER_BYTES: usize = 4;
 /// Where one lane keeps the cells of every logic version it has touched.
 #[derive(Clone, Debug, Default)]
 pub struct Placement {
-    by_logic: HashMap<LogicId, Buckets, BuildHasherDefault<Xxh3Default>>,
+    by_logic: ShortMap<LogicId, Buckets>,
     /// How many deliveries the last chunk took, where it could not take all there were.
     took: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Buckets {
-    places: HashMap<u64, u32, BuildHasherDefault<Xxh3Default>>,
+    places: ShortMap<u64, u32>,
     /// How many of the places are groups': what the cap is on.
     groups: usize,
     /// How many are tallies of evidence by group.
@@ -52,16 +50,29 @@ struct Buckets {
 
 impl Buckets {
     /// Notes where a cell is, and whether that is news.
-    fn note(&mut self, cell: &Cell, bucket: u32) -> bool {
-        let is_new = self.places.insert(hint(cell), bucket).is_none();
+    fn note(&mut self, hint: u64, cell: &Cell, bucket: u32) -> bool {
+        let is_new = self.places.insert(hint, bucket).is_none();
         self.groups += usize::from(is_new && matches!(cell, Cell::Group(_)));
         self.evidence += usize::from(is_new && matches!(cell, Cell::Evidence { group: Some(_), .. }));
         is_new
     }
+
+    /// Chooses a counter item of so much room for a cell that has none yet.
+    fn choose(&mut self, hint: u64, cell: &Cell, room: usize) -> u32 {
+        let bytes = weight(cell);
+        if self.last_bytes > 0 && self.last_bytes + bytes > room {
+            self.last += 1;
+            self.last_bytes = 0;
+        }
+        self.last_bytes += bytes;
+        let bucket = self.last;
+        self.note(hint, cell, bucket);
+        bucket
+    }
 }
 
 fn hint(cell: &Cell) -> u64 {
-    let mut hasher = Xxh3Default::default();
+    let mut hasher = ShortHasher::default();
     cell.hash(&mut hasher);
     hasher.finish()
 }
@@ -122,7 +133,7 @@ impl Placement {
     /// Records where a stored cell is.
     pub fn learn(&mut self, logic: &LogicId, cell: &Cell, bucket: u32) {
         let buckets = self.by_logic.entry(logic.clone()).or_default();
-        if buckets.note(cell, bucket) {
+        if buckets.note(hint(cell), cell, bucket) {
             match bucket.cmp(&buckets.last) {
                 std::cmp::Ordering::Greater => (buckets.last, buckets.last_bytes) = (bucket, weight(cell)),
                 std::cmp::Ordering::Equal => buckets.last_bytes += weight(cell),
@@ -160,18 +171,26 @@ impl Placement {
 
     /// The counter item a cell belongs in, choosing one where it has none yet.
     pub fn place(&mut self, logic: &LogicId, cell: &Cell) -> u32 {
-        let buckets = self.by_logic.entry(logic.clone()).or_default();
-        if let Some(bucket) = buckets.places.get(&hint(cell)) {
-            return *bucket;
+        let (hint, buckets) = (hint(cell), self.of(logic));
+        match buckets.places.get(&hint) {
+            Some(bucket) => *bucket,
+            None => buckets.choose(hint, cell, room(logic)),
         }
-        let bytes = weight(cell);
-        if buckets.last_bytes > 0 && buckets.last_bytes + bytes > room(logic) {
-            buckets.last += 1;
-            buckets.last_bytes = 0;
+    }
+
+    /// As [`Placement::place`] for a group that is counted by name under a cap of `groups_max`; whether
+    /// it still may be.
+    pub fn admit(&mut self, logic: &LogicId, group: &Cell, groups_max: u32) -> bool {
+        let (hint, buckets) = (hint(group), self.of(logic));
+        let is_known = buckets.places.contains_key(&hint);
+        let has_room = is_known || buckets.groups < groups_max as usize;
+        if has_room && !is_known {
+            buckets.choose(hint, group, room(logic));
         }
-        buckets.last_bytes += bytes;
-        let bucket = buckets.last;
-        buckets.note(cell, bucket);
-        bucket
+        has_room
+    }
+
+    fn of(&mut self, logic: &LogicId) -> &mut Buckets {
+        self.by_logic.entry(logic.clone()).or_default()
     }
 }

@@ -216,11 +216,7 @@ impl TableTally {
 /// the groups of one chunk count against the cap as well.
 fn is_beyond(memo: &TableMemo, placement: &mut Placement, plain: usize, group: usize) -> bool {
     let Some((version, cell @ Cell::Group(_))) = memo.plain_of(plain, group) else { return false };
-    if !placement.has_room(&version.id, cell, version.definition.groups_max) {
-        return true;
-    }
-    placement.place(&version.id, cell);
-    false
+    !placement.admit(&version.id, cell, version.definition.groups_max)
 }
 
 fn move_cell(sum: &mut Contributions, logic: &LogicId, cell: Cell, net: i64) {
