@@ -270,10 +270,20 @@ fn modules(template: &Template) -> Offences {
             found.push(format!("{}: reaches the store of functions", statement.name()));
         }
     }
+    for statement in statements(template).iter().filter(|one| one.on().iter().any(|on| on == "PrefetchObjectArns"))
+    {
+        if statement.of.0 != "PrefetchPolicy" || statement.actions() != ["s3:GetObject"] {
+            found.push(format!("{}: reaches what values are fetched from", statement.name()));
+        }
+    }
     for (name, function) in template.functions() {
         let is_told = template.variables(function).contains_key("EVERCOUNT_FUNCTIONS");
         let role = &template.0["Resources"][role_of(function).unwrap_or_default()]["Properties"];
-        let may = references(&role["ManagedPolicyArns"]).iter().any(|on| on == "ReadFunctionsPolicy");
+        let policies = references(&role["ManagedPolicyArns"]);
+        if policies.iter().any(|on| on == "PrefetchPolicy") && name != "DataProxyFunction" {
+            found.push(format!("{name}: reaches what values are fetched from"));
+        }
+        let may = policies.iter().any(|on| on == "ReadFunctionsPolicy");
         if is_told != may {
             found.push(format!("{name}: told of functions {is_told}, and may read them {may}"));
         }

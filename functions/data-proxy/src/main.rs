@@ -5,6 +5,7 @@ use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{DataProxyConfig, both};
 use evercount_aws::data_proxy::DataProxy;
 use evercount_aws::logs;
+use evercount_aws::sources::{Asker, WaysOut};
 use evercount_proxy::Proxy;
 use evercount_runtime::{Invocation, now};
 use lambda_runtime::Error;
@@ -19,7 +20,8 @@ async fn main() -> Result<(), Error> {
     let upstream = clients.dynamodb_upstream(None).await?;
     let store = clients.store(config.tables, config.functions).await?;
     let table = store.written_tables(&clients.dynamodb());
-    let proxy = DataProxy::new(Proxy::new(upstream, store, table, config.options, now), now);
+    let proxy = DataProxy::new(Proxy::new(upstream, store, table, config.options, now), now)
+        .with_sources(WaysOut::new(Asker::Function, clients));
     evercount_runtime::run(async |Invocation { body, deadline }: Invocation| {
         proxy.handle(&body, deadline).await.map_err(Error::from)
     })

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use aws_lambda_events::lambda_function_urls::{LambdaFunctionUrlRequest, LambdaFunctionUrlResponse};
 use base64::Engine as _;
@@ -10,8 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use evercount_core::change::TableName;
 use evercount_core::order::Micros;
+use evercount_core::shadow::prefetch::{BOUNDS_DEFAULT, PrefetchBounds};
 use evercount_pipeline::arrive::{self, Arriving};
-use evercount_pipeline::ports::{ShadowPassStore, StoreError, UsageStore};
+use evercount_pipeline::ports::{ShadowPassStore, SourceTable, StoreError, UsageStore};
+use evercount_pipeline::prefetch::{self, Places};
 use evercount_proxy::Proxy;
 use evercount_proxy::answer::Refusal;
 use evercount_proxy::proxy::{ProxyStore, ProxyTable};
@@ -19,6 +22,8 @@ use evercount_proxy::upstream::Upstream;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
 use serde::{Deserialize, Serialize};
+
+use crate::sources::{Sources, WaysOut};
 
 /// Longest body of an answer, in bytes. Lambda takes 6 MB of an invocation
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), in which the body is as base64, a
@@ -32,6 +37,10 @@ const USAGE_PAUSE: Micros = 10_000_000;
 /// So much of an invocation's time is left when no further page of values is begun, microseconds: a page is a
 /// hundred rows, each read and written.
 const PAGE_MICROS: Micros = 15_000_000;
+
+/// How long a table is left alone that was gone through to fetch values ahead, microseconds: to go through it
+/// reads all of it.
+const PASS_PAUSE: Micros = 3_600_000_000;
 
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
@@ -69,13 +78,24 @@ pub struct DataProxy<U, S, T> {
     proxy: Proxy<U, S, T>,
     clock: fn() -> Micros,
     stored_at: AtomicI64,
+    ways_out: Option<WaysOut>,
+    places: Mutex<Places>,
 }
 
-impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable> DataProxy<U, S, T> {
+impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + SourceTable>
+    DataProxy<U, S, T>
+{
     /// A proxy behind a function URL. `clock` gives the time in microseconds since the epoch.
     #[must_use]
     pub fn new(proxy: Proxy<U, S, T>, clock: fn() -> Micros) -> Self {
-        Self { proxy, clock, stored_at: AtomicI64::new(0) }
+        Self { proxy, clock, stored_at: AtomicI64::new(0), ways_out: None, places: Mutex::default() }
+    }
+
+    /// Fetches values of columns to come ahead as well, by these ways out.
+    #[must_use]
+    pub fn with_sources(mut self, ways_out: WaysOut) -> Self {
+        self.ways_out = Some(ways_out);
+        self
     }
 
     /// Answers an invocation, which is JSON and must have ended at `deadline`, microseconds since the epoch: a
@@ -94,8 +114,8 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable> D
         }
     }
 
-    /// Moves what has arrived, page by page, for as long as there is time. What is left is the next
-    /// invocation's.
+    /// Moves what has arrived, page by page, for as long as there is time, and fetches ahead in the time that is
+    /// left. What is left to do is the next invocation's.
     async fn look_after(&self, deadline: Micros) -> Result<Answered, InvocationError> {
         let (store, table) = (self.proxy.store(), self.proxy.table());
         let stamps = |name: &TableName| self.proxy.options().mutations.of(name).stamps;
@@ -110,9 +130,39 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable> D
                 seen.insert(name);
             }
             if !is_more || deadline.saturating_sub((self.clock)()) < PAGE_MICROS {
-                return Ok(Answered::LookedAfter { tables: seen.len() });
+                break;
             }
         }
+        Box::pin(self.fetch_ahead(deadline, &mut seen)).await?;
+        Ok(Answered::LookedAfter { tables: seen.len() })
+    }
+
+    /// Fetches values of columns to come ahead.
+    async fn fetch_ahead(&self, deadline: Micros, seen: &mut BTreeSet<TableName>) -> Result<(), StoreError> {
+        let Some(ways_out) = &self.ways_out else { return Ok(()) };
+        let time = deadline.saturating_sub((self.clock)()).saturating_sub(PAGE_MICROS);
+        let bounds = PrefetchBounds { time: time.clamp(0, BOUNDS_DEFAULT.time), ..BOUNDS_DEFAULT };
+        let sources = Sources::new(self.proxy.table(), ways_out);
+        let lock = || self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever is invoked meanwhile begins anew, and passes over what this one has fetched.
+        let mut places = std::mem::take(&mut *lock());
+        let (store, table) = (self.proxy.store(), self.proxy.table());
+        let turn = prefetch::turn(store, table, &sources, &mut places, bounds, PASS_PAUSE, self.clock).await;
+        *lock() = places;
+        for (name, ran) in turn? {
+            match ran {
+                Ok(report) if report.asked > 0 => {
+                    let (asked, fetched, failed) = (report.asked, report.fetched, report.failed);
+                    let because = sources.take_failure();
+                    tracing::info!(table = %name, asked, fetched, failed, because, "values were fetched ahead");
+                    seen.insert(name);
+                }
+                Ok(_) => {}
+                // Of one table, nothing is fetched; the others have theirs.
+                Err(error) => tracing::warn!(table = %name, %error, "no values could be fetched ahead"),
+            }
+        }
+        Ok(())
     }
 
     async fn answer(&self, event: LambdaFunctionUrlRequest) -> LambdaFunctionUrlResponse {
@@ -191,7 +241,7 @@ fn too_long(length: usize) -> Refusal {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use evercount_core::evolution::{Judgement, Proposal, evolve, new_subject};
     use evercount_core::registration::Registration;

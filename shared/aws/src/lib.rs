@@ -19,6 +19,7 @@
 //! | [`forecaster`] | predictions, made, judged and learnt from: the body of the schema forecaster |
 //! | [`data_proxy`] | requests of a function URL, answered: the body of the data proxy |
 //! | [`signed`] | an upstream that asks who calls |
+//! | [`sources`] | where values of columns to come are fetched from |
 //! | [`s3`] | objects in S3 |
 //! | [`s3_functions`] | the store of functions in S3 |
 //! | [`alerts`] | where alerts go |
@@ -57,6 +58,8 @@ pub mod setup;
 mod shelf;
 #[cfg(feature = "proxy")]
 pub mod signed;
+#[cfg(feature = "proxy")]
+pub mod sources;
 #[cfg(feature = "kinesis")]
 mod stream;
 pub mod transformer;

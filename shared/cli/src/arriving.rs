@@ -2,20 +2,20 @@
 //! noticed and their values moved into the table, page by page, and values of columns to come are fetched
 //! ahead. All of it can end at any time, and the next run goes on where it ended.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use evercount_aws::clients::Clients;
 use evercount_aws::dynamo::{DynamoStore, DynamoTable};
+use evercount_aws::sources::{Sources, WaysOut};
 use evercount_core::change::TableName;
 use evercount_core::mutation::settings::MutationSettings;
 use evercount_core::shadow::arrival::ShadowPass;
-use evercount_core::shadow::prefetch::{BOUNDS_DEFAULT, due};
+use evercount_core::shadow::prefetch::{Asker, BOUNDS_DEFAULT};
 use evercount_local::stack::now;
 use evercount_pipeline::arrive::{self, Arriving};
-use evercount_pipeline::ports::{ShadowSchemaStore as _, StoreError};
-use evercount_pipeline::prefetch;
-use evercount_proxy::sources::Sources;
+use evercount_pipeline::ports::StoreError;
+use evercount_pipeline::prefetch::{self, Places};
 
 /// How often it is looked whether a column has arrived.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -36,7 +36,8 @@ pub async fn look_after(
     trouble: impl Fn(Option<String>),
 ) -> Infallible {
     let mut fetched_at: Option<Instant> = None;
-    let mut places = BTreeMap::new();
+    let mut places = Places::default();
+    let ways_out = WaysOut::new(Asker::Machine, Clients::of_a_person().await);
     loop {
         let stamps = |name: &TableName| settings.of(name).stamps;
         match Box::pin(arrive::turn(store, store, table, stamps, PAGES, now())).await {
@@ -48,7 +49,7 @@ pub async fn look_after(
         }
         if fetched_at.is_none_or(|at| at.elapsed() >= FETCH_PAUSE) {
             fetched_at = Some(Instant::now());
-            if let Err(error) = Box::pin(fetch(store, table, &mut places, &tell)).await {
+            if let Err(error) = Box::pin(fetch(store, table, &ways_out, &mut places, &tell)).await {
                 trouble(Some(error.to_string()));
             }
         }
@@ -56,22 +57,18 @@ pub async fn look_after(
     }
 }
 
-/// Fetches values ahead for every table that expects some, each from where the last run came to.
+/// Fetches values ahead, and tells what came of it.
 async fn fetch(
     store: &DynamoStore,
     table: &DynamoTable,
-    places: &mut BTreeMap<TableName, Option<String>>,
+    ways_out: &WaysOut,
+    places: &mut Places,
     tell: &impl Fn(String),
 ) -> Result<(), StoreError> {
-    let sources = Sources::new(table);
-    for schema in store.shadow_schemas().await? {
-        if due(&schema, now()).next().is_none() {
-            continue;
-        }
-        let name = &schema.table;
-        let after = places.get(name).cloned().flatten();
-        let report = prefetch::run(store, table, &sources, name, after, BOUNDS_DEFAULT, now).await?;
-        places.insert(name.clone(), report.next.clone());
+    let sources = Sources::new(table, ways_out);
+    let turn = prefetch::turn(store, table, &sources, places, BOUNDS_DEFAULT, 0, now).await?;
+    for (name, ran) in turn {
+        let report = ran?;
         if report.asked > 0 {
             let failed = match sources.take_failure() {
                 Some(why) if report.failed > 0 => format!("; {} gave no answer, as: {why}", report.failed),

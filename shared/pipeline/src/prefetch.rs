@@ -116,7 +116,72 @@ where
         if report.next.is_none() {
             return Ok(report);
         }
+        // Also to go over what is there takes time.
+        if clock().saturating_sub(started) >= bounds.time {
+            report.is_bounded = true;
+            return Ok(report);
+        }
     }
+}
+
+/// How far the tables were gone through. Where it is lost, they are gone through from their beginning.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Places(BTreeMap<TableName, Place>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Place {
+    /// The next run goes on here.
+    After(String),
+    /// It came to the end of the table at this time.
+    Ended(Micros),
+}
+
+/// Fetches values for every table that expects some, each from where the last run came to, all within
+/// bounds. A table that was gone through is begun again after `pause`, because that reads all of it. Returns what
+/// came of each.
+///
+/// # Errors
+/// Whatever the store of shadow schemas answers.
+pub async fn turn<S, T, P>(
+    store: &S,
+    table: &T,
+    source: &P,
+    places: &mut Places,
+    bounds: PrefetchBounds,
+    pause: Micros,
+    clock: impl Fn() -> Micros + Sync,
+) -> Result<Vec<(TableName, Result<PrefetchReport, StoreError>)>, StoreError>
+where
+    S: ShadowSchemaStore + ShadowStore,
+    T: CountedTable + SourceTable,
+    P: PrefetchSource,
+{
+    let (started, mut told) = (clock(), Vec::new());
+    let (mut asked, mut bytes) = (0_u64, 0_u64);
+    for schema in store.shadow_schemas().await? {
+        let (name, now) = (schema.table.clone(), clock());
+        let Some(left) = bounds.after(asked, bytes, now.saturating_sub(started)) else { break };
+        if due(&schema, now).next().is_none() {
+            continue;
+        }
+        let after = match places.0.get(&name) {
+            Some(Place::Ended(at)) if now.saturating_sub(*at) < pause => continue,
+            Some(Place::Ended(_)) | None => None,
+            Some(Place::After(next)) => Some(next.clone()),
+        };
+        let ran = run(store, table, source, &name, after, left, &clock).await;
+        if let Ok(report) = &ran {
+            (asked, bytes) = (report.asked.saturating_add(asked), report.bytes.saturating_add(bytes));
+            match &report.next {
+                Some(next) => places.0.insert(name.clone(), Place::After(next.clone())),
+                // A bound may end it before its first page does.
+                None if report.is_bounded => places.0.remove(&name),
+                None => places.0.insert(name.clone(), Place::Ended(now)),
+            };
+        }
+        told.push((name, ran));
+    }
+    Ok(told)
 }
 
 impl PrefetchReport {

@@ -18,7 +18,6 @@
 //! | [`answer`] | how the proxy answers itself |
 //! | [`upstream`] | what it needs of the DynamoDB behind it |
 //! | `server` | how it is served on this machine |
-//! | `sources` | where values of columns to come are fetched from |
 
 pub mod answer;
 pub mod functions;
@@ -30,8 +29,6 @@ mod reading;
 pub mod request;
 #[cfg(feature = "server")]
 pub mod server;
-#[cfg(feature = "server")]
-pub mod sources;
 pub mod statement;
 pub mod tables;
 pub mod upstream;

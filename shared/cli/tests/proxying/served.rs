@@ -17,7 +17,7 @@ use tokio::process::Command;
 use super::shop::{go_on_in, go_on_with, order};
 use super::stage::{call, call_with, expected, register};
 
-fn evercount(home: &std::path::Path) -> Command {
+pub fn evercount(home: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evercount"));
     for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"] {
         command.env_remove(name);

@@ -1,5 +1,7 @@
 //! Which values are fetched ahead of time, and which are there already.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::{Prefetch, ShadowRow, ShadowSchema, ShadowState, ShadowValue};
 use crate::order::{ItemVersion, Micros};
 use crate::value::Value;
@@ -36,6 +38,52 @@ impl PrefetchBounds {
     }
 }
 
+/// From where a source is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A person's machine, on which a gateway may listen.
+    Machine,
+    /// A function, in whose machine listens what starts it, and nothing else.
+    Function,
+}
+
+/// Whether a source may be at an address. One that names a host chooses what the asker connects to, so that
+/// it must not lead to the asker's own services: on the link are those that hand out credentials, in EC2 and
+/// ECS (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>).
+#[must_use]
+pub fn may_be_at(asker: Asker, address: IpAddr) -> bool {
+    /// What EC2 has instead of its link, in IPv6.
+    const EC2: [u16; 2] = [0xfd00, 0x0ec2];
+    /// Before an address of IPv4 that is translated (RFC 6052).
+    const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            let is_here = v4.is_loopback() && asker == Asker::Function;
+            // Of the network 0, connections end on the same machine.
+            !is_here && first != 0 && !v4.is_link_local() && !v4.is_multicast() && !v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            if let ([high, low], TRANSLATED) = split(v6.segments()) {
+                let v4 = Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+                return may_be_at(asker, IpAddr::V4(v4));
+            }
+            let is_here = v6.is_loopback() && asker == Asker::Function;
+            let is_of_ec2 = v6.segments().starts_with(&EC2);
+            !is_here
+                && !is_of_ec2
+                && !v6.is_unspecified()
+                && !v6.is_unicast_link_local()
+                && !v6.is_multicast()
+        }
+    }
+}
+
+/// The last two segments, and those before them.
+fn split([a, b, c, d, e, f, high, low]: [u16; 8]) -> ([u16; 2], [u16; 6]) {
+    ([high, low], [a, b, c, d, e, f])
+}
+
 /// The columns of which values are fetched by now: expected soon, or at a time that nobody knows.
 pub fn due(schema: &ShadowSchema, now: Micros) -> impl Iterator<Item = (&String, &Prefetch)> {
     schema.columns.iter().filter_map(move |(name, column)| {
@@ -63,6 +111,7 @@ pub fn fetched(value: Option<Value>, now: Micros) -> ShadowValue {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
     use std::collections::BTreeMap;
 
     use super::*;
@@ -100,6 +149,35 @@ mod tests {
         let columns = columns.map(|(name, column)| (name.to_owned(), column)).into();
         let schema = ShadowSchema { columns, ..ShadowSchema::nothing(TableName::new("t"), 0) };
         assert_eq!(due(&schema, 0).map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["some time", "soon"]);
+    }
+
+    #[test]
+    fn a_source_is_at_none_of_the_askers_own_services() {
+        let may = |asker, address: &str| may_be_at(asker, address.parse().unwrap());
+        for other in
+            ["93.184.216.34", "10.0.0.8", "192.168.1.1", "2606:2800::1", "fd12::1", "64:ff9b::5db8:d822"]
+        {
+            assert!(may(Asker::Function, other) && may(Asker::Machine, other), "{other}");
+        }
+        for here in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"] {
+            assert!(!may(Asker::Function, here) && may(Asker::Machine, here), "{here}");
+        }
+        for own in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "fd00:ec2::254",
+            "fe80::1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "::",
+            "224.0.0.1",
+            "255.255.255.255",
+            "ff02::1",
+        ] {
+            assert!(!may(Asker::Function, own) && !may(Asker::Machine, own), "{own}");
+        }
     }
 
     #[test]

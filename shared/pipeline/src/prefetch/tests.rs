@@ -108,3 +108,30 @@ async fn nothing_is_fetched_for_a_column_that_has_arrived() {
     assert_eq!(fetch(&memory, &source, BOUNDS_DEFAULT, 9).await, PrefetchReport::default());
     assert_eq!(source.0.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn a_turn_goes_through_a_table_again_only_after_a_pause() {
+    let (memory, source) = (table(), Source::default());
+    let mut places = Places::default();
+    let mut turn = async |values, now| {
+        let bounds = PrefetchBounds { values, ..BOUNDS_DEFAULT };
+        let told = super::turn(&memory, &memory, &source, &mut places, bounds, 60, || now).await.unwrap();
+        told.into_iter().map(|(_, ran)| ran.unwrap().asked).collect::<Vec<_>>()
+    };
+    assert_eq!(turn(30, 9).await, [30]);
+    assert_eq!(turn(30, 10).await, [10], "what did not come is asked for again, and the rest");
+    assert_eq!(turn(30, 69).await, Vec::<u64>::new());
+    assert_eq!(turn(30, 70).await, [1]);
+}
+
+#[tokio::test]
+async fn a_run_that_only_passes_over_what_is_there_ends_in_time() {
+    let (memory, source) = (table(), Source::default());
+    fetch(&memory, &source, BOUNDS_DEFAULT, 9).await;
+    let clock = AtomicU64::new(10);
+    let ticking = || i64::try_from(clock.fetch_add(1_000_000, Ordering::Relaxed)).unwrap();
+    let bounds = PrefetchBounds { time: 2_000_000, ..BOUNDS_DEFAULT };
+    let name = TableName::new("orders");
+    let ran = run(&memory, &memory, &source, &name, None, bounds, ticking).await.unwrap();
+    assert!(ran.is_bounded || ran.next.is_none(), "{ran:?}");
+}
