@@ -270,7 +270,8 @@ fn modules(template: &Template) -> Offences {
             found.push(format!("{}: reaches the store of functions", statement.name()));
         }
     }
-    for statement in statements(template).iter().filter(|one| one.on().iter().any(|on| on == "PrefetchObjectArns"))
+    for statement in
+        statements(template).iter().filter(|one| one.on().iter().any(|on| on == "PrefetchObjectArns"))
     {
         if statement.of.0 != "PrefetchPolicy" || statement.actions() != ["s3:GetObject"] {
             found.push(format!("{}: reaches what values are fetched from", statement.name()));

@@ -96,7 +96,7 @@ fn faults(template: &Template) -> Vec<Fault> {
         at("/ItemCounterRole/Properties/ManagedPolicyArns", ("only what fills versions reads source tables", Some(json!([{"Ref": "ReadSourcesPolicy"}])), "ItemCounterRole")),
         at("/ReadSourcesPolicy/Properties/PolicyDocument/Statement/0/Action", ("only what fills versions reads source tables", Some(json!(["dynamodb:PutItem"])), "ReadSourcesPolicy")),
         at("/ReadFunctionsPolicy/Properties/PolicyDocument/Statement/0/Action", ("who runs functions of users reads their modules, and nothing else in S3", Some(json!(["s3:GetObject", "s3:PutObject"])), "ReadFunctionsPolicy")),
-        at("/ItemCounterRole/Properties/ManagedPolicyArns/Fn::If/1/1", ("who runs functions of users reads their modules, and nothing else in S3", Some(json!({"Ref": "PrefetchPolicy"})), "ItemCounterFunction")),
+        at("/ItemCounterRole/Properties/ManagedPolicyArns/Fn::If/1/0", ("who runs functions of users reads their modules, and nothing else in S3", Some(json!({"Ref": "PrefetchPolicy"})), "ItemCounterFunction")),
         at("/PrefetchPolicy/Properties/PolicyDocument/Statement/0/Action/0", ("who runs functions of users reads their modules, and nothing else in S3", Some(json!("s3:PutObject")), "PrefetchPolicy")),
         at(&format!("{COUNTER}/Environment/Variables/EVERCOUNT_FUNCTIONS"), ("who runs functions of users reads their modules, and nothing else in S3", None, "ItemCounterFunction")),
         at(&of("DataProxyRole", "UseTables", "Action/0"), ("only the data proxy uses the tables it is in front of, and alters none", Some(json!("dynamodb:DeleteTable")), "DataProxyRole.UseTables")),

@@ -5,6 +5,7 @@ use evercount_aws::clients::{Access, Clients};
 use evercount_aws::config::{DataProxyConfig, both};
 use evercount_aws::data_proxy::DataProxy;
 use evercount_aws::logs;
+use evercount_aws::metrics::Metrics;
 use evercount_aws::sources::{Asker, WaysOut};
 use evercount_proxy::Proxy;
 use evercount_runtime::{Invocation, now};
@@ -21,7 +22,8 @@ async fn main() -> Result<(), Error> {
     let store = clients.store(config.tables, config.functions).await?;
     let table = store.written_tables(&clients.dynamodb());
     let proxy = DataProxy::new(Proxy::new(upstream, store, table, config.options, now), now)
-        .with_sources(WaysOut::new(Asker::Function, clients));
+        .with_sources(WaysOut::new(Asker::Function, clients))
+        .with_metrics(Metrics { namespace: config.namespace, service: config.service });
     evercount_runtime::run(async |Invocation { body, deadline }: Invocation| {
         proxy.handle(&body, deadline).await.map_err(Error::from)
     })

@@ -23,6 +23,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Metrics;
 use crate::sources::{Sources, WaysOut};
 
 /// Longest body of an answer, in bytes. Lambda takes 6 MB of an invocation
@@ -80,6 +81,7 @@ pub struct DataProxy<U, S, T> {
     stored_at: AtomicI64,
     ways_out: Option<WaysOut>,
     places: Mutex<Places>,
+    metrics: Option<Metrics>,
 }
 
 impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + SourceTable>
@@ -88,7 +90,21 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + 
     /// A proxy behind a function URL. `clock` gives the time in microseconds since the epoch.
     #[must_use]
     pub fn new(proxy: Proxy<U, S, T>, clock: fn() -> Micros) -> Self {
-        Self { proxy, clock, stored_at: AtomicI64::new(0), ways_out: None, places: Mutex::default() }
+        Self {
+            proxy,
+            clock,
+            stored_at: AtomicI64::new(0),
+            ways_out: None,
+            places: Mutex::default(),
+            metrics: None,
+        }
+    }
+
+    /// Writes a line of metrics to standard output for every request.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Fetches values of columns to come ahead as well, by these ways out.
@@ -172,6 +188,9 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + 
             Err(refusal) => refusal.answer(),
         };
         Box::pin(self.store_usage()).await;
+        let tally = self.proxy.take_tally();
+        let line = self.metrics.as_ref().and_then(|metrics| metrics.proxied(&tally, (self.clock)()));
+        line.iter().for_each(|line| println!("{line}"));
         response(answer)
     }
 

@@ -17,6 +17,8 @@ use evercount_pipeline::count::BatchReport;
 use evercount_pipeline::forecast::{ForecastReport, Settled};
 use evercount_pipeline::listen::ListenReport;
 use evercount_pipeline::transform::TransformReport;
+#[cfg(feature = "proxy")]
+use evercount_proxy::tally::Tally;
 use serde_json::{Value, json};
 
 use crate::analyzer::AnalyzeReport;
@@ -172,6 +174,43 @@ impl Metrics {
         self.line(None, &metrics, now)
     }
 
+    /// The line of an invocation of the data proxy, with what there was of it; `None` where there was nothing.
+    #[cfg(feature = "proxy")]
+    #[must_use]
+    pub fn proxied(&self, tally: &Tally, now: Micros) -> Option<String> {
+        let requests = tally.passed + tally.carried_out + tally.refused + tally.failed;
+        if requests == 0 {
+            return None;
+        }
+        let words =
+            |words: &[&str]| -> u64 { words.iter().filter_map(|word| tally.mutations.get(word)).sum() };
+        // What is neither is a conflict of schema versions.
+        let others = ["as-it-is", "condition", "migrated", "merged", "resolved-by-function"];
+        let conflicts = ["data-conflict", "undecided", "attempts-used-up"];
+        let all: u64 = tally.mutations.values().sum();
+        let metrics = [
+            ("requests", requests),
+            ("requests_passed", tally.passed),
+            ("requests_carried_out", tally.carried_out),
+            ("requests_refused", tally.refused),
+            ("requests_failed", tally.failed),
+            ("unknown_refused", tally.unknown_refused),
+            ("unknown_passed", tally.unknown_passed),
+            ("beside_reads", tally.reads_beside),
+            ("beside_writes", tally.writes_beside),
+            ("migrations", words(&["migrated"])),
+            ("migrations_refused", all - words(&others) - words(&conflicts)),
+            ("conflicts_resolved", words(&["merged", "resolved-by-function"])),
+            ("conflicts_refused", words(&conflicts)),
+        ];
+        let metrics = metrics.into_iter().filter(|(_, value)| *value > 0);
+        let mut metrics: Vec<Metric> = metrics.map(|(name, value)| (name, "Count", value as f64)).collect();
+        if tally.upstream > 0 {
+            metrics.push(("upstream_ms", "Milliseconds", tally.upstream as f64 / 1_000.0));
+        }
+        Some(self.line(None, &metrics, now))
+    }
+
     fn line(&self, lane: Option<&LaneId>, metrics: &[Metric], now: Micros) -> String {
         let declared: Vec<Value> =
             metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
@@ -269,5 +308,34 @@ mod tests {
         let validated = metrics.validated(&report, 7_000_000);
         check(&validated, &[("rounds", 2.0), ("standbys", 1.0), ("unexplained", 0.0)]);
         assert!(!validated.contains("shadow_agreement"), "nothing was compared");
+    }
+
+    #[cfg(feature = "proxy")]
+    #[test]
+    fn a_proxys_line_has_what_there_was_and_no_line_says_that_there_was_nothing() {
+        use evercount_proxy::tally::Tally as Proxied;
+        let metrics = Metrics { namespace: "Evercount".to_owned(), service: "data-proxy".to_owned() };
+        assert_eq!(metrics.proxied(&Proxied::default(), 7_000_000), None);
+        let mutations =
+            [("as-it-is", 4), ("migrated", 3), ("lossy", 2), ("condition", 1), ("data-conflict", 1)];
+        let tally = Proxied {
+            passed: 2,
+            carried_out: 7,
+            refused: 3,
+            mutations: mutations.into(),
+            upstream: 2_500,
+            ..Proxied::default()
+        };
+        let line = metrics.proxied(&tally, 7_000_000).unwrap();
+        let told = [
+            ("requests", 12.0),
+            ("requests_passed", 2.0),
+            ("migrations", 3.0),
+            ("migrations_refused", 2.0),
+            ("conflicts_refused", 1.0),
+            ("upstream_ms", 2.5),
+        ];
+        check(&line, &told);
+        assert!(!line.contains("requests_failed") && !line.contains("beside_reads"), "{line}");
     }
 }

@@ -9,6 +9,7 @@
 //! | [`statement`] | what a statement of PartiQL names |
 //! | [`tables`] | which columns a table has and expects |
 //! | [`usage`] | how often attributes are asked for that a table does not have |
+//! | [`tally`] | what became of requests, counted |
 //! | [`functions`] | which functions that somebody wrote are at hand |
 //! | [`options`] | what a proxy may do |
 //! | `wish` | what a request wants of one item |
@@ -31,6 +32,7 @@ pub mod request;
 pub mod server;
 pub mod statement;
 pub mod tables;
+pub mod tally;
 pub mod upstream;
 pub mod usage;
 mod wish;

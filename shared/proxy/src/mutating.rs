@@ -198,6 +198,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
             Some(part) => unwritten(part, &error),
             None => Refusal::Unavailable(error.to_string()),
         })?;
+        done.0.iter().for_each(|mutated| self.tally.mutated(mutated));
         if let Some((at, why)) = done.refused() {
             let (Some(part), Some(wish)) = (parts.get(at), wishes.get(at)) else {
                 return Err(Refusal::Internal(why.to_string()));
@@ -244,6 +245,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         let functions = self.functions_of([&wish.row.table]).await?;
         let agent = self.agent(&functions);
         let mutated = mutate::run(&agent, &self.warm, &wanted(wish, declared), (self.clock)()).await?;
+        self.tally.mutated(&mutated);
         if let Some(entry) = &mutated.entry {
             tracing::info!(
                 table = wish.row.table.as_str(),

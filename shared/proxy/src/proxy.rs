@@ -30,6 +30,7 @@ use crate::operation::Operation;
 use crate::options::ProxyOptions;
 use crate::request::{Asked, array, asked};
 use crate::tables::{Known, Tables};
+use crate::tally::{Counted, Tally};
 use crate::upstream::Upstream;
 use crate::usage::Usage;
 
@@ -47,6 +48,7 @@ pub struct Proxy<U, S, T> {
     pub(crate) clock: fn() -> Micros,
     pub(crate) warm: Warm,
     pub(crate) shelf: Shelf,
+    pub(crate) tally: Counted,
     tables: Tables,
     usage: Usage,
 }
@@ -82,6 +84,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
             clock,
             warm: Warm::default(),
             shelf: Shelf::default(),
+            tally: Counted::default(),
             tables,
             usage: Usage::default(),
         }
@@ -111,18 +114,35 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         &self.usage
     }
 
+    /// What became of requests since this was asked last.
+    #[must_use]
+    pub fn take_tally(&self) -> Tally {
+        self.tally.take()
+    }
+
     /// The answer to a request.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let answered = match self.admit(&request).await {
-            Ok(None) => self
-                .upstream
-                .send(request)
-                .await
-                .map_err(|unreachable| Refusal::Unavailable(unreachable.to_string())),
-            Ok(Some(mine)) => self.carry_out_request(&request, &mine).await,
+            Ok(None) => self.send_on(request).await.inspect(|_| self.tally.add(|tally| tally.passed += 1)),
+            Ok(Some(mine)) => {
+                let done = self.carry_out_request(&request, &mine).await;
+                done.inspect(|_| self.tally.add(|tally| tally.carried_out += 1))
+            }
             Err(refusal) => Err(refusal),
         };
-        answered.unwrap_or_else(|refusal| refusal.answer())
+        answered.unwrap_or_else(|refusal| {
+            self.tally.refused(&refusal);
+            refusal.answer()
+        })
+    }
+
+    /// Sends a request on.
+    pub(crate) async fn send_on(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let began = (self.clock)();
+        let sent = self.upstream.send(request).await;
+        let took = (self.clock)().saturating_sub(began).max(0);
+        self.tally.add(|tally| tally.upstream = tally.upstream.saturating_add(took));
+        sent.map_err(|unreachable| Refusal::Unavailable(unreachable.to_string()))
     }
 
     /// Whether a request may go on, and what of it has to be carried out here; `None` where it goes on as it
@@ -148,6 +168,9 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
                 Mode::Strict => {
                     if let Err(refusal) = self.resolved(operation, &said, &mut part).await {
                         self.tell(operation, &part, &refusal);
+                        if let Refusal::Mutation { outcome, .. } = &refusal {
+                            self.tally.add(|tally| *tally.mutations.entry(outcome).or_default() += 1);
+                        }
                         return Err(refusal);
                     }
                 }
@@ -184,7 +207,12 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
             }
             (Operation::BatchWriteItem, parts) => self.write_batch(request, body, parts).await,
             (Operation::TransactWriteItems, parts) => self.write_together(body, parts).await,
-            (operation, parts) => self.read(*operation, request, body, parts).await,
+            (operation, parts) => {
+                if parts.iter().any(|part| part.beside().next().is_some()) {
+                    self.tally.add(|tally| tally.reads_beside += 1);
+                }
+                self.read(*operation, request, body, parts).await
+            }
         }
     }
 
@@ -229,6 +257,11 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
             for (attribute, is_write) in found.absent() {
                 self.usage.add(&table, attribute, *is_write);
             }
+            let (unknown, is_strict) =
+                (found.unknown.len() as u64, self.options.mode_of(&table) == Mode::Strict);
+            self.tally.add(|tally| {
+                *(if is_strict { &mut tally.unknown_refused } else { &mut tally.unknown_passed }) += unknown;
+            });
             if let Some(obstacle) = found.obstacles.first() {
                 let hint = match obstacle {
                     Obstacle::Unknown { attribute } => did_you_mean(attribute, &known),

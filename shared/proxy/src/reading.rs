@@ -291,6 +291,6 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         *sent.uri_mut() = request.uri().clone();
         *sent.headers_mut() = request.headers().clone();
         sent.headers_mut().remove(http::header::CONTENT_LENGTH);
-        self.upstream.send(sent).await.map_err(|unreachable| Refusal::Unavailable(unreachable.to_string()))
+        self.send_on(sent).await
     }
 }

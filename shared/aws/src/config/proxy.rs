@@ -20,6 +20,10 @@ pub struct DataProxyConfig {
     pub options: ProxyOptions,
     /// Where functions of users are, if not among the tables.
     pub functions: Option<S3Place>,
+    /// The service that its metrics are of.
+    pub service: String,
+    /// The CloudWatch namespace of its metrics.
+    pub namespace: String,
 }
 
 impl DataProxyConfig {
@@ -40,7 +44,8 @@ impl DataProxyConfig {
             reader.value("EVERCOUNT_PROXY_MUTATIONS", MutationSettings::default(), expected, mutations);
         let options = ProxyOptions { mode, tables: of_tables, mutations, ..ProxyOptions::default() };
         let functions = reader.functions();
-        reader.finish(&tables.clone(), Self { tables, options, functions })
+        let (service, namespace) = (reader.service("data-proxy"), reader.namespace());
+        reader.finish(&tables.clone(), Self { tables, options, functions, service, namespace })
     }
 }
 

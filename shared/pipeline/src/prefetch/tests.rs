@@ -119,9 +119,9 @@ async fn a_turn_goes_through_a_table_again_only_after_a_pause() {
         told.into_iter().map(|(_, ran)| ran.unwrap().asked).collect::<Vec<_>>()
     };
     assert_eq!(turn(30, 9).await, [30]);
-    assert_eq!(turn(30, 10).await, [10], "what did not come is asked for again, and the rest");
+    assert_eq!(turn(30, 10).await, [9], "from where the bound ended it");
     assert_eq!(turn(30, 69).await, Vec::<u64>::new());
-    assert_eq!(turn(30, 70).await, [1]);
+    assert_eq!(turn(30, 70).await, [1], "what did not come is asked for again");
 }
 
 #[tokio::test]
