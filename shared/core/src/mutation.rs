@@ -61,6 +61,12 @@ pub trait Intent: Sync {
         let _ = attribute;
         false
     }
+
+    /// The attributes that it takes away, or a part of them. Where the item has none of the name, one that
+    /// comes before the write is made has to go as well.
+    fn removes(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
 }
 
 /// How an item is written.
@@ -134,6 +140,13 @@ impl Intent for Mutation {
                 key.clone().into_iter().chain(columns).collect()
             }
             Self::Delete => Item::new(),
+        }
+    }
+
+    fn removes(&self) -> BTreeSet<String> {
+        match self {
+            Self::Update { remove, .. } => remove.iter().map(|path| path.column_name().to_owned()).collect(),
+            Self::Put(_) | Self::Delete => BTreeSet::new(),
         }
     }
 }

@@ -230,7 +230,7 @@ async fn move_one<S: ShadowStore, T: CountedTable>(
             to: ShadowRow { revision, values: row.values.clone() },
             schema,
         });
-        let item = Some(ItemWrite { from: item, to: Some(to), absent: BTreeSet::new() });
+        let item = Some(ItemWrite { from: item, to: Some(to), absent: BTreeSet::new(), replaces: false });
         match counted.write(&TableWrite { row: key.clone(), item, beside }).await {
             Err(StoreError::Conflict) => {}
             done => return done.map(|()| decided),

@@ -16,10 +16,10 @@ use evercount_core::mutation::decide::{Decision, Facts, InForce, decide};
 use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::mutation::refusal::Refusal;
 use evercount_core::mutation::settings::MutationSettings;
-use evercount_core::mutation::{Intent, Stamp, without_stamp};
+use evercount_core::mutation::{Intent, Kind, Stamp, without_stamp};
 use evercount_core::order::{ItemVersion, Micros};
 use evercount_core::shadow::ShadowRow;
-use evercount_core::value::Item;
+use evercount_core::value::{Item, Value};
 
 use self::knowledge::Knowledge;
 pub use self::knowledge::Warm;
@@ -109,21 +109,22 @@ where
     let mut doubt: Option<(Decision, beside::Whole)> = None;
     let (mut written_for, mut in_force) = (None, None);
     for attempt in 1..=settings.attempts_max.max(1) {
-        let (known, (item, row)) = loaded(agent, warm, request, now).await?;
+        let (known, whole) = loaded(agent, warm, request, now).await?;
         in_force = known.in_force();
         if let Some((decision, (before, beside))) = doubt.take() {
-            if item == decision.item && row == decision.row.clone().or(beside) {
+            if stands(agent, request, &known, &decision, beside, &whole, now).await? {
                 let done = Mutated::of(Ok(decision), attempt, written_for, in_force);
                 return Ok(done.noted(agent.store, request.row, now).await);
             }
             // Only a version tells that nothing happened in between: what was not there may have come and gone.
             let is_versioned =
                 before.as_ref().is_some_and(|item| Stamp::of(item).version > ItemVersion::NONE);
-            if item != before || !is_versioned {
+            if whole.0 != before || !is_versioned {
                 let lost = "the reply to a write was lost, and nobody can tell whether it was made";
                 return Err(StoreError::Unavailable(lost.to_owned()));
             }
         }
+        let (item, row) = whole;
         let (number, decided) = decided(agent, request, &known, item.as_ref(), row.as_ref(), now).await?;
         written_for = number.or(written_for);
         let refused = |refusal| Mutated::of(Err(refusal), attempt, written_for, in_force);
@@ -153,6 +154,34 @@ where
     let refusal = Refusal::AttemptsUsedUp { attempts: settings.attempts_max.max(1) };
     let refused = Mutated::of(Err(refusal), settings.attempts_max.max(1), written_for, in_force);
     Ok(refused.noted(agent.store, request.row, now).await)
+}
+
+/// Whether a write whose reply was lost was made, or is as if it had been: the item, and what is beside the
+/// table, which was `beside`, is as it was to become. The version that the write gave the item is proof.
+/// Without one somebody else may have made the very same, as two who count one up do, so making it once more
+/// has to change nothing.
+async fn stands<R: RegistryStore, S, T>(
+    agent: &Agent<'_, R, S, T>,
+    request: &Request<'_>,
+    known: &Knowledge,
+    decision: &Decision,
+    beside: Option<ShadowRow>,
+    (item, row): &beside::Whole,
+    now: Micros,
+) -> Result<bool, StoreError> {
+    if *item != decision.item || *row != decision.row.clone().or(beside) {
+        return Ok(false);
+    }
+    if item.is_some() && agent.settings.of(&request.row.table).stamps {
+        return Ok(true);
+    }
+    let (_, again) = decided(agent, request, known, item.as_ref(), row.as_ref(), now).await?;
+    let values = |row: &Option<ShadowRow>| -> Option<BTreeMap<String, Option<Value>>> {
+        let values = row.as_ref()?.values.iter();
+        Some(values.map(|(name, one)| (name.clone(), one.value.clone())).collect())
+    };
+    Ok(again
+        .is_ok_and(|again| again.item == *item && (again.row.is_none() || values(&again.row) == values(row))))
 }
 
 /// What is known of a mutation's table, and the item that it is about.
@@ -220,23 +249,40 @@ fn write_of(
         to,
         schema: schema.revision,
     });
-    let beside = beside.or_else(|| unchanged_beside(request, row_before, known, stamps));
+    let beside = beside
+        .or_else(|| unchanged_beside(request, row_before, (from, decision.item.as_ref()), known, stamps));
     let is_written = from.is_some() || decision.item.is_some();
     let absent = if stamps { BTreeSet::new() } else { known.looked_for(request.intent, written_for) };
-    let item = is_written.then(|| ItemWrite { from: from.cloned(), to: decision.item.clone(), absent });
+    // Where versions tell of every write there is no attribute that came since, but by somebody who goes
+    // past the proxy; what of it the writer's version cannot name has to stay.
+    let replaces = !stamps && request.intent.kind() == Kind::Put;
+    let item =
+        is_written.then(|| ItemWrite { from: from.cloned(), to: decision.item.clone(), absent, replaces });
     (item.is_some() || beside.is_some()).then(|| TableWrite { row: request.row.clone(), item, beside })
 }
 
-/// What is kept beside the table as it was read, where a decision depends on it and the item's version does
-/// not tell whether it still is so.
+/// What is kept beside the table as it was read, where a mutation is about it, or takes some of it into the
+/// item, and the item's version does not tell whether it still is so.
 fn unchanged_beside(
     request: &Request<'_>,
     row: Option<&ShadowRow>,
+    (from, to): (Option<&Item>, Option<&Item>),
     known: &Knowledge,
     stamps: bool,
 ) -> Option<BesideWrite> {
     let schema = known.shadow().filter(|_| !stamps)?;
-    schema.kept_beside().find(|(name, _)| request.intent.depends_on(name))?;
+    let (stated, removes) = (request.intent.stated(), request.intent.removes());
+    // A value that is there already is set all the same, and must still be there.
+    let is_about = |name: &String| {
+        request.intent.depends_on(name) || stated.contains_key(name) || removes.contains(name)
+    };
+    let has = |item: Option<&Item>, name: &String| item.is_some_and(|item| item.contains_key(name));
+    let mut kept = row.into_iter().flat_map(|row| row.values.keys());
+    if !schema.kept_beside().any(|(name, _)| is_about(name))
+        && !kept.any(|name| has(to, name) && !has(from, name))
+    {
+        return None;
+    }
     let values = row.map(|row| row.values.clone()).unwrap_or_default();
     let revision = row.map_or(1, |row| row.revision + 1);
     let from = row.map(|row| row.revision);

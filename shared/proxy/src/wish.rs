@@ -340,4 +340,11 @@ impl Intent for Wish {
         };
         by_change || self.condition.names(attribute)
     }
+
+    fn removes(&self) -> BTreeSet<String> {
+        match &self.change {
+            Change::Update(update) => update.removes(),
+            _ => BTreeSet::new(),
+        }
+    }
 }

@@ -25,6 +25,7 @@ macro_rules! every_counted_rule {
             a_write_from_an_earlier_version_conflicts,
             an_item_without_a_version_is_as_it_was_read_where_it_changes,
             what_a_write_leaves_alone_stays,
+            what_is_replaced_is_what_was_written_and_nothing_else,
             a_deletion_is_conditional,
             what_goes_beside_the_table_goes_with_the_item_or_not_at_all,
             what_was_decided_by_another_shadow_schema_is_not_written,
@@ -53,7 +54,8 @@ fn item(id: &str, version: u64, status: &str) -> Item {
 }
 
 fn write(id: &str, from: Option<Item>, to: Option<Item>) -> TableWrite {
-    TableWrite { row: row(id), item: Some(ItemWrite { from, to, absent: BTreeSet::new() }), beside: None }
+    let item = ItemWrite { from, to, absent: BTreeSet::new(), replaces: false };
+    TableWrite { row: row(id), item: Some(item), beside: None }
 }
 
 fn beside(from: Option<u64>, revision: u64, schema: u64) -> Option<BesideWrite> {
@@ -124,6 +126,24 @@ pub async fn what_a_write_leaves_alone_stays(
     table.write(&write("1", Some(item("1", 5, "OPEN")), Some(to.clone()))).await.unwrap();
     to.insert("note".to_owned(), text("x"));
     assert_eq!(table.item(&row("1")).await, Ok(Some(to)));
+}
+
+/// An attribute that came since goes.
+pub async fn what_is_replaced_is_what_was_written_and_nothing_else(
+    table: &impl CountedTable,
+    _: &(impl ShadowSchemaStore + ShadowStore),
+) {
+    let mut stored = item("1", 0, "OPEN");
+    stored.insert("note".to_owned(), text("x"));
+    table.write(&write("1", None, Some(stored))).await.unwrap();
+    let replacing = |from| {
+        let mut write = write("1", Some(item("1", 0, from)), Some(item("1", 0, "DONE")));
+        write.item.iter_mut().for_each(|item| item.replaces = true);
+        write
+    };
+    assert_eq!(table.write(&replacing("CLOSED")).await, Err(StoreError::Conflict));
+    table.write(&replacing("OPEN")).await.unwrap();
+    assert_eq!(table.item(&row("1")).await, Ok(Some(item("1", 0, "DONE"))));
 }
 
 /// An item that was written since stays.

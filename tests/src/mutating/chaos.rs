@@ -17,7 +17,7 @@ use evercount_pipeline::ports::{
 
 use super::controls::Control;
 use super::model::Model;
-use super::plan::{Faults, Op};
+use super::plan::{Faults, Op, Plan};
 use super::shop;
 use crate::simulation::chaos::Strikes;
 use crate::simulation::dice::{Dice, a_turn};
@@ -64,19 +64,19 @@ pub struct Trouble {
 }
 
 impl Chaos {
-    /// A world under the faults of a plan.
+    /// A world under a plan.
     #[must_use]
-    pub fn new(faults: Faults, control: Option<Control>, seed: u64) -> Self {
+    pub fn new(plan: &Plan, control: Option<Control>, seed: u64) -> Self {
         let trouble = Trouble {
             dice: Dice::of(seed),
-            model: Model::default(),
+            model: Model::of(plan.stamps),
             tick: 0,
             stream: Vec::new(),
             listed: BTreeMap::new(),
         };
         Self {
             memory: Arc::default(),
-            faults,
+            faults: plan.faults.clone(),
             control,
             actor: Actor::Reader,
             state: Arc::new(Mutex::new(trouble)),

@@ -3,7 +3,7 @@
 use evercount_core::mutation::Stamp;
 use evercount_core::value::Item;
 use evercount_pipeline::memory::State;
-use evercount_pipeline::ports::TableWrite;
+use evercount_pipeline::ports::{BesideWrite, TableWrite};
 
 use super::chaos::Actor;
 
@@ -30,11 +30,15 @@ pub enum Control {
     NoTombstones,
     /// What belongs together is written one after the other.
     Apart,
+    /// An item that is put as a whole keeps what came since it was read.
+    PutByDifference,
+    /// What is kept beside the table is only looked at again where it is written.
+    BesideUnwatched,
 }
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::MoveWithoutCondition,
         Self::MoveOverTable,
         Self::MoveFromList,
@@ -45,6 +49,8 @@ impl Control {
         Self::NoDoubt,
         Self::NoTombstones,
         Self::Apart,
+        Self::PutByDifference,
+        Self::BesideUnwatched,
     ];
 
     /// What it makes of an item that somebody reads.
@@ -73,6 +79,15 @@ impl Control {
                 {
                     beside.schema = schema.revision;
                 }
+            }
+            Self::PutByDifference => write.item.iter_mut().for_each(|item| item.replaces = false),
+            Self::BesideUnwatched => {
+                let kept = state.shadow_rows.get(&write.row).map(|row| &row.values);
+                let is_as_it_was = |beside: &BesideWrite| match kept {
+                    Some(kept) => *kept == beside.to.values,
+                    None => beside.to.values.is_empty(),
+                };
+                write.beside = write.beside.filter(|beside| !is_as_it_was(beside));
             }
             Self::NoTombstones => {
                 if let Some(beside) = &mut write.beside {

@@ -31,11 +31,19 @@ pub struct Model {
     pub made: BTreeMap<u32, u32>,
     /// What was made of which item, and when.
     made_at: Vec<(u64, usize, Option<Meant>, Option<Meant>)>,
+    /// Whether items carry versions.
+    stamps: bool,
     /// What broke.
     pub broken: Option<String>,
 }
 
 impl Model {
+    /// An empty table, of items that carry versions or do not.
+    #[must_use]
+    pub fn of(stamps: bool) -> Self {
+        Self { stamps, ..Self::default() }
+    }
+
     /// What an item is.
     #[must_use]
     pub fn now(&self, key: usize) -> Option<Meant> {
@@ -55,9 +63,12 @@ impl Model {
         if op.expected.is_some_and(|expected| expected != was) {
             self.broke(format!("mutation {} was made against version {was}", op.id));
         }
-        let schema = stored.and_then(|item| Stamp::of(item).schema);
+        let schema = match self.stamps {
+            true => stored.and_then(|item| Stamp::of(item).schema),
+            false => Some(shop::SETTLED),
+        };
         let meant = after(op, self.now(op.key), schema.unwrap_or(1));
-        let said = if op.declared { op.version } else { 0 };
+        let said = if op.declared && self.stamps { op.version } else { 0 };
         let earlier = self.now(op.key).map_or(0, |meant| meant.schema);
         if stored.is_some() && schema.is_none_or(|schema| schema < earlier.max(said)) {
             self.broke(format!("mutation {} left schema version {schema:?} after {earlier}", op.id));
@@ -81,7 +92,9 @@ impl Model {
         match version {
             // An item that is written anew by somebody who began before the other one went is of either.
             Some(version)
-                if version <= last && gone.is_none_or(|gone| began.is_some_and(|began| began > gone)) =>
+                if self.stamps
+                    && version <= last
+                    && gone.is_none_or(|gone| began.is_some_and(|began| began > gone)) =>
             {
                 self.broke(format!("item {key} went from version {last} to {version}"));
             }
@@ -148,6 +161,15 @@ impl Model {
             let schema = made.map_or(0, |made| made.schema);
             *tick >= op.began && *key == op.key && after(op, *before, schema) == *made
         })
+    }
+
+    /// Whether there was a moment since it began when a mutation would have changed nothing: it is as if it
+    /// had been made then, and an item without a version shows no more of it.
+    #[must_use]
+    pub fn was_nothing_to_do(&self, op: &Op) -> bool {
+        let all = self.history.get(&op.key).map(Vec::as_slice).unwrap_or_default();
+        let since = all.iter().rposition(|(tick, _)| *tick <= op.began).unwrap_or(0);
+        !self.stamps && all[since..].iter().any(|(_, meant)| after(op, *meant, shop::SETTLED) == *meant)
     }
 
     /// Notes the first thing that broke.

@@ -30,6 +30,10 @@ pub struct Plan {
     pub mutations: u32,
     /// Agents, readers and movers at once.
     pub at_once: usize,
+    /// Whether the table's items carry a version and their schema version. Where they do not, nothing but
+    /// their attributes tells what they were written for, so the versions that write items otherwise are
+    /// over when the run begins.
+    pub stamps: bool,
     /// Whether items are there from before the proxy, without a version.
     pub is_old: bool,
     /// How often mutations of several items belong together, of a thousand.
@@ -58,6 +62,7 @@ impl Plan {
             keys: rng.usize(1..5),
             mutations,
             at_once: rng.usize(1..7),
+            stamps: rng.u32(0..4) > 0,
             is_old: rng.bool(),
             pace: rng.u32(4..40),
             together: if rng.bool() { rng.u32(50..500) } else { 0 },

@@ -23,6 +23,9 @@ use evercount_pipeline::memory::State;
 /// The last schema version.
 pub const LAST: u32 = 6;
 
+/// The schema version from which on all later ones write an item down alike.
+pub const SETTLED: u32 = 5;
+
 /// What readers see of a mood that nobody wrote.
 pub const MOOD: &str = "none";
 

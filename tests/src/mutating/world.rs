@@ -59,23 +59,25 @@ struct Task {
     work: Pin<Box<dyn Future<Output = Done>>>,
 }
 
-/// What agents are given, which is the same in every run.
+/// What agents are given, which is the same in every run of tables that are stamped, or are not.
 struct Given {
     settings: MutationSettings,
     written: BTreeMap<TableName, Vec<Migration>>,
 }
 
-fn given() -> &'static Given {
-    static GIVEN: OnceLock<Given> = OnceLock::new();
-    GIVEN.get_or_init(|| {
-        let default = TableSettings {
-            strategy: Strategy::auto(),
-            attempts_max: 3,
-            stamps: true,
-            ..TableSettings::default()
-        };
-        Given { settings: MutationSettings { default, tables: BTreeMap::new() }, written: shop::written() }
-    })
+fn given(stamps: bool) -> &'static Given {
+    static GIVEN: OnceLock<[Given; 2]> = OnceLock::new();
+    let [unstamped, stamped] = GIVEN.get_or_init(|| {
+        [false, true].map(|stamps| {
+            let strategy = Strategy::auto();
+            let default = TableSettings { strategy, attempts_max: 3, stamps, ..TableSettings::default() };
+            Given {
+                settings: MutationSettings { default, tables: BTreeMap::new() },
+                written: shop::written(),
+            }
+        })
+    });
+    if stamps { stamped } else { unstamped }
 }
 
 /// A run in progress.
@@ -98,7 +100,7 @@ struct World {
 /// Runs one seed under a plan.
 #[must_use]
 pub fn run(seed: u64, plan: &Plan, control: Option<Control>) -> Outcome {
-    let store = Chaos::new(plan.faults.clone(), control, seed ^ 0xc4a05);
+    let store = Chaos::new(plan, control, seed ^ 0xc4a05);
     let registry = Arc::clone(&store.memory);
     let mut world = World {
         rng: Rng::with_seed(seed),
@@ -107,7 +109,7 @@ pub fn run(seed: u64, plan: &Plan, control: Option<Control>) -> Outcome {
         warm: Default::default(),
         tasks: Vec::new(),
         again: Vec::new(),
-        in_force: 1,
+        in_force: if plan.stamps { 1 } else { shop::SETTLED },
         wanted: 0,
         last_id: 0,
         jump: 0,
@@ -155,19 +157,23 @@ impl World {
     /// The table as it was before the proxy.
     fn begin(&mut self) {
         let old = if self.plan.is_old { self.rng.usize(0..=self.plan.keys) } else { 0 };
-        let facts = |id| Facts { name: Some(id), status: Some(id), level: Some(id), tier: None, mood: None };
+        let in_force = self.in_force;
+        let facts = |id| {
+            let tier = (in_force > 1).then_some(id);
+            Facts { name: Some(id), status: Some(id), level: Some(id), tier, mood: None }
+        };
         self.store.memory.tamper(|state| {
-            shop::register(state, 1);
+            (1..=in_force).for_each(|number| shop::register(state, number));
             state.shadow_schemas.insert(shop::table(), shop::believed());
             for key in 0..old {
-                state.items.insert(shop::row(key), shop::item(1, key, &facts(key as u32 + 1)));
+                state.items.insert(shop::row(key), shop::item(in_force, key, &facts(key as u32 + 1)));
             }
         });
         self.store.with(|trouble| {
             for key in 0..old {
-                let meant = Meant { facts: facts(key as u32 + 1), schema: 1 };
+                let meant = Meant { facts: facts(key as u32 + 1), schema: in_force };
                 trouble.model.set(key, 0, Some(meant));
-                let item = shop::item(1, key, &meant.facts);
+                let item = shop::item(in_force, key, &meant.facts);
                 trouble.stream.push((key, None, Some(item)));
             }
         });
@@ -215,7 +221,7 @@ impl World {
         for key in keys {
             let id = self.next_id();
             let mut op = Op::of(&mut self.rng, id, key, in_force, began);
-            if self.rng.u32(0..6) == 0 {
+            if self.plan.stamps && self.rng.u32(0..6) == 0 {
                 let stored = self.store.memory.inspect(|state| state.items.get(&shop::row(op.key)).cloned());
                 op.expected = stored.map(|item| Stamp::of(&item).version.0);
             }
@@ -236,11 +242,12 @@ impl World {
             self.again.push(Arc::clone(&ops));
         }
         let actor = Actor::Agent(Arc::clone(&ops));
+        let stamps = self.plan.stamps;
         let (store, registry) = (self.store.by(actor.clone()), Arc::clone(&self.registry));
         let (warm, now) = (Arc::clone(&self.warm[self.rng.usize(0..2)]), self.now());
         self.tell(2 + ops.iter().map(|op| u64::from(op.id)).sum::<u64>(), || format!("begin {ops:?}"));
         let work = Box::pin(async move {
-            let Given { settings, written } = given();
+            let Given { settings, written } = given(stamps);
             let functions = &NoFunctions;
             let agent =
                 Agent { registry: &*registry, store: &store, table: &store, settings, written, functions };
@@ -268,9 +275,10 @@ impl World {
         let version = self.rng.bool().then(|| self.rng.u32(1..=self.in_force));
         let (store, registry) = (self.store.by(Actor::Reader), Arc::clone(&self.registry));
         let (warm, now) = (Arc::clone(&self.warm[self.rng.usize(0..2)]), self.now());
+        let stamps = self.plan.stamps;
         self.tell(3, || format!("look at {key} as version {version:?}"));
         let work = Box::pin(async move {
-            let Given { settings, written } = given();
+            let Given { settings, written } = given(stamps);
             let functions = &NoFunctions;
             let agent =
                 Agent { registry: &*registry, store: &store, table: &store, settings, written, functions };
@@ -282,12 +290,13 @@ impl World {
 
     fn move_on(&mut self) {
         let (store, registry, now) = (self.store.by(Actor::Mover), Arc::clone(&self.registry), self.now());
+        let stamps = self.plan.stamps;
         self.tell(4, || "move on".to_owned());
         let work = Box::pin(async move {
             let table = shop::table();
             if arrive::notice(&*registry, &store, &table, now).await.is_ok() {
                 for _ in 0..3 {
-                    if arrive::page(&*registry, &store, &store, &table, true, now).await.is_err() {
+                    if arrive::page(&*registry, &store, &store, &table, stamps, now).await.is_err() {
                         break;
                     }
                 }
@@ -384,6 +393,7 @@ impl World {
             let is_as_if = |op: &Op| {
                 (op.wanted == Wanted::Delete && trouble.model.was_gone(op.key, op.began))
                     || trouble.model.has_twin(op)
+                    || trouble.model.was_nothing_to_do(op)
             };
             ops.iter().zip(made).all(|(op, made)| *made == 1 || (*made == 0 && is_as_if(op)))
         })
@@ -404,7 +414,7 @@ impl World {
             self.store.with(|trouble| trouble.tick += 1);
             let now = self.now();
             drive(arrive::notice(&*self.registry, &store, &table, now)).map_err(|error| error.to_string())?;
-            let page = drive(arrive::page(&*self.registry, &store, &store, &table, true, now));
+            let page = drive(arrive::page(&*self.registry, &store, &store, &table, self.plan.stamps, now));
             let page = page.map_err(|error| format!("a quiet move ends with {error}"))?;
             if let Some(broken) = self.store.with(|trouble| trouble.model.broken.clone()) {
                 return Err(broken);

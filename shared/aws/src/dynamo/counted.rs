@@ -47,8 +47,8 @@ impl DynamoTable {
         let condition = condition(&guard, &key, &mut all);
         let table = row.table.as_str().to_owned();
         let what = match (&item.from, &item.to) {
-            (Some(from), Some(to)) => What::Update(update(from, to, &mut all)),
-            (None, Some(to)) => What::Put(to_attributes(to)),
+            (Some(from), Some(to)) if !item.replaces => What::Update(update(from, to, &mut all)),
+            (_, Some(to)) => What::Put(to_attributes(to)),
             (Some(_), None) => What::Delete,
             (None, None) => What::Update(None),
         };

@@ -1,5 +1,7 @@
 //! What an update makes of an item. Everything that it reads is read of the item as it was.
 
+use std::collections::BTreeSet;
+
 use super::place::Place;
 use super::reader::Reader;
 use super::{Given, Invalid};
@@ -108,6 +110,14 @@ impl Update {
             Action::Remove => place.head == attribute && !place.rest.is_empty(),
             Action::Add(_) | Action::Delete(_) => place.head == attribute,
         })
+    }
+
+    /// The attributes that it takes away, or a part of them.
+    #[must_use]
+    pub fn removes(&self) -> BTreeSet<String> {
+        let removes = |action: &Action| matches!(action, Action::Remove | Action::Delete(_));
+        let places = self.actions.iter().filter(|(_, action)| removes(action));
+        places.map(|(place, _)| place.head.clone()).collect()
     }
 
     fn check(&self) -> Result<(), Invalid> {

@@ -36,7 +36,10 @@ impl State {
     fn execute(&mut self, write: &TableWrite) {
         let stored = self.items.get(&write.row);
         if let Some(item) = &write.item {
-            let changed = changed(stored, item.from.as_ref(), item.to.as_ref());
+            let changed = match item.replaces {
+                true => item.to.clone(),
+                false => changed(stored, item.from.as_ref(), item.to.as_ref()),
+            };
             match changed {
                 Some(item) => self.items.insert(write.row.clone(), item),
                 None => self.items.remove(&write.row),

@@ -176,14 +176,14 @@ impl Knowledge {
     }
 
     /// Attributes that a decision depends on, be they there or not: those that are kept beside the table, those
-    /// that the writer's change or condition is about, and, where it was written for another version, those of
-    /// every version.
+    /// that the writer's change or condition is about, those that it takes away, and, where it was written for
+    /// another version, those of every version.
     pub(super) fn looked_for(&self, intent: &dyn Intent, written_for: Option<u32>) -> BTreeSet<String> {
         let beside = self.shadow().into_iter().flat_map(ShadowSchema::kept_beside).map(|(name, _)| name);
         let all_of_it = written_for.is_some() && written_for != self.in_force();
         let columns = self.versions.columns.values().flatten();
         let columns = columns.filter(|name| all_of_it || intent.depends_on(name));
-        beside.chain(columns).cloned().collect()
+        beside.chain(columns).cloned().chain(intent.removes()).collect()
     }
 
     /// Whether a mutation shows no version that is known, so that it may be of one that is not known yet.

@@ -7,7 +7,9 @@ use evercount_core::mutation::decide::Decision;
 use evercount_core::mutation::refusal::Refusal;
 use evercount_core::order::{ItemVersion, Micros};
 
-use super::{Agent, Knowledge, Mutated, Request, Warm, beside, decided, loaded, unchanged_beside, write_of};
+use super::{
+    Agent, Knowledge, Mutated, Request, Warm, beside, decided, loaded, stands, unchanged_beside, write_of,
+};
 use crate::ports::{
     CountedTable, ItemWrite, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore, StoreError,
     TableWrite,
@@ -56,7 +58,7 @@ where
     let mut doubt: Option<Vec<Step>> = None;
     for attempt in 1..=attempts_max {
         if let Some(steps) = doubt.take()
-            && is_done(agent, requests, &steps).await?
+            && is_done(agent, requests, &steps, now).await?
         {
             return Ok(noted(agent, requests, steps, attempt, now).await);
         }
@@ -101,21 +103,22 @@ where
 }
 
 /// Whether a write was made whose reply was lost. All of it was or nothing.
-async fn is_done<R, S: ShadowSchemaStore + ShadowStore, T: CountedTable>(
+async fn is_done<R: RegistryStore, S: ShadowSchemaStore + ShadowStore, T: CountedTable>(
     agent: &Agent<'_, R, S, T>,
     requests: &[Request<'_>],
     steps: &[Step],
+    now: Micros,
 ) -> Result<bool, StoreError> {
     let (mut done, mut undone) = (true, true);
     for (request, step) in
         requests.iter().zip(steps).filter(|(request, _)| request.intent.kind() != Kind::Check)
     {
-        let (item, row) = beside::item(agent.table, agent.store, request.row, step.known.shadow()).await?;
+        let whole = beside::item(agent.table, agent.store, request.row, step.known.shadow()).await?;
         let (before, beside) = &step.read;
-        done &= item == step.decision.item && row == step.decision.row.clone().or_else(|| beside.clone());
+        done &= stands(agent, request, &step.known, &step.decision, beside.clone(), &whole, now).await?;
         // Only a version tells that nothing happened in between.
         let version = before.as_ref().map(|item| Stamp::of(item).version);
-        undone &= item == *before && version.is_some_and(|version| version > ItemVersion::NONE);
+        undone &= whole.0 == *before && version.is_some_and(|version| version > ItemVersion::NONE);
     }
     if !done && !undone {
         let lost = "the reply to a write was lost, and nobody can tell whether it was made";
@@ -154,9 +157,10 @@ impl Step {
             let read = (item.as_ref(), row.as_ref());
             return write_of(request, read, &self.decision, known, written_for, stamps);
         }
-        let beside = unchanged_beside(request, row.as_ref(), &self.known, stamps);
+        let beside = unchanged_beside(request, row.as_ref(), (None, None), &self.known, stamps);
         let absent = self.known.looked_for(request.intent, self.written_for);
-        let item = Some(ItemWrite { from: item.clone(), to: item.clone(), absent });
+        let (from, to) = (item.clone(), item.clone());
+        let item = Some(ItemWrite { from, to, absent, replaces: false });
         Some(TableWrite { row: request.row.clone(), item, beside })
     }
 }

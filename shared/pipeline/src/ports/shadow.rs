@@ -86,6 +86,9 @@ pub struct ItemWrite {
     pub to: Option<Item>,
     /// Attributes that the decision depends on and that the item did not have, as far as they have names.
     pub absent: BTreeSet<String>,
+    /// Whether the item becomes that and nothing else, so that attributes that came since go. Otherwise
+    /// what `from` and `to` have alike is left alone.
+    pub replaces: bool,
 }
 
 /// A write of what is kept beside a table for an item.
