@@ -8,9 +8,9 @@ use evercount_core::logic::LogicId;
 use evercount_core::schema_change::Subject;
 use evercount_wire::items::{
     IMPORTS_PK, OUTBOX_PK, PLANS_PK, RELIABILITY_PK, SUBJECTS_PK, adjustment_pk, checkpoint_key, cut_pk,
-    lane_directory_pk, learnt_key, logic_key, logic_pk, mutations_pk, pass_key, past_predictions_pk,
-    prediction_key, quarantine_key, shadow_row_key, shadow_schema_key, subject_key, table_facts_key,
-    trail_pk, usage_pk,
+    lane_directory_pk, learnt_key, logic_key, logic_pk, mutations_pk, once_key, pass_key,
+    past_predictions_pk, prediction_key, quarantine_key, shadow_row_key, shadow_schema_key, subject_key,
+    table_facts_key, trail_pk, usage_pk,
 };
 
 use super::access::statements;
@@ -71,11 +71,12 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("beside", shadow_row_key(&row).pk),
         ("mutations", mutations_pk(&subject)),
         ("usage", usage_pk(&subject)),
+        ("token", once_key("t").pk),
     ];
     for (role, reached) in [
         ("ItemCounterRole", &["lanes", "tables", "quarantine", "aside"][..]),
         ("ConsoleRole", &[]),
-        ("DataProxyRole", &["shadow schema", "shadow pass", "beside", "mutations", "usage"]),
+        ("DataProxyRole", &["shadow schema", "shadow pass", "beside", "mutations", "usage", "token"]),
         ("EventTransformerRole", &["aside", "subject"]),
         ("SchemaListenerRole", &["subject", "subjects", "outbox"]),
         (

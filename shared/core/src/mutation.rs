@@ -14,6 +14,7 @@
 //! | [`automerge`] | what two writes make together |
 //! | [`detect`] | for which version a mutation was written that does not say so |
 //! | [`guard`] | what has to hold of the stored item when the write is made |
+//! | [`once`] | when a request that is sent again was carried out already |
 //! | [`entry`] | what is noted of a mutation that was not applied as it came |
 //! | [`decide`] | all of them in turn: the agent's decision |
 
@@ -23,6 +24,7 @@ pub mod detect;
 pub mod entry;
 pub mod guard;
 pub mod lens;
+pub mod once;
 pub mod refusal;
 pub mod route;
 pub mod settings;

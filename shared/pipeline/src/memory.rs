@@ -25,6 +25,7 @@ use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{AdoptedShape, Catalog, LogicId, LogicState, LogicVersion, PlanId};
 use evercount_core::mutation::entry::MutationEntry;
+use evercount_core::mutation::once::Once;
 use evercount_core::order::{Floor, Micros};
 use evercount_core::reading::sum_items;
 use evercount_core::shadow::arrival::ShadowPass;
@@ -107,6 +108,8 @@ pub struct State {
     pub shadow_passes: BTreeMap<TableName, ShadowPass>,
     /// The items of tables that are counted.
     pub items: BTreeMap<RowKey, Item>,
+    /// Requests that were carried out, by their tokens.
+    pub carried_out: BTreeMap<String, Once>,
     /// What became of mutations, in the order it was written.
     pub mutations: Vec<MutationEntry>,
 }

@@ -1,7 +1,7 @@
 //! A write whose reply is lost, to a table whose items carry no versions: what somebody else made in between
 //! is not taken for it.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::decimal::Decimal;
 use evercount_core::function::NoFunctions;
+use evercount_core::mutation::once::Once;
 use evercount_core::mutation::settings::MutationSettings;
 use evercount_core::mutation::{ConditionFailed, Intent, Kind, Mutation};
 use evercount_core::path::Path;
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::memory::Memory;
-use evercount_pipeline::mutate::{self, Agent, Mutated, Request, Warm, together};
+use evercount_pipeline::mutate::together::{self, Applied};
+use evercount_pipeline::mutate::{self, Agent, Mutated, Request, Warm};
 use evercount_pipeline::ports::{CountedTable, ItemWrite, StoreError, TableWrite};
 
 /// A table of which the first write gets no reply, and before the second call somebody else writes.
@@ -31,20 +33,24 @@ impl CountedTable for Lossy<'_> {
     }
 
     async fn write(&self, write: &TableWrite) -> Result<(), StoreError> {
-        self.write_all(std::slice::from_ref(write)).await
+        self.write_all(std::slice::from_ref(write), None).await
     }
 
-    async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
+    async fn write_all(&self, writes: &[TableWrite], once: Option<&Once>) -> Result<(), StoreError> {
         if !self.first.swap(false, Ordering::Relaxed) {
-            return self.memory.write_all(writes).await;
+            return self.memory.write_all(writes, once).await;
         }
         if self.is_made {
-            self.memory.write_all(writes).await?;
+            self.memory.write_all(writes, once).await?;
         }
         if let Some(theirs) = &self.theirs {
             self.memory.tamper(|state| drop(state.items.insert(row(), theirs.clone())));
         }
         Err(StoreError::Unavailable("no reply".to_owned()))
+    }
+
+    async fn carried_out(&self, token: &str) -> Result<Option<Once>, StoreError> {
+        self.memory.carried_out(token).await
     }
 }
 
@@ -111,7 +117,10 @@ async fn told(intent: &dyn Intent, is_made: bool, theirs: Option<Item>) -> (Resu
         let done = |mutated: &Mutated| mutated.outcome.clone().map(drop).unwrap();
         let result = match is_together {
             false => mutate::run(&agent, &warm, &request, 0).await.map(|one| done(&one)),
-            true => together::run(&agent, &warm, &[request], 0).await.map(|all| all.0.iter().for_each(done)),
+            true => together::run(&agent, &warm, &[request], None, 0).await.map(|applied| match applied {
+                Applied::Now(all) => all.0.iter().for_each(done),
+                other => panic!("nobody sent a token, and it is {other:?}"),
+            }),
         };
         all.push((result, memory.item(&row).await.unwrap().unwrap()));
     }

@@ -30,6 +30,8 @@ pub enum Refusal {
     Conflict(String),
     /// A transaction was not executed, and why, action by action.
     Canceled(Vec<Reason>),
+    /// Another request was carried out under the token of a transaction.
+    OtherRequest,
     /// A mutation is refused; the stable word for it.
     Mutation {
         /// The word.
@@ -88,6 +90,11 @@ impl Refusal {
             Self::Canceled(_) => {
                 (StatusCode::BAD_REQUEST, "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "")
             }
+            Self::OtherRequest => (
+                StatusCode::BAD_REQUEST,
+                "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException",
+                "ClientRequestToken was used for a request with other parameters within the last 10 minutes",
+            ),
             Self::Mutation { told, .. } => told.parts(),
             Self::Validation(message) => {
                 (StatusCode::BAD_REQUEST, "com.amazon.coral.validate#ValidationException", message)

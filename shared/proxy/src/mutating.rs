@@ -8,14 +8,17 @@ use evercount_core::change::TableName;
 use evercount_core::expression::Shown;
 use evercount_core::mutation::Kind;
 use evercount_core::mutation::decide::Decision;
+use evercount_core::mutation::once::{Once, TOKEN_CHARS_MAX};
 use evercount_core::mutation::refusal::Refusal as Why;
-use evercount_core::order::ItemVersion;
+use evercount_core::order::{ItemVersion, Micros};
 use evercount_core::value::Item;
+use evercount_pipeline::mutate::together::Applied;
 use evercount_pipeline::mutate::{self, Agent, Mutated, Request as Wanted};
 use evercount_pipeline::ports::StoreError;
 use evercount_wire::json::dynamodb_json;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::answer::{OUTCOME_HEADER, Reason, Refusal, body_answer};
 use crate::functions::AtHand;
@@ -193,11 +196,18 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         let agent = self.agent(&functions);
         let wanted: Vec<Wanted<'_>> =
             wishes.iter().zip(parts).map(|(wish, part)| wanted(wish, part.declared)).collect();
-        let done = mutate::together::run(&agent, &self.warm, &wanted, (self.clock)()).await;
+        let now = (self.clock)();
+        let once = once(body, parts, now)?;
+        let done = mutate::together::run(&agent, &self.warm, &wanted, once.as_ref(), now).await;
         let done = done.map_err(|error| match parts.first() {
             Some(part) => unwritten(part, &error),
             None => Refusal::Unavailable(error.to_string()),
         })?;
+        let done = match done {
+            Applied::Now(done) => done,
+            Applied::Before => return Ok(repeated(body, parts)),
+            Applied::OtherRequest => return Err(Refusal::OtherRequest),
+        };
         done.0.iter().for_each(|mutated| self.tally.mutated(mutated));
         if let Some((at, why)) = done.refused() {
             let (Some(part), Some(wish)) = (parts.get(at), wishes.get(at)) else {
@@ -287,6 +297,38 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
             functions,
         }
     }
+}
+
+/// The transaction as a request that takes effect once, where it has a token. The same transaction for another
+/// version of a schema is another.
+fn once(body: &Json, parts: &[Part], at: Micros) -> Result<Option<Once>, Refusal> {
+    let Some(token) = body.get("ClientRequestToken").filter(|token| !token.is_null()) else {
+        return Ok(None);
+    };
+    let token = token.as_str().filter(|token| (1..=TOKEN_CHARS_MAX).contains(&token.chars().count()));
+    let Some(token) = token else {
+        return Err(Refusal::Validation(format!(
+            "ClientRequestToken must have at least 1 and at most {TOKEN_CHARS_MAX} characters"
+        )));
+    };
+    let declared: Vec<Option<u32>> = parts.iter().map(|part| part.declared).collect();
+    let asked = json!([body.get("TransactItems"), declared]).to_string();
+    Ok(Some(Once { token: token.to_owned(), request: xxh3_128(asked.as_bytes()), at }))
+}
+
+/// The answer to a transaction that was carried out before: as DynamoDB has it, it is told what reading its items
+/// would take.
+fn repeated(body: &Json, parts: &[Part]) -> Response<Bytes> {
+    let mut answer = Map::new();
+    if wants_capacity(body) {
+        let mut consumed = BTreeMap::<&str, usize>::new();
+        parts.iter().for_each(|part| *consumed.entry(part.table()).or_default() += 2);
+        let all = consumed.into_iter().map(|(table, units)| capacity(table, units));
+        answer.insert("ConsumedCapacity".to_owned(), all.collect());
+    }
+    let mut answer = body_answer(StatusCode::OK, &Json::Object(answer));
+    answer.headers_mut().insert(OUTCOME_HEADER, HeaderValue::from_static("carried-out-before"));
+    answer
 }
 
 fn wanted(wish: &Wish, declared: Option<u32>) -> Wanted<'_> {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::decimal::Decimal;
 use evercount_core::mutation::Stamp;
+use evercount_core::mutation::once::{Once, REMEMBERED_FOR};
 use evercount_core::order::ItemVersion;
 use evercount_core::shadow::{ShadowRow, ShadowSchema, ShadowValue};
 use evercount_core::value::{Item, Value};
@@ -29,6 +30,7 @@ macro_rules! every_counted_rule {
             a_deletion_is_conditional,
             what_goes_beside_the_table_goes_with_the_item_or_not_at_all,
             what_was_decided_by_another_shadow_schema_is_not_written,
+            a_request_is_noted_with_what_it_writes_and_once_under_its_token,
         }
     };
 }
@@ -204,4 +206,27 @@ pub async fn what_was_decided_by_another_shadow_schema_is_not_written(
     let current = TableWrite { beside: beside(None, 5, 5), ..write };
     table.write(&current).await.unwrap();
     assert_eq!(table.item(&row("1")).await, Ok(Some(item("1", 5, "OPEN"))));
+}
+
+/// A token stands for one request until it is forgotten; what conflicts is not noted.
+pub async fn a_request_is_noted_with_what_it_writes_and_once_under_its_token(
+    table: &impl CountedTable,
+    _: &(impl ShadowSchemaStore + ShadowStore),
+) {
+    let once = |request, at| Once { token: "a token".to_owned(), request, at: 1_700_000_000_000_000 + at };
+    let new = |id: &str| [write(id, None, Some(item(id, 5, "OPEN")))];
+    assert_eq!(table.carried_out("a token").await, Ok(None));
+    let conflicting = [write("1", Some(item("1", 4, "OPEN")), None)];
+    assert_eq!(table.write_all(&conflicting, Some(&once(6, 0))).await, Err(StoreError::Conflict));
+    assert_eq!(table.carried_out("a token").await, Ok(None));
+    table.write_all(&new("1"), Some(&once(7, 0))).await.unwrap();
+    assert_eq!(table.carried_out("a token").await, Ok(Some(once(7, 0))));
+    for (request, at) in [(7, 1), (8, REMEMBERED_FOR - 1)] {
+        let again = table.write_all(&new("2"), Some(&once(request, at))).await;
+        assert_eq!(again, Err(StoreError::Conflict));
+    }
+    assert_eq!(table.item(&row("2")).await, Ok(None));
+    table.write_all(&new("2"), Some(&once(8, REMEMBERED_FOR))).await.unwrap();
+    assert_eq!(table.carried_out("a token").await, Ok(Some(once(8, REMEMBERED_FOR))));
+    table.write_all(&new("3"), None).await.unwrap();
 }

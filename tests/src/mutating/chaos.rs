@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::entry::MutationEntry;
+use evercount_core::mutation::once::Once;
 use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::Item;
@@ -195,12 +196,17 @@ impl CountedTable for Chaos {
         self.call(&calls, false).await
     }
 
-    async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
+    async fn write_all(&self, writes: &[TableWrite], _: Option<&Once>) -> Result<(), StoreError> {
         match (writes, self.control) {
             ([write], _) => self.write(write).await,
             (_, Some(Control::Apart)) => self.call(&writes.chunks(1).collect::<Vec<_>>(), true).await,
             _ => self.call(&[writes], false).await,
         }
+    }
+
+    /// Nobody here sends a token.
+    async fn carried_out(&self, _: &str) -> Result<Option<Once>, StoreError> {
+        Ok(None)
     }
 }
 

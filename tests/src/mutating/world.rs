@@ -22,6 +22,7 @@ use evercount_core::shadow::arrival::CLEAN_AFTER;
 use evercount_core::value::Item;
 use evercount_pipeline::arrive::{self, Arriving};
 use evercount_pipeline::memory::Memory;
+use evercount_pipeline::mutate::together::Applied;
 use evercount_pipeline::mutate::{self, Agent, Mutated, Request, Warm, look, together};
 use evercount_pipeline::ports::StoreError;
 use fastrand::Rng;
@@ -263,7 +264,12 @@ impl World {
             let requests: Vec<Request<'_>> = requests.collect();
             let mutated = match &*requests {
                 [request] => mutate::run(&agent, &warm, request, now).await.map(|one| vec![one]),
-                several => together::run(&agent, &warm, several, now).await.map(|all| all.0),
+                several => {
+                    together::run(&agent, &warm, several, None, now).await.map(|applied| match applied {
+                        Applied::Now(all) => all.0,
+                        Applied::Before | Applied::OtherRequest => Vec::new(),
+                    })
+                }
             };
             Done::Mutated(ops, mutated)
         });

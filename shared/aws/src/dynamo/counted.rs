@@ -9,16 +9,18 @@ use evercount_core::backfill::Segment;
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::VERSION_ATTRIBUTE;
 use evercount_core::mutation::guard::{Guard, changed, guard};
+use evercount_core::mutation::once::Once;
 use evercount_core::order::ItemVersion;
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::ports::{
     CountedTable, ItemWrite, Page, SourceFacts, SourceTable, StoreError, TableKeys, TableWrite,
 };
+use evercount_wire::items::{ONCE_AT, PK, once_forgotten, once_from_item, once_item, once_key};
 
 use super::commit::refused;
 use super::edit::Expressions;
-use super::failure::{Failure, judge};
-use super::value::to_attributes;
+use super::failure::{Failure, judge, unreadable};
+use super::value::{to_attribute, to_attributes};
 use super::{DynamoSource, DynamoStore, TableNames};
 
 /// Most actions of one transaction
@@ -63,6 +65,20 @@ impl DynamoStore {
     #[must_use]
     pub fn written_tables(&self, client: &Client) -> DynamoTable {
         DynamoTable::new(client, self.tables.clone())
+    }
+}
+
+impl DynamoStore {
+    /// That a request was carried out, as an action of a transaction.
+    fn once_action(&self, once: &Once) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.tables.metadata)
+            .set_item(Some(to_attributes(&once_item(once))))
+            .condition_expression("attribute_not_exists(#pk) OR #at <= :forgotten")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#at", ONCE_AT)
+            .expression_attribute_values(":forgotten", to_attribute(&once_forgotten(once.at)));
+        Ok(TransactWriteItem::builder().put(put.build().map_err(refused)?).build())
     }
 }
 
@@ -212,7 +228,7 @@ impl CountedTable for DynamoTable {
         self.store.transact(actions).await.map(|_| ())
     }
 
-    async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
+    async fn write_all(&self, writes: &[TableWrite], once: Option<&Once>) -> Result<(), StoreError> {
         let (mut actions, mut schemas) = (Vec::new(), BTreeMap::new());
         for write in writes {
             if let Some(item) = &write.item {
@@ -235,7 +251,16 @@ impl CountedTable for DynamoTable {
                 actions.len()
             )));
         }
+        // Without room for it, a repetition is told by the versions of items, as one without a token is.
+        if let Some(once) = once.filter(|_| actions.len() < ACTIONS_MAX) {
+            actions.push(self.store.once_action(once)?);
+        }
         self.store.transact(actions).await.map(|_| ())
+    }
+
+    async fn carried_out(&self, token: &str) -> Result<Option<Once>, StoreError> {
+        let item = self.store.get(&self.store.tables.metadata, &once_key(token)).await?;
+        item.map(|item| once_from_item(&item).map_err(unreadable)).transpose()
     }
 }
 

@@ -18,3 +18,4 @@ mod served;
 mod s3;
 mod shop;
 mod stage;
+mod tokens;

@@ -4,6 +4,7 @@ use evercount_core::backfill::Segment;
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::mutation::guard::guard;
+use evercount_core::mutation::once::{Before, Once};
 use evercount_core::value::Item;
 
 use super::{Memory, PAGE_ROWS, ROW_UNITS, State};
@@ -71,14 +72,21 @@ impl CountedTable for Memory {
     }
 
     async fn write(&self, write: &TableWrite) -> Result<(), StoreError> {
-        self.write_all(std::slice::from_ref(write)).await
+        self.write_all(std::slice::from_ref(write), None).await
     }
 
-    async fn write_all(&self, writes: &[TableWrite]) -> Result<(), StoreError> {
-        match self.lock().write(writes) {
-            true => Ok(()),
-            false => Err(StoreError::Conflict),
+    async fn write_all(&self, writes: &[TableWrite], once: Option<&Once>) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        let is_new = |once: &Once| once.before(state.carried_out.get(&once.token)) == Before::Nothing;
+        if !once.is_none_or(is_new) || !state.write(writes) {
+            return Err(StoreError::Conflict);
         }
+        state.carried_out.extend(once.map(|once| (once.token.clone(), once.clone())));
+        Ok(())
+    }
+
+    async fn carried_out(&self, token: &str) -> Result<Option<Once>, StoreError> {
+        Ok(self.lock().carried_out.get(token).cloned())
     }
 }
 

@@ -4,6 +4,7 @@
 use evercount_core::mutation::Kind;
 use evercount_core::mutation::Stamp;
 use evercount_core::mutation::decide::Decision;
+use evercount_core::mutation::once::{Before, Once};
 use evercount_core::mutation::refusal::Refusal;
 use evercount_core::order::{ItemVersion, Micros};
 
@@ -30,6 +31,17 @@ impl Together {
     }
 }
 
+/// What became of them as a request that takes effect once.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Applied {
+    /// It was seen to now.
+    Now(Together),
+    /// It was carried out before, and nothing was done now.
+    Before,
+    /// Another request was carried out under its token, and nothing was done.
+    OtherRequest,
+}
+
 /// One mutation, decided from what was read.
 struct Step {
     known: Knowledge,
@@ -38,7 +50,8 @@ struct Step {
     decision: Decision,
 }
 
-/// Applies mutations of different items together, or refuses them together.
+/// Applies mutations of different items together, or refuses them together; those of a request that takes
+/// effect `once` only where it did not take it before.
 ///
 /// # Errors
 /// As [`super::run`].
@@ -46,8 +59,9 @@ pub async fn run<R, S, T>(
     agent: &Agent<'_, R, S, T>,
     warm: &Warm,
     requests: &[Request<'_>],
+    once: Option<&Once>,
     now: Micros,
-) -> Result<Together, StoreError>
+) -> Result<Applied, StoreError>
 where
     R: RegistryStore,
     S: ShadowSchemaStore + ShadowStore + MutationTrail,
@@ -57,10 +71,23 @@ where
     let attempts_max = attempts.min().unwrap_or(1).max(1);
     let mut doubt: Option<Vec<Step>> = None;
     for attempt in 1..=attempts_max {
-        if let Some(steps) = doubt.take()
-            && is_done(agent, requests, &steps, now).await?
-        {
-            return Ok(noted(agent, requests, steps, attempt, now).await);
+        let before = match once {
+            Some(once) => once.before(agent.table.carried_out(&once.token).await?.as_ref()),
+            None => Before::Nothing,
+        };
+        match (before, doubt.take()) {
+            (Before::Nothing, None) => {}
+            (Before::Nothing, Some(steps)) => {
+                if is_done(agent, requests, &steps, now).await? {
+                    return Ok(Applied::Now(noted(agent, requests, steps, attempt, now).await));
+                }
+            }
+            // The reply that was lost said that it was made.
+            (Before::Same, Some(steps)) => {
+                return Ok(Applied::Now(noted(agent, requests, steps, attempt, now).await));
+            }
+            (Before::Same, None) => return Ok(Applied::Before),
+            (Before::Other, _) => return Ok(Applied::OtherRequest),
         }
         let mut steps = Vec::with_capacity(requests.len());
         for request in requests {
@@ -73,7 +100,7 @@ where
                     let refused = Mutated::of(Err(refusal), attempt, written_for, known.in_force());
                     let refused = refused.noted(agent.store, request.row, now).await;
                     let before = steps.into_iter().map(|step| step.mutated(attempt));
-                    return Ok(Together(before.chain([refused]).collect()));
+                    return Ok(Applied::Now(Together(before.chain([refused]).collect())));
                 }
             }
         }
@@ -82,10 +109,11 @@ where
         let writes = writes.filter_map(|(request, step)| step.write(request, stamps(request)));
         let writes: Vec<TableWrite> = writes.collect();
         if writes.is_empty() {
-            return Ok(Together(steps.into_iter().map(|step| step.mutated(attempt)).collect()));
+            let done = steps.into_iter().map(|step| step.mutated(attempt)).collect();
+            return Ok(Applied::Now(Together(done)));
         }
-        match agent.table.write_all(&writes).await {
-            Ok(()) => return Ok(noted(agent, requests, steps, attempt, now).await),
+        match agent.table.write_all(&writes, once).await {
+            Ok(()) => return Ok(Applied::Now(noted(agent, requests, steps, attempt, now).await)),
             Err(StoreError::Conflict) => requests.iter().for_each(|request| warm.forget(&request.row.table)),
             Err(StoreError::Unavailable(_)) => doubt = Some(steps),
             Err(rejected) => return Err(rejected),
@@ -96,10 +124,10 @@ where
     }
     let refusal = Refusal::AttemptsUsedUp { attempts: attempts_max };
     let refused = Mutated::of(Err(refusal), attempts_max, None, None);
-    Ok(Together(match requests.first() {
+    Ok(Applied::Now(Together(match requests.first() {
         Some(request) => vec![refused.noted(agent.store, request.row, now).await],
         None => Vec::new(),
-    }))
+    })))
 }
 
 /// Whether a write was made whose reply was lost. All of it was or nothing.

@@ -6,6 +6,7 @@ use std::future::Future;
 
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::entry::MutationEntry;
+use evercount_core::mutation::once::Once;
 use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::Item;
@@ -118,9 +119,20 @@ pub trait CountedTable: Sync {
     /// Executes writes of different items, all of them or none. One that makes an item of itself, or nothing
     /// of nothing, changes nothing and asks that it is so.
     ///
+    /// With them it is noted that the request was carried out which they are `once` made for, where a transaction
+    /// has room for that.
+    ///
     /// # Errors
-    /// As [`CountedTable::write`], for any of them; [`StoreError::Rejected`] where they are too many.
-    fn write_all(&self, writes: &[TableWrite]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// As [`CountedTable::write`], for any of them; [`StoreError::Conflict`] where a request is remembered to have
+    /// been carried out under the token; [`StoreError::Rejected`] where they are too many.
+    fn write_all(
+        &self,
+        writes: &[TableWrite],
+        once: Option<&Once>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What was carried out under a token last (consistent read); it may be forgotten after a while.
+    fn carried_out(&self, token: &str) -> impl Future<Output = Result<Option<Once>, StoreError>> + Send;
 }
 
 /// The keys of tables.

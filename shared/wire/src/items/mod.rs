@@ -36,6 +36,7 @@
 //! | entry of the trail of a table's mutations | metadata | `mutations#<table>` | `<time>#<hash>` |
 //! | values of shadow columns of an item | metadata | `shadow#<table>#<bucket>` | `#<key>` or `@<position>` |
 //! | attributes asked for that a table does not have | metadata | `usage#<table>` | `<day>#<attribute>` |
+//! | transaction that was carried out under a token | metadata | `token#<token>` | `request` |
 //! | part of a large raw record or adjustment | metadata | as its record | `<sk of its record>#part-0001` |
 //!
 //! Reading is strict about what is known (a missing or mistyped attribute is a named
@@ -68,6 +69,7 @@ mod functions;
 mod ledger;
 mod long_text;
 mod mutations;
+mod once;
 mod policies;
 mod predictions;
 mod records;
@@ -106,6 +108,7 @@ pub use functions::{
 };
 pub use ledger::{LEDGER_KEY_BYTES_MAX, ledger_from_item, ledger_item, ledger_key};
 pub use mutations::{mutation_from_item, mutation_item, mutations_pk, pass_from_item, pass_item, pass_key};
+pub use once::{ONCE_AT, once_forgotten, once_from_item, once_item, once_key};
 pub use policies::{policies_from_item, policies_item, policies_key};
 pub use predictions::{
     IMPORTS_PK, PREDICTION_OPTIONAL, PREDICTIONS_PK, RELIABILITY_PK, import_items, import_key,
