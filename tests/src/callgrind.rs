@@ -1,5 +1,5 @@
 //! Instructions that a benchmark takes, counted by callgrind in a run of the benchmark's own program
-//! with other arguments (<https://valgrind.org/docs/manual/cl-manual.html>).
+//! with other arguments, or of another program (<https://valgrind.org/docs/manual/cl-manual.html>).
 
 use std::io;
 use std::process::Command;
@@ -18,10 +18,18 @@ pub fn is_there() -> bool {
 /// # Errors
 /// Where valgrind cannot be run, or counts nothing.
 pub fn instructions(arguments: &[&str]) -> io::Result<u64> {
+    of_command(Command::new(std::env::current_exe()?).args(arguments))
+}
+
+/// Instructions of a program, from its start to its end.
+///
+/// # Errors
+/// As [`instructions`].
+pub fn of_command(command: &Command) -> io::Result<u64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe()?)
-        .args(arguments)
+        .arg(command.get_program())
+        .args(command.get_args())
         .output()?;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let line = told.lines().find(|line| line.contains("Collected"));

@@ -13,6 +13,7 @@ pub mod figures;
 pub mod histories;
 pub mod listening;
 pub mod mutating;
+pub mod peers;
 pub mod runtime_api;
 #[expect(clippy::unwrap_used, reason = "a measurement that cannot be made panics")]
 pub mod scale;

@@ -410,8 +410,8 @@ pub struct LocalArgs {
 /// `bench`.
 #[derive(Args, Clone, Debug)]
 pub struct BenchArgs {
-    /// The benchmarks to run: decode, definitions, fingerprint, conform, writes, sketch, plan, coldstart. By
-    /// default all but coldstart, which builds every function as it is deployed.
+    /// The benchmarks to run: decode, definitions, rows, fingerprint, conform, writes, sketch, plan, coldstart,
+    /// proxy. By default all but the last two, which build for long.
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// How to print.

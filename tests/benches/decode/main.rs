@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use evercount_tests::figures::{self, Figure, Goal};
+use evercount_tests::peers::peer;
 use evercount_tests::runtime_api::{Function, built};
 use evercount_tests::{callgrind, workload};
 use serde_json::{Value, json};
@@ -102,7 +103,7 @@ fn variants(root: &Path) -> io::Result<Vec<Variant>> {
     let mut variants = vec![
         Variant::new("lane", handler(root)?, &["lane"]),
         Variant::new("ledger", handler(root)?, &["ledger"]),
-        Variant::new("naive", peer(root, "naive")?, &[]),
+        Variant::new("naive", peer(root, "naive", None)?, &[]),
     ];
     let script = root.join("benches/decode/handler.py").display().to_string();
     for library in PYTHON {
@@ -118,14 +119,6 @@ fn variants(root: &Path) -> io::Result<Vec<Variant>> {
 fn handler(root: &Path) -> io::Result<PathBuf> {
     let what = ["--package", "evercount-tests", "--no-default-features", "--example", "deltas"];
     Ok(built(root, &what)?.join("examples/deltas"))
-}
-
-/// A baseline, from the workspace of baselines.
-fn peer(root: &Path, name: &str) -> io::Result<PathBuf> {
-    let target = std::env::current_exe()?.parent().and_then(Path::parent).unwrap_or(root).join("peers");
-    let into = target.display().to_string();
-    built(&root.join("peers"), &["--bin", name, "--target-dir", &into])?;
-    Ok(target.join("release").join(name))
 }
 
 /// Lets every variant count everything once; how many lines of counts they agree on.

@@ -1,0 +1,3 @@
+//! What the baselines share.
+
+pub mod rows;
