@@ -4,24 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
-use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SigningSettings, UriPathNormalizationMode,
 };
-use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use evercount_aws::clients::{Access, Clients};
 use evercount_proxy::server::{Handler, listen, serve};
 use http::{Method, Request, Response};
 use tokio::sync::oneshot;
 
-pub const ID: &str = "AKIDEXAMPLE";
-pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+use crate::signature::{self, Demands, ID, REGION, SECRET};
+
 pub const TOKEN: &str = "a+token/with=signs";
-pub const REGION: &str = "eu-central-1";
 
 /// Keys on a page of a list: fewer than there are.
 const PAGE: usize = 2;
@@ -198,41 +193,12 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Whether a request is signed for S3 with the key that is known, as it arrived.
+/// Whether a request is signed for S3.
 fn check(request: &Request<Bytes>) -> Result<(), String> {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let came = header("authorization").ok_or("no signature")?;
-    if !came.contains(&format!("Credential={ID}/")) || !came.contains("/s3/aws4_request") {
-        return Err(format!("signed for something else: {came}"));
-    }
-    let signed =
-        came.split("SignedHeaders=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
-    for needed in ["host", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
-        if !signed.split(';').any(|name| name == needed) {
-            return Err(format!("{needed} is not signed: {came}"));
-        }
-    }
-    let date = header("x-amz-date").unwrap_or_default();
-    let date = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).map_err(|error| error.to_string())?;
-    let at: SystemTime = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().into();
-    let identity = Credentials::new(ID, SECRET, Some(TOKEN.to_owned()), None, "test").into();
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(REGION)
-        .name("s3")
-        .time(at)
-        .settings(settings)
-        .build()
-        .unwrap()
-        .into();
-    let url = format!("http://{}{}", header("host").unwrap_or_default(), request.uri());
-    let body = SignableBody::Bytes(request.body());
-    let signable = SignableRequest::new(request.method().as_str(), &url, std::iter::empty(), body).unwrap();
-    let (instructions, _) = sign(signable, &params).unwrap().into_parts();
-    let expected = instructions.headers().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
-    if expected == Some(came) { Ok(()) } else { Err(format!("{came} is not {expected:?}")) }
+    let headers = &["host", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
+    signature::check(request, Demands { service: "s3", token: Some(TOKEN), headers, settings })
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+#[path = "../signature/mod.rs"]
+mod signature;
 mod stand_in;
 
 use std::process::Stdio;
@@ -25,7 +27,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use stand_in::{ID, REGION, SECRET, StandIn};
+use signature::{ID, REGION, SECRET};
+use stand_in::StandIn;
 
 /// A proxy of the command, and where it is.
 async fn proxy(home: &std::path::Path, arguments: &[&str]) -> (Child, String) {

@@ -1,14 +1,10 @@
 //! Owns what stands for AWS: a port that admits whoever signed for it, before the data proxy's function or
 //! before DynamoDB.
 
-use std::str::FromStr as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
+use aws_sigv4::http_request::SigningSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -25,9 +21,7 @@ use http::{Request, Response};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-pub const ID: &str = "AKIDEXAMPLE";
-pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-pub const REGION: &str = "eu-central-1";
+use crate::signature::{Demands, ID, REGION, SECRET, check};
 
 /// What is behind the port.
 enum Behind {
@@ -104,7 +98,9 @@ impl Handler for Port {
             Behind::Function(_) => "lambda",
             Behind::DynamoDb(_) => "dynamodb",
         };
-        if let Err(why) = check(&request, service) {
+        let headers = &["host", "x-amz-date", "x-amz-target"];
+        let settings = SigningSettings::default();
+        if let Err(why) = check(&request, Demands { service, token: None, headers, settings }) {
             self.refused.lock().unwrap().push(why);
             let refused = Response::builder().status(403);
             return refused.body(Bytes::from_static(b"{\"Message\":\"Forbidden\"}")).unwrap();
@@ -144,43 +140,4 @@ fn event(request: &Request<Bytes>) -> String {
             "time": "12/Mar/2020:19:03:58 +0000", "timeEpoch": 1_583_348_638_390_i64},
         "body": STANDARD.encode(request.body()), "isBase64Encoded": true})
     .to_string()
-}
-
-/// Whether a request is signed for a service with the key that is known, as it arrived.
-fn check(request: &Request<Bytes>, service: &str) -> Result<(), String> {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let came = header("authorization").ok_or("no signature")?;
-    if !came.contains(&format!("Credential={ID}/")) || !came.contains(&format!("/{service}/aws4_request")) {
-        return Err(format!("signed for something else: {came}"));
-    }
-    let signed =
-        came.split("SignedHeaders=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
-    for needed in ["host", "x-amz-date", "x-amz-target"] {
-        if !signed.split(';').any(|name| name == needed) {
-            return Err(format!("{needed} is not signed: {came}"));
-        }
-    }
-    // These are the signer's own.
-    let others = signed.split(';').filter(|name| !["host", "x-amz-date"].contains(name));
-    let headers = others.map(|name| (name, header(name).unwrap_or_default()));
-    let date = header("x-amz-date").unwrap_or_default();
-    let date = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).map_err(|error| error.to_string())?;
-    let at: SystemTime = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().into();
-    let identity = Credentials::new(ID, SECRET, None, None, "test").into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(REGION)
-        .name(service)
-        .time(at)
-        .settings(SigningSettings::default())
-        .build()
-        .unwrap()
-        .into();
-    let url = format!("http://{}{}", header("host").unwrap_or_default(), request.uri());
-    let url = http::Uri::from_str(&url).map_err(|error| error.to_string())?.to_string();
-    let body = SignableBody::Bytes(request.body());
-    let signable = SignableRequest::new(request.method().as_str(), &url, headers, body).unwrap();
-    let (instructions, _) = sign(signable, &params).unwrap().into_parts();
-    let expected = instructions.headers().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
-    if expected == Some(came) { Ok(()) } else { Err(format!("{came} is not {expected:?}")) }
 }
