@@ -6,8 +6,6 @@
 // The contract stands with those of other stores.
 #[path = "../../../../tests/src/contract/functions.rs"]
 mod contract;
-#[path = "../signature/mod.rs"]
-mod signature;
 mod stand_in;
 
 use std::process::Stdio;

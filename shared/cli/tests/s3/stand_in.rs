@@ -1,6 +1,10 @@
 //! Owns what stands for S3: a port that admits whoever signed for it, and knows the calls that are used
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>).
 
+// Here and not at the root, so that a test takes this file by its path and needs nothing beside.
+#[path = "../signature/mod.rs"]
+mod signature;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +18,7 @@ use evercount_proxy::server::{Handler, listen, serve};
 use http::{Method, Request, Response};
 use tokio::sync::oneshot;
 
-use crate::signature::{self, Demands, ID, REGION, SECRET};
+use signature::{Demands, ID, REGION, SECRET};
 
 pub const TOKEN: &str = "a+token/with=signs";
 
