@@ -41,9 +41,29 @@ impl Known {
 /// The versions of a table's schema that are kept, by number, while one is in force.
 type Versions = (u32, Arc<BTreeMap<u32, Schema>>);
 
-/// When a table was looked up, and what was found; `None` for a table without a registered schema, of which
-/// nothing can be judged.
-type Looked = (Micros, Option<Arc<Known>>);
+/// A table that was looked up.
+#[derive(Debug)]
+struct Looked {
+    at: Micros,
+    /// `None` for a table without a registered schema, of which nothing can be judged.
+    found: Option<Arc<Known>>,
+    /// Whether somebody looks it up again by now.
+    is_renewed: bool,
+}
+
+/// What a request does that needs to know a table.
+enum Next {
+    /// It takes what is known.
+    Take(Option<Arc<Known>>),
+    /// It looks the table up while others take what is known, which is here.
+    Renew(Option<Arc<Known>>),
+    /// It looks the table up.
+    Look,
+}
+
+/// Which part of the time for which a table is known, its last, has one request look it up again, so that not all
+/// that come at its end have to.
+const RENEWED_IN_LAST: Micros = 8;
 
 /// Tables by name.
 #[derive(Debug)]
@@ -72,26 +92,49 @@ impl Tables {
         now: Micros,
         heard: impl FnOnce(),
     ) -> Result<Option<Arc<Known>>, StoreError> {
-        {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, found)) = known.get(table)
-                && (0..self.max_age).contains(&now.saturating_sub(*at))
-            {
-                return Ok(found.clone());
-            }
-        }
-        let found = load(store, table, now).await?.map(Arc::new);
+        let found = match self.next(table, now) {
+            Next::Take(found) => return Ok(found),
+            Next::Renew(known) => match load(store, table, now).await {
+                Ok(found) => found.map(Arc::new),
+                // It is known for a little longer, and looked up by another then.
+                Err(_) => return Ok(known),
+            },
+            Next::Look => load(store, table, now).await?.map(Arc::new),
+        };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= TABLES_MAX && !known.contains_key(table) {
-            let oldest = known.iter().min_by_key(|(_, (at, _))| *at).map(|(name, _)| name.clone());
+            let oldest = known.iter().min_by_key(|(_, looked)| looked.at).map(|(name, _)| name.clone());
             oldest.and_then(|name| known.remove(&name));
         }
-        let before = known.insert(table.to_owned(), (now, found.clone()));
+        let news = Looked { at: now, found: found.clone(), is_renewed: false };
+        let before = known.insert(table.to_owned(), news);
         drop(known);
-        if before.is_some_and(|(_, before)| before != found) {
+        if before.is_some_and(|before| before.found != found) {
             heard();
         }
         Ok(found)
+    }
+
+    fn next(&self, table: &str, now: Micros) -> Next {
+        let renewed_at = self.max_age - self.max_age / RENEWED_IN_LAST;
+        let age = |looked: &Looked| now.saturating_sub(looked.at);
+        let is_current = |looked: &&Looked| (0..self.max_age).contains(&age(looked));
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(looked) = known.get(table).filter(is_current) else { return Next::Look };
+            if looked.is_renewed || age(looked) < renewed_at {
+                return Next::Take(looked.found.clone());
+            }
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match known.get_mut(table) {
+            Some(looked) if !looked.is_renewed => {
+                looked.is_renewed = true;
+                Next::Renew(looked.found.clone())
+            }
+            Some(looked) => Next::Take(looked.found.clone()),
+            None => Next::Look,
+        }
     }
 
     /// Every version of a table's schema that is kept. They are read once for each that comes into force, by
@@ -146,3 +189,6 @@ async fn load<S: RegistryStore + ShadowSchemaStore>(
     let columns = columns(&version.schema, &expected);
     Ok(Some(Known { in_force: id.version, columns, beside, expected }))
 }
+
+#[cfg(test)]
+mod tests;

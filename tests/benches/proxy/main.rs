@@ -16,8 +16,9 @@
 )]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bytes::Bytes;
 use comfy_table::{Table, presets};
 use evercount_aws::dynamo::{DynamoStore, TableNames};
 use evercount_aws::setup::create_tables;
@@ -31,61 +32,81 @@ use evercount_local::stack::now;
 use evercount_local::{EmbeddedAws, EmbeddedOptions};
 use evercount_pipeline::ports::RegistryStore as _;
 use evercount_proxy::server::{PlainUpstream, listen, serve};
-use evercount_proxy::upstream::Upstream as _;
 use evercount_proxy::{Proxy, ProxyOptions};
 use evercount_tests::figures::{self, Figure, Goal};
 use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
 /// Connections at the same time.
 const CONNECTIONS: [usize; 3] = [1, 4, 16];
 /// Requests of a round, over all connections.
-const REQUESTS: usize = 1_600;
-/// Rounds of each way, after one that warms up.
-const ROUNDS: usize = 5;
+const REQUESTS: usize = 320;
+/// Pairs of rounds, one of each way, after those that warm up.
+const PAIRS: usize = 40;
+/// Pairs that warm up.
+const WARM: usize = 3;
 /// The share that is promised.
 const SHARE: f64 = 0.6;
 
-/// One way at one number of connections.
-#[derive(Default)]
-struct Way {
-    /// Requests a second of the fastest round.
-    fastest: f64,
-    /// Medians and 99th percentiles of rounds, milliseconds.
-    p50: Vec<f64>,
-    p99: Vec<f64>,
+/// A client as SDKs have one, of neither way's own making.
+#[derive(Clone)]
+struct Caller {
+    url: String,
+    client: Client<HttpConnector, Full<Bytes>>,
 }
 
-impl Way {
-    fn add(&mut self, rate: f64, mut times: Vec<Duration>) {
-        times.sort();
-        let of = |hundredths: usize| times[times.len() * hundredths / 100].as_secs_f64() * 1_000.0;
-        self.fastest = self.fastest.max(rate);
-        self.p50.push(of(50));
-        self.p99.push(of(99));
+impl Caller {
+    fn new(url: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self { url: format!("{url}/"), client: Client::builder(TokioExecutor::new()).build(connector) }
+    }
+
+    async fn call(&self, operation: &str, body: &Value) {
+        let signature = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request, \
+                         SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
+        let request = Request::post(&self.url)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-date", "20260101T000000Z")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("authorization", signature);
+        let request = request.body(Full::new(body.to_string().into())).unwrap();
+        let answer = self.client.request(request).await.unwrap();
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
     }
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
+/// One way at one number of connections: requests a second of each round, and the times of all requests,
+/// milliseconds.
+#[derive(Default)]
+struct Way {
+    rates: Vec<f64>,
+    times: Vec<f64>,
+}
+
+impl Way {
+    /// A time that so many of a hundred requests did not exceed.
+    fn within(&self, hundredths: usize) -> f64 {
+        let mut sorted = self.times.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() * hundredths / 100]
+    }
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
 
-async fn call(client: &PlainUpstream, operation: &str, body: &Value) {
-    let signature = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request, \
-                     SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
-    let request = Request::post("/")
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("x-amz-date", "20260101T000000Z")
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-        .header("authorization", signature);
-    let answer = client.send(request.body(body.to_string().into()).unwrap()).await.unwrap();
-    assert_eq!(answer.status(), 200, "{}", String::from_utf8_lossy(answer.body()));
-}
-
-/// Requests a second, and the time of each.
-async fn round(clients: &[PlainUpstream]) -> (f64, Vec<Duration>) {
+/// One round: requests a second, and the time of each.
+async fn round(clients: &[Caller]) -> (f64, Vec<f64>) {
     let started = Instant::now();
     let of_each = REQUESTS / clients.len();
     let running: Vec<_> = clients
@@ -105,8 +126,8 @@ async fn round(clients: &[PlainUpstream]) -> (f64, Vec<Duration>) {
                         ("GetItem", json!({"TableName": "orders", "Key": {"id": key}}))
                     };
                     let started = Instant::now();
-                    call(&client, operation, &body).await;
-                    times.push(started.elapsed());
+                    client.call(operation, &body).await;
+                    times.push(started.elapsed().as_secs_f64() * 1_000.0);
                 }
                 times
             })
@@ -148,19 +169,20 @@ async fn measure() -> Vec<(usize, [Way; 2])> {
     let made = json!({"TableName": "orders", "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]});
-    call(&PlainUpstream::new(&through).unwrap(), "CreateTable", &made).await;
+    Caller::new(&through).call("CreateTable", &made).await;
 
     let mut measured = Vec::new();
     for connections in CONNECTIONS {
-        let clients = [aws.dynamodb_endpoint(), through.clone()].map(|url| {
-            (0..connections).map(|_| PlainUpstream::new(&url).unwrap()).collect::<Vec<PlainUpstream>>()
-        });
+        let clients = [aws.dynamodb_endpoint(), through.clone()]
+            .map(|url| (0..connections).map(|_| Caller::new(&url)).collect::<Vec<Caller>>());
         let mut ways = [Way::default(), Way::default()];
-        for turn in 0..=ROUNDS {
-            for (way, clients) in ways.iter_mut().zip(&clients) {
-                let (rate, times) = round(clients).await;
-                if turn > 0 {
-                    way.add(rate, times);
+        for pair in 0..WARM + PAIRS {
+            // Either way goes first in half of the pairs.
+            for way in [pair % 2, 1 - pair % 2] {
+                let (rate, times) = round(&clients[way]).await;
+                if pair >= WARM {
+                    ways[way].rates.push(rate);
+                    ways[way].times.extend(times);
                 }
             }
         }
@@ -187,9 +209,11 @@ fn main() {
         "p99 added, ms",
     ]);
     for (connections, [straight, through]) in &measured {
-        let share = through.fastest / straight.fastest;
-        let added = |of: fn(&Way) -> &Vec<f64>| median(of(through)) - median(of(straight));
-        let (p50, p99) = (added(|way| &way.p50), added(|way| &way.p99));
+        let pairs = straight.rates.iter().zip(&through.rates);
+        let share = median(pairs.map(|(straight, through)| through / straight));
+        let added = |hundredths| through.within(hundredths) - straight.within(hundredths);
+        let (p50, p99) = (added(50), added(99));
+        let rates = [straight, through].map(|way| median(way.rates.iter().copied()));
         let (names, what) = match connections {
             1 => (["share_1", "p99_added_1"], "one connection"),
             4 => (["share_4", "p99_added_4"], "4 connections"),
@@ -198,9 +222,9 @@ fn main() {
         let of_straight = format!("requests through the proxy, of straight, {what}");
         figures.push(Figure::new(names[0], of_straight, share, Goal::AtLeast(SHARE)));
         figures.push(Figure::new(names[1], format!("p99 that the proxy adds, {what}, ms"), p99, Goal::None));
-        details.push(json!({"connections": connections, "straight_a_second": straight.fastest,
-            "through_a_second": through.fastest, "p50_added_ms": p50, "p99_added_ms": p99}));
-        let row = [straight.fastest, through.fastest].map(|rate| format!("{rate:.0}"));
+        details.push(json!({"connections": connections, "straight_a_second": rates[0],
+            "through_a_second": rates[1], "p50_added_ms": p50, "p99_added_ms": p99}));
+        let row = rates.map(|rate| format!("{rate:.0}"));
         let row = [connections.to_string()].into_iter().chain(row);
         table.add_row(row.chain([format!("{share:.2}"), format!("{p50:.2}"), format!("{p99:.2}")]));
     }
