@@ -100,7 +100,7 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + 
         }
     }
 
-    /// Writes a line of metrics to standard output for every request.
+    /// Writes a line of metrics to standard output for every request, and for values that were fetched ahead.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = Some(metrics);
@@ -149,7 +149,9 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + 
                 break;
             }
         }
-        Box::pin(self.fetch_ahead(deadline, &mut seen)).await?;
+        let fetched = Box::pin(self.fetch_ahead(deadline, &mut seen)).await;
+        self.tell_metrics();
+        fetched?;
         Ok(Answered::LookedAfter { tables: seen.len() })
     }
 
@@ -168,6 +170,7 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + 
         for (name, ran) in turn? {
             match ran {
                 Ok(report) if report.asked > 0 => {
+                    self.proxy.fetched_ahead(&report);
                     let (asked, fetched, failed) = (report.asked, report.fetched, report.failed);
                     let because = sources.take_failure();
                     tracing::info!(table = %name, asked, fetched, failed, because, "values were fetched ahead");
@@ -188,10 +191,14 @@ impl<U: Upstream, S: ProxyStore + ShadowPassStore + UsageStore, T: ProxyTable + 
             Err(refusal) => refusal.answer(),
         };
         Box::pin(self.store_usage()).await;
+        self.tell_metrics();
+        response(answer)
+    }
+
+    fn tell_metrics(&self) {
         let tally = self.proxy.take_tally();
         let line = self.metrics.as_ref().and_then(|metrics| metrics.proxied(&tally, (self.clock)()));
         line.iter().for_each(|line| println!("{line}"));
-        response(answer)
     }
 
     /// Stores what was asked for and is not there, where that is due.

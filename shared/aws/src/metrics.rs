@@ -179,7 +179,7 @@ impl Metrics {
     #[must_use]
     pub fn proxied(&self, tally: &Tally, now: Micros) -> Option<String> {
         let requests = tally.passed + tally.carried_out + tally.refused + tally.failed;
-        if requests == 0 {
+        if requests == 0 && tally.prefetch_asked == 0 {
             return None;
         }
         let words =
@@ -202,12 +202,15 @@ impl Metrics {
             ("migrations_refused", all - words(&others) - words(&conflicts)),
             ("conflicts_resolved", words(&["merged", "resolved-by-function"])),
             ("conflicts_refused", words(&conflicts)),
+            ("prefetch_asked", tally.prefetch_asked),
+            ("prefetch_fetched", tally.prefetch_fetched),
+            ("prefetch_failed", tally.prefetch_failed),
         ];
         let metrics = metrics.into_iter().filter(|(_, value)| *value > 0);
         let mut metrics: Vec<Metric> = metrics.map(|(name, value)| (name, "Count", value as f64)).collect();
-        if tally.upstream > 0 {
-            metrics.push(("upstream_ms", "Milliseconds", tally.upstream as f64 / 1_000.0));
-        }
+        let times = [("upstream_ms", tally.upstream), ("prefetch_ms", tally.prefetch_took)];
+        let times = times.into_iter().filter(|(_, took)| *took > 0);
+        metrics.extend(times.map(|(name, took)| (name, "Milliseconds", took as f64 / 1_000.0)));
         Some(self.line(None, &metrics, now))
     }
 
@@ -337,5 +340,21 @@ mod tests {
         ];
         check(&line, &told);
         assert!(!line.contains("requests_failed") && !line.contains("beside_reads"), "{line}");
+        let fetched = Proxied {
+            prefetch_asked: 5,
+            prefetch_fetched: 3,
+            prefetch_failed: 1,
+            prefetch_took: 40_000,
+            ..Proxied::default()
+        };
+        let line = metrics.proxied(&fetched, 7_000_000).unwrap();
+        let told = [
+            ("prefetch_asked", 5.0),
+            ("prefetch_fetched", 3.0),
+            ("prefetch_failed", 1.0),
+            ("prefetch_ms", 40.0),
+        ];
+        check(&line, &told);
+        assert!(!line.contains("requests"), "{line}");
     }
 }

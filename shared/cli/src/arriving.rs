@@ -74,7 +74,8 @@ async fn fetch(
                 Some(why) if report.failed > 0 => format!("; {} gave no answer, as: {why}", report.failed),
                 _ => String::new(),
             };
-            tell(format!("`{name}`: {} of {} values fetched ahead{failed}", report.fetched, report.asked));
+            let (fetched, asked, seconds) = (report.fetched, report.asked, report.took as f64 / 1e6);
+            tell(format!("`{name}`: {fetched} of {asked} values fetched ahead in {seconds:.1} s{failed}"));
         }
     }
     Ok(())

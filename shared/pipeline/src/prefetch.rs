@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::ports::{
-    BesideWrite, CountedTable, ShadowSchemaStore, ShadowStore, SourceTable, StoreError, TableWrite,
+    BesideWrite, CountedTable, Page, ShadowSchemaStore, ShadowStore, SourceTable, StoreError, TableWrite,
 };
 use evercount_core::backfill::Segment;
 use evercount_core::change::{RowKey, TableName};
@@ -15,6 +15,7 @@ use evercount_core::order::Micros;
 use evercount_core::shadow::prefetch::{PrefetchBounds, due, fetched, is_wanted};
 use evercount_core::shadow::{Prefetch, PrefetchFrom, ShadowSchema, ShadowValue};
 use evercount_core::value::{Item, Value};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 /// How often a fetched value is put beside the table while others write there.
 const ATTEMPTS_MAX: u32 = 5;
@@ -59,10 +60,12 @@ pub struct PrefetchReport {
     pub next: Option<String>,
     /// Whether a bound ended it.
     pub is_bounded: bool,
+    /// How long it took, microseconds.
+    pub took: Micros,
 }
 
-/// Fetches values for a table's items, going on after `after`, within bounds. `clock` is asked for the time,
-/// microseconds since the epoch.
+/// Fetches values for a table's items, going on after `after`, within bounds: several at once, and what of them is
+/// under way when a bound is met is waited for. `clock` is asked for the time, microseconds since the epoch.
 ///
 /// # Errors
 /// Whatever the stores answer. What was fetched by then is kept.
@@ -80,47 +83,105 @@ where
     T: CountedTable + SourceTable,
     P: PrefetchSource,
 {
-    let (started, mut report) = (clock(), PrefetchReport { next: after, ..PrefetchReport::default() });
+    let started = clock();
     let Some(schema) = store.shadow_schema(name).await? else {
         return Ok(PrefetchReport::default());
     };
     if due(&schema, started).next().is_none() {
         return Ok(PrefetchReport::default());
     }
+    let going = Going { store, table, source, schema: &schema, bounds, started, clock };
+    let mut report = PrefetchReport { next: after, ..PrefetchReport::default() };
     loop {
         let page = table.scan(name, Segment::WHOLE, report.next.clone()).await?;
+        going.over(&page, &mut report).await?;
+        report.took = (going.clock)().saturating_sub(started);
+        // Where a bound was met the page is begun again: what is fresh by then is not asked for.
+        if !report.is_bounded {
+            report.next = page.next;
+            // Also to go over what is there takes time.
+            report.is_bounded = report.next.is_some() && report.took >= bounds.time;
+        }
+        if report.is_bounded || report.next.is_none() {
+            return Ok(report);
+        }
+    }
+}
+
+/// A run, while it goes over the pages of its table.
+struct Going<'a, S, T, P, C> {
+    store: &'a S,
+    table: &'a T,
+    source: &'a P,
+    schema: &'a ShadowSchema,
+    bounds: PrefetchBounds,
+    started: Micros,
+    clock: C,
+}
+
+/// What was fetched of an item so far, and how many of its values are not there yet.
+#[derive(Default)]
+struct Coming {
+    values: BTreeMap<String, ShadowValue>,
+    asked: usize,
+}
+
+impl<S, T, P, C> Going<'_, S, T, P, C>
+where
+    S: ShadowStore,
+    T: CountedTable,
+    P: PrefetchSource,
+    C: Fn() -> Micros + Sync,
+{
+    /// Asks for what is wanted of a page, and keeps it item by item.
+    async fn over(&self, page: &Page<Item>, report: &mut PrefetchReport) -> Result<(), StoreError> {
         let keys: BTreeSet<RowKey> = page.rows.iter().map(|(key, _)| key.clone()).collect();
-        let rows = store.shadow_rows(&keys).await?;
-        for (key, item) in &page.rows {
-            let mut values = BTreeMap::new();
-            for (column, prefetch) in due(&schema, started) {
-                let now = clock();
+        let rows = self.store.shadow_rows(&keys).await?;
+        let mut wanted = page.rows.iter().flat_map(|(key, item)| {
+            due(self.schema, self.started).map(move |(column, prefetch)| (key, item, column, prefetch))
+        });
+        let mut coming: BTreeMap<&RowKey, Coming> = BTreeMap::new();
+        let mut asking = FuturesUnordered::new();
+        loop {
+            while asking.len() < self.bounds.at_once.max(1) && !report.is_bounded {
+                let Some((key, item, column, prefetch)) = wanted.next() else { break };
+                let now = (self.clock)();
                 if item.contains_key(column) || !is_wanted(rows.get(key), column, prefetch, now) {
                     report.had += 1;
-                    continue;
-                }
-                if bounds.after(report.asked, report.bytes, now.saturating_sub(started)).is_none() {
+                } else if self.is_left(report, now) {
+                    report.asked += 1;
+                    coming.entry(key).or_default().asked += 1;
+                    asking.push(self.ask(prefetch, key, item, column));
+                } else {
                     report.is_bounded = true;
-                    break;
                 }
-                let value = report.ask(source, prefetch, key, item, now).await;
-                values.extend(value.map(|value| (column.clone(), value)));
             }
-            keep(store, table, &schema, key, &values, started).await?;
-            if report.is_bounded {
-                // The page is begun again: what is fresh by then is not asked for.
-                return Ok(report);
+            let Some((key, column, answer)) = asking.next().await else { return Ok(()) };
+            let of_item = coming.entry(key).or_default();
+            of_item.values.extend(report.note(answer, (self.clock)()).map(|value| (column.clone(), value)));
+            of_item.asked = of_item.asked.saturating_sub(1);
+            if of_item.asked == 0
+                && let Some(Coming { values, .. }) = coming.remove(key)
+                && !values.is_empty()
+            {
+                keep(self.store, self.table, self.schema, key, &values, self.started).await?;
             }
         }
-        report.next = page.next;
-        if report.next.is_none() {
-            return Ok(report);
-        }
-        // Also to go over what is there takes time.
-        if clock().saturating_sub(started) >= bounds.time {
-            report.is_bounded = true;
-            return Ok(report);
-        }
+    }
+
+    /// Whether one value more may be asked for.
+    fn is_left(&self, report: &PrefetchReport, now: Micros) -> bool {
+        self.bounds.after(report.asked, report.bytes, now.saturating_sub(self.started)).is_some()
+    }
+
+    async fn ask<'r>(
+        &self,
+        prefetch: &Prefetch,
+        key: &'r RowKey,
+        item: &Item,
+        column: &'r String,
+    ) -> (&'r RowKey, &'r String, Result<Fetched, StoreError>) {
+        (key, column, self.source.fetch(&prefetch.from, key, item).await)
     }
 }
 
@@ -185,26 +246,15 @@ where
 }
 
 impl PrefetchReport {
-    async fn ask<P: PrefetchSource>(
-        &mut self,
-        source: &P,
-        prefetch: &Prefetch,
-        key: &RowKey,
-        item: &Item,
-        now: Micros,
-    ) -> Option<ShadowValue> {
-        self.asked += 1;
-        match source.fetch(&prefetch.from, key, item).await {
-            Ok(one) => {
-                self.fetched += u64::from(one.value.is_some());
-                self.bytes = self.bytes.saturating_add(one.bytes);
-                Some(fetched(one.value, now))
-            }
-            Err(_) => {
-                self.failed += 1;
-                None
-            }
-        }
+    /// Counts an answer, and gives what is kept of it.
+    fn note(&mut self, answer: Result<Fetched, StoreError>, now: Micros) -> Option<ShadowValue> {
+        let Ok(one) = answer else {
+            self.failed += 1;
+            return None;
+        };
+        self.fetched += u64::from(one.value.is_some());
+        self.bytes = self.bytes.saturating_add(one.bytes);
+        Some(fetched(one.value, now))
     }
 }
 

@@ -19,6 +19,7 @@ use evercount_pipeline::ports::{
     CountedTable, FunctionStore, MutationTrail, RegistryStore, ShadowSchemaStore, ShadowStore, StoreError,
     TableKeys,
 };
+use evercount_pipeline::prefetch::PrefetchReport;
 use evercount_pipeline::transform::DECLARED_BY;
 use evercount_wire::nearest::nearest;
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -114,7 +115,12 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         &self.usage
     }
 
-    /// What became of requests since this was asked last.
+    /// Counts what was fetched ahead beside the requests.
+    pub fn fetched_ahead(&self, report: &PrefetchReport) {
+        self.tally.fetched_ahead(report);
+    }
+
+    /// What became of requests, and what was fetched ahead of them, since this was asked last.
     #[must_use]
     pub fn take_tally(&self) -> Tally {
         self.tally.take()

@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use evercount_core::order::Micros;
 use evercount_pipeline::mutate::Mutated;
+use evercount_pipeline::prefetch::PrefetchReport;
 
 use crate::answer::Refusal;
 
-/// What became of requests since it was taken last.
+/// What became of requests, and what was fetched ahead of them, since it was taken last.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tally {
     /// Requests that went on as they came.
@@ -31,6 +32,14 @@ pub struct Tally {
     pub mutations: BTreeMap<&'static str, u64>,
     /// How long the upstream took, microseconds.
     pub upstream: Micros,
+    /// Values of columns to come that sources were asked for ahead.
+    pub prefetch_asked: u64,
+    /// Of these, what they had.
+    pub prefetch_fetched: u64,
+    /// Of these, answers that did not come.
+    pub prefetch_failed: u64,
+    /// How long that took, microseconds.
+    pub prefetch_took: Micros,
 }
 
 /// The counter.
@@ -49,6 +58,16 @@ impl Counted {
             *tally.mutations.entry(mutated.word()).or_default() += 1;
             let is_beside = mutated.outcome.as_ref().is_ok_and(|decision| decision.row.is_some());
             tally.writes_beside += u64::from(is_beside);
+        });
+    }
+
+    /// Counts values that were fetched ahead.
+    pub(crate) fn fetched_ahead(&self, report: &PrefetchReport) {
+        self.add(|tally| {
+            tally.prefetch_asked += report.asked;
+            tally.prefetch_fetched += report.fetched;
+            tally.prefetch_failed += report.failed;
+            tally.prefetch_took = tally.prefetch_took.saturating_add(report.took);
         });
     }
 

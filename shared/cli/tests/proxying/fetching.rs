@@ -193,9 +193,13 @@ async fn the_command_fetches_behind_urls_and_from_s3_and_asks_again_for_nothing(
     assert_eq!(read("c/d").await, json!({"id": {"S": "c/d"}}));
     // That there is none is kept as well, so that nothing is asked for twice.
     for source in [&source, &safe] {
-        assert_eq!(source.asked(), ["/tiers/a", "/tiers/b", "/tiers/c%2Fd"]);
+        let mut asked = source.asked();
+        asked.sort();
+        assert_eq!(asked, ["/tiers/a", "/tiers/b", "/tiers/c%2Fd"]);
     }
-    assert_eq!(s3.calls(), ["GET /bucket/tiers/a.json", "GET /bucket/tiers/b.json"]);
+    let mut calls = s3.calls();
+    calls.sort();
+    assert_eq!(calls, ["GET /bucket/tiers/a.json", "GET /bucket/tiers/b.json"]);
     assert_eq!(s3.refused(), Vec::<String>::new());
     drop(client);
     running.kill().await.unwrap();
@@ -230,7 +234,9 @@ async fn upon_its_schedule_the_function_fetches_from_s3_and_asks_nothing_of_its_
     let of_a = kept(&stack, "a").await;
     assert_eq!(of_a, [("stored".to_owned(), Some("silver".to_owned()))].into());
     assert_eq!(source.asked(), Vec::<String>::new());
-    assert_eq!(s3.calls(), ["GET /bucket/tiers/a.json", "GET /bucket/tiers/b.json"]);
+    let mut calls = s3.calls();
+    calls.sort();
+    assert_eq!(calls, ["GET /bucket/tiers/a.json", "GET /bucket/tiers/b.json"]);
     // The table was gone through, and is left alone for a while.
     assert_eq!(look_after().await, Answered::LookedAfter { tables: 0 });
     assert_eq!((s3.calls().len(), turns.load(Ordering::Relaxed)), (2, 2));

@@ -19,11 +19,15 @@ pub struct PrefetchBounds {
     pub bytes: u64,
     /// Time, microseconds.
     pub time: Micros,
+    /// Values asked for at the same time.
+    pub at_once: usize,
 }
 
-/// A thousand values, 16 MiB and a minute: what a scheduled function does besides its work.
+/// A thousand values, 16 MiB and a minute: what a scheduled function does besides its work. Of a source that takes
+/// a tenth of a second for each, eight at once are those thousand in a quarter of the minute, and are no more than
+/// what a web page asks of a host.
 pub const BOUNDS_DEFAULT: PrefetchBounds =
-    PrefetchBounds { values: 1_000, bytes: 16 << 20, time: 60_000_000 };
+    PrefetchBounds { values: 1_000, bytes: 16 << 20, time: 60_000_000, at_once: 8 };
 
 impl PrefetchBounds {
     /// What is left after a fetch; `None` where nothing more may be asked for.
@@ -33,6 +37,7 @@ impl PrefetchBounds {
             values: self.values.saturating_sub(values),
             bytes: self.bytes.saturating_sub(bytes),
             time: self.time.saturating_sub(time),
+            at_once: self.at_once,
         };
         (left.values > 0 && left.bytes > 0 && left.time > 0).then_some(left)
     }

@@ -89,12 +89,45 @@ async fn a_run_keeps_its_bounds_and_the_next_goes_on() {
     let bounds = PrefetchBounds { values: 10, ..BOUNDS_DEFAULT };
     let first = fetch(&memory, &source, bounds, 9).await;
     assert_eq!((first.asked, first.is_bounded), (10, true));
-    let bounds = PrefetchBounds { bytes: 100, ..BOUNDS_DEFAULT };
+    let bounds = PrefetchBounds { bytes: 100, at_once: 1, ..BOUNDS_DEFAULT };
     let second = fetch(&memory, &source, bounds, 10).await;
     assert!(second.is_bounded && second.bytes == 100 && second.asked <= 11, "{second:?}");
     let rest = fetch(&memory, &source, BOUNDS_DEFAULT, 11).await;
     assert!(!rest.is_bounded && rest.asked < 22, "{rest:?}");
     assert!(kept(&memory, 39).is_some());
+}
+
+/// Takes its time for each answer, and notes how many were awaited at the same time at most.
+#[derive(Default)]
+struct Slow {
+    awaited: AtomicU64,
+    most: AtomicU64,
+}
+
+impl PrefetchSource for Slow {
+    async fn fetch(&self, _: &PrefetchFrom, row: &RowKey, _: &Item) -> Result<Fetched, StoreError> {
+        let awaited = self.awaited.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(awaited, Ordering::Relaxed);
+        for _ in 0..row.identity.as_str().len() {
+            tokio::task::yield_now().await;
+        }
+        self.awaited.fetch_sub(1, Ordering::Relaxed);
+        Ok(Fetched { value: Some(Value::String(row.identity.as_str().to_owned())), bytes: 1 })
+    }
+}
+
+#[tokio::test]
+async fn as_many_are_asked_for_at_once_as_the_bound_says() {
+    for at_once in [1, 8] {
+        let (memory, source) = (table(), Slow::default());
+        let (name, bounds) = (TableName::new("orders"), PrefetchBounds { at_once, ..BOUNDS_DEFAULT });
+        let ran = run(&memory, &memory, &source, &name, None, bounds, || 9).await.unwrap();
+        assert_eq!((ran.asked, ran.fetched, ran.had), (39, 39, 1));
+        assert_eq!(source.most.into_inner(), at_once as u64);
+        for key in (0..40).filter(|key| *key != 1) {
+            assert_eq!(kept(&memory, key).unwrap().value, Some(Value::String(key.to_string())));
+        }
+    }
 }
 
 #[tokio::test]
