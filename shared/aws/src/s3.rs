@@ -203,8 +203,8 @@ impl S3 {
     /// The keys of a bucket that begin with a prefix, in their order.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StoreError> {
+    /// [`StoreError`], also where there are more than `keys_max`.
+    pub async fn list(&self, bucket: &str, prefix: &str, keys_max: usize) -> Result<Vec<String>, StoreError> {
         let mut keys: Vec<String> = Vec::new();
         loop {
             let page = retrying(|| async {
@@ -226,6 +226,10 @@ impl S3 {
             .await?;
             let is_whole = !page.goes_on || page.keys.is_empty();
             keys.extend(page.keys);
+            if keys.len() > keys_max {
+                let told = format!("there are more than {keys_max} objects at s3://{bucket}/{prefix}");
+                return Err(StoreError::Rejected(told));
+            }
             if is_whole {
                 return Ok(keys);
             }

@@ -21,6 +21,8 @@ use crate::s3::{Replaces, S3, S3Place};
 
 /// Longest entry, in bytes: it may hold examples, which are items.
 const ENTRY_BYTES_MAX: usize = 4 << 20;
+/// Most objects among which entries are looked for.
+const ENTRIES_MAX: usize = 10_000;
 
 /// A store of functions in S3.
 #[derive(Clone, Debug)]
@@ -64,7 +66,8 @@ impl FunctionStore for S3Functions {
 
     async fn functions(&self) -> Result<Vec<FunctionEntry>, StoreError> {
         let mut entries = Vec::new();
-        for key in self.s3.list(self.place.bucket(), &self.place.key("functions/")).await? {
+        let prefix = self.place.key("functions/");
+        for key in self.s3.list(self.place.bucket(), &prefix, ENTRIES_MAX).await? {
             if key.ends_with(".json")
                 && let Some((entry, _)) = self.entry(&key).await?
             {

@@ -19,6 +19,7 @@ use crate::target;
 
 mod config;
 mod upstream;
+mod written;
 
 use upstream::Forward;
 
@@ -27,7 +28,7 @@ const USAGE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 pub async fn run(args: ProxyArgs) -> anyhow::Result<Exit> {
-    let options = config::options(&args)?;
+    let options = config::options(&args).await?;
     if args.sign == Some(SignArg::Lambda) {
         return forward(&args).await;
     }

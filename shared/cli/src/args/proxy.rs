@@ -27,7 +27,8 @@ pub struct ProxyArgs {
     #[arg(long, value_enum)]
     pub mode: Option<ModeArg>,
     /// A TOML file of `mode`, of `[tables]` with a mode for each, and of what is done about writes for another
-    /// schema version or an earlier version of an item: `migration_function_path`, `default_migration_strategy`,
+    /// schema version or an earlier version of an item: `migration_function_path` (a folder, or
+    /// s3://BUCKET/PREFIX), `default_migration_strategy`,
     /// `safe_steps`, `max_migration_attempts`, `on_conflict` and `stamps`, also under `[table.NAME]`.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -13,20 +13,17 @@
 //! stamps = true
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, bail};
-use evercount_core::change::TableName;
-use evercount_core::migration::graph::Migration;
-use evercount_core::mutation::settings::MutationSettings;
+use anyhow::Context;
 use evercount_core::resolve::Mode;
 use evercount_proxy::ProxyOptions;
 use evercount_wire::mutation_settings::from_toml_beside;
 use serde::Deserialize;
 
+use super::written;
 use crate::args::proxy::ProxyArgs;
-use crate::migrate::read_file;
 
 /// What a file says besides settings of mutations, which are read, and refused, on their own.
 #[derive(Deserialize, Default)]
@@ -40,7 +37,7 @@ struct Stated {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub fn options(args: &ProxyArgs) -> anyhow::Result<ProxyOptions> {
+pub async fn options(args: &ProxyArgs) -> anyhow::Result<ProxyOptions> {
     let Some(file) = &args.config else {
         return Ok(ProxyOptions {
             mode: args.mode.map(Into::into).unwrap_or_default(),
@@ -61,49 +58,6 @@ pub fn options(args: &ProxyArgs) -> anyhow::Result<ProxyOptions> {
     };
     let tables = stated.tables.iter().map(|(table, name)| Ok((table.clone(), parse(name)?)));
     let tables = tables.collect::<anyhow::Result<_>>()?;
-    let written = written(&mutations, file.parent().unwrap_or(Path::new(".")))?;
+    let written = written::of(&mutations, file.parent().unwrap_or(Path::new("."))).await?;
     Ok(ProxyOptions { mode, tables, mutations, written, ..ProxyOptions::default() })
-}
-
-/// The migrations in the folders that the settings name, which are beside the file or anywhere.
-fn written(
-    mutations: &MutationSettings,
-    beside: &Path,
-) -> anyhow::Result<BTreeMap<TableName, Vec<Migration>>> {
-    let settings = mutations.tables.values().chain([&mutations.default]);
-    let paths: BTreeSet<&String> =
-        settings.filter_map(|settings| settings.migration_function_path.as_ref()).collect();
-    let mut written: BTreeMap<TableName, Vec<Migration>> = BTreeMap::new();
-    for path in paths {
-        if path.contains("://") {
-            bail!(
-                "`migration_function_path` is `{path}`, and only a folder can be read here; copy it into one"
-            )
-        }
-        for (table, migration) in of_folder(&beside.join(path))? {
-            if mutations.of(&table).migration_function_path.as_ref() == Some(path) {
-                written.entry(table).or_default().push(migration);
-            }
-        }
-    }
-    Ok(written)
-}
-
-fn of_folder(folder: &Path) -> anyhow::Result<Vec<(TableName, Migration)>> {
-    let listed = std::fs::read_dir(folder)
-        .with_context(|| format!("could not read the folder of migrations, {}", folder.display()))?;
-    let files = listed.map(|file| file.map(|file| file.path())).collect::<Result<BTreeSet<_>, _>>()?;
-    let mut found = Vec::new();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
-        let read = read_file(file)?;
-        let name = file.display();
-        let Some(table) = read.table else {
-            bail!("{name} names no table; write `table = \"NAME\"` at its top")
-        };
-        if read.migration.from == read.migration.to {
-            bail!("{name} leads nowhere; write `from` and `to`, two schema versions, at its top")
-        }
-        found.push((table, read.migration));
-    }
-    Ok(found)
 }

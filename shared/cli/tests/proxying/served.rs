@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
+use super::s3::StandIn;
 use super::shop::{go_on_in, go_on_with, order};
 use super::stage::{call, call_with, expected, register};
 
@@ -184,7 +185,7 @@ async fn a_file_that_is_not_right_is_told_with_what_would_be() {
         ("[table.orders]\nstamp = true", "stamps"),
         ("mode = \"loud\"", "strict, observe and off"),
         ("migration_function_path = \"nowhere\"", "the folder of migrations"),
-        ("migration_function_path = \"s3://bucket/prefix\"", "only a folder"),
+        ("migration_function_path = \"https://bucket/prefix\"", "expected s3://BUCKET/PREFIX"),
         ("migration_function_path = \"unfit\"", "names no table"),
     ] {
         std::fs::write(&config, text).unwrap();
@@ -197,6 +198,60 @@ async fn a_file_that_is_not_right_is_told_with_what_would_be() {
         assert_eq!(ran.status.code(), Some(2), "{text}: {said}");
         assert!(said.contains(told), "{text}: {said}");
     }
+}
+
+/// The settings say that migrations are in S3, and what cannot be read there is told with its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_migrates_by_what_is_in_s3() {
+    let (home, s3) = (tempfile::tempdir().unwrap(), StandIn::start().await);
+    let data_file = Some(home.path().join("dynamodb.sqlite"));
+    let options = EmbeddedOptions { data_file, ..EmbeddedOptions::default() };
+    let stack = Stack::embedded(options, TableNames::default()).await.unwrap();
+    let straight = PlainUpstream::new(&stack.embedded_aws().unwrap().dynamodb_endpoint()).unwrap();
+    super::refusing::table(&straight).await;
+    for version in 1..=4 {
+        go_on_in(stack.store(), version).await;
+    }
+    drop(straight);
+    stack.stop().await;
+
+    let config = home.path().join("proxy.toml");
+    let said = |path: &str| CONFIG.replace("\"migrations\"", &format!("\"s3://{path}\""));
+    let command = |path: &str| {
+        std::fs::write(&config, said(path)).unwrap();
+        let mut command = evercount(home.path());
+        command.envs(s3.environment()).args(["proxy", "--json", "--config"]).arg(&config);
+        command
+    };
+    // Enough for several pages of a list, of which all but one are no files of that place.
+    for other in ["a.txt", "old/name.toml", "readme.md"] {
+        s3.put(&format!("of/migrations/{other}"), b"nothing");
+    }
+    s3.put("unfit/name.toml", SPLIT.replace("table = \"orders\"\n", "").as_bytes());
+    s3.put("long/name.toml", &vec![b'#'; (1 << 20) + 1]);
+    for (path, told) in [
+        ("bucket/of/migrations", "there is none"),
+        ("bucket/unfit", "s3://bucket/unfit/name.toml names no table"),
+        ("bucket/long", "longer than 1048576 bytes"),
+        ("nowhere/of", "NoSuchBucket"),
+    ] {
+        let ran = command(path).output().await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(2), "{path}: {said}");
+        assert!(said.contains(told) && said.contains(&format!("s3://{path}/")), "{path}: {said}");
+    }
+
+    s3.put("of/migrations/name.toml", SPLIT.as_bytes());
+    let mut running = command("bucket/of/migrations").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    let ready = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap();
+    let ready: Value = serde_json::from_str(&ready.unwrap()).unwrap();
+    let client = PlainUpstream::new(ready["ready"].as_str().unwrap()).unwrap();
+    let put = json!({"TableName": "orders", "Item": order(3, "b", ("first", "last"), "OPEN", 1, "eu")});
+    let migrated = call_with(&client, "PutItem", &[("x-evercount-schema-version", "3")], &put).await;
+    assert_eq!((migrated.status, migrated.outcome.as_deref()), (200, Some("migrated")), "{migrated:?}");
+    assert_eq!(s3.refused(), Vec::<String>::new());
+    running.kill().await.unwrap();
 }
 
 #[tokio::test]
