@@ -11,10 +11,9 @@
 
 use bytes::Bytes;
 use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
-use evercount_pipeline::functions::{check_digest, check_entry};
+use evercount_pipeline::functions::{check_digest, check_entry, listed, read_entry, stored_entry};
 use evercount_pipeline::ports::{FunctionStore, StoreError};
 use evercount_sandbox::limits::MODULE_BYTES_MAX;
-use evercount_wire::function::{from_json, to_json};
 use http::HeaderValue;
 
 use crate::s3::{Replaces, S3, S3Place};
@@ -49,10 +48,8 @@ impl S3Functions {
         let Some(object) = self.s3.get(self.place.bucket(), key, ENTRY_BYTES_MAX).await? else {
             return Ok(None);
         };
-        let rejected = |what: &str| StoreError::Rejected(format!("the entry {key} in S3: {what}"));
-        let text = std::str::from_utf8(&object.bytes).map_err(|_| rejected("it is not UTF-8"))?;
-        let entry = from_json(text).map_err(|error| rejected(&error.to_string()))?;
-        Ok(Some((entry, object.tag)))
+        let place = format!("s3://{}/{key}", self.place.bucket());
+        Ok(Some((read_entry(&place, &object.bytes)?, object.tag)))
     }
 }
 
@@ -74,8 +71,7 @@ impl FunctionStore for S3Functions {
                 entries.push(entry);
             }
         }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
+        Ok(listed(entries))
     }
 
     async fn put_function(
@@ -85,7 +81,7 @@ impl FunctionStore for S3Functions {
         module: &[u8],
     ) -> Result<(), StoreError> {
         check_digest(&to.id, module)?;
-        let text = to_json(to).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        let text = stored_entry(to)?;
         let (bucket, key) = (self.place.bucket(), self.entry_key(&to.name));
         let stored = self.entry(&key).await?;
         check_entry(stored.as_ref().map(|(entry, _)| entry), from, to)?;

@@ -16,9 +16,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use evercount_core::function::{FunctionEntry, FunctionId, FunctionName};
-use evercount_wire::function::{from_json, to_json};
 
-use crate::functions::{check_digest, check_entry};
+use crate::functions::{check_digest, check_entry, listed, read_entry, stored_entry};
 use crate::ports::{FunctionStore, StoreError};
 
 /// A store of functions in a folder.
@@ -43,7 +42,8 @@ impl FunctionFolder {
     }
 
     fn entry(&self, name: &FunctionName) -> Result<Option<FunctionEntry>, StoreError> {
-        read(&self.entry_path(name))?.map(|bytes| parse(&bytes)).transpose()
+        let path = self.entry_path(name);
+        read(&path)?.map(|bytes| read_entry(&path.display(), &bytes)).transpose()
     }
 
     /// Waits until nobody else changes the list. The system takes the lock back when the process ends.
@@ -77,11 +77,10 @@ impl FunctionStore for FunctionFolder {
             if path.extension().is_some_and(|extension| extension == "json")
                 && let Some(bytes) = read(&path)?
             {
-                entries.push(parse(&bytes)?);
+                entries.push(read_entry(&path.display(), &bytes)?);
             }
         }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
+        Ok(listed(entries))
     }
 
     async fn put_function(
@@ -91,7 +90,7 @@ impl FunctionStore for FunctionFolder {
         module: &[u8],
     ) -> Result<(), StoreError> {
         check_digest(&to.id, module)?;
-        let text = to_json(to).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        let text = stored_entry(to)?;
         let _held = self.lock()?;
         let stored = self.entry(&to.name)?;
         check_entry(stored.as_ref(), from, to)?;
@@ -116,12 +115,6 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unavailable(error)),
     }
-}
-
-fn parse(bytes: &[u8]) -> Result<FunctionEntry, StoreError> {
-    let rejected = |what: String| StoreError::Rejected(what);
-    let text = std::str::from_utf8(bytes).map_err(|_| rejected("an entry that is not UTF-8".to_owned()))?;
-    from_json(text).map_err(|error| rejected(error.to_string()))
 }
 
 /// Writes a file beside its place and moves it there. The lock is held, so that one name will do.

@@ -5,6 +5,7 @@
 //! ago is used at the next record that needs it, and nothing is restarted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use evercount_core::function::{FunctionEntry, FunctionId};
@@ -12,6 +13,7 @@ use evercount_sandbox::cache::Cache;
 use evercount_sandbox::evaluator::Failures;
 use evercount_sandbox::function::{Function, Refusal, id_of};
 use evercount_sandbox::limits::Limits;
+use evercount_wire::function::{from_json, to_json};
 
 use crate::ports::{FunctionStore, StoreError};
 
@@ -112,4 +114,29 @@ pub fn check_digest(id: &FunctionId, module: &[u8]) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Rejected(format!("the module of {id} has the digest {found}: it was changed")))
+}
+
+/// An entry as a store keeps it that has a file or an object for each.
+///
+/// # Errors
+/// [`StoreError::Rejected`] where it is beyond the bounds of an entry.
+pub fn stored_entry(entry: &FunctionEntry) -> Result<String, StoreError> {
+    to_json(entry).map_err(|error| StoreError::Rejected(error.to_string()))
+}
+
+/// The entry that such a store keeps at a place.
+///
+/// # Errors
+/// [`StoreError::Rejected`] where it is none.
+pub fn read_entry(place: &dyn fmt::Display, bytes: &[u8]) -> Result<FunctionEntry, StoreError> {
+    let rejected = |what: &str| StoreError::Rejected(format!("the entry {place}: {what}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| rejected("it is not UTF-8"))?;
+    from_json(text).map_err(|error| rejected(&error.to_string()))
+}
+
+/// Entries in the order of a list: by name.
+#[must_use]
+pub fn listed(mut entries: Vec<FunctionEntry>) -> Vec<FunctionEntry> {
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries
 }

@@ -21,6 +21,8 @@ use evercount_sandbox::evaluator::Evaluator;
 use evercount_sandbox::function::{Refusal, id_of};
 use evercount_sandbox::limits::Limits;
 
+use contract::predicate;
+
 mod memory {
     use super::{Memory, contract};
 
@@ -52,17 +54,6 @@ mod folder {
     crate::every_function_rule!(on_folder);
 }
 
-/// A predicate that says this of every item.
-fn module(truth: i32) -> Vec<u8> {
-    wat::parse_str(format!(
-        r#"(module (memory (export "memory") 1)
-             (func (export "evercount_abi") (result i32) i32.const 1)
-             (func (export "alloc") (param i32) (result i32) i32.const 1024)
-             (func (export "predicate") (param i32 i32) (result i32) i32.const {truth}))"#
-    ))
-    .unwrap()
-}
-
 async fn add(store: &impl FunctionStore, name: &str, module: &[u8]) -> FunctionId {
     let entry = FunctionEntry {
         name: FunctionName::parse(name).unwrap(),
@@ -81,8 +72,8 @@ async fn add(store: &impl FunctionStore, name: &str, module: &[u8]) -> FunctionI
 async fn a_module_changed_in_its_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = FunctionFolder::at(folder.path());
-    let id = add(&store, "always", &module(1)).await;
-    fs::write(folder.path().join(format!("modules/{id}.wasm")), module(0)).unwrap();
+    let id = add(&store, "always", &predicate(1)).await;
+    fs::write(folder.path().join(format!("modules/{id}.wasm")), predicate(0)).unwrap();
     assert!(matches!(store.module(&id).await, Err(StoreError::Rejected(_))));
 }
 
@@ -90,23 +81,23 @@ async fn a_module_changed_in_its_folder_is_refused() {
 async fn what_a_writer_left_half_done_is_not_seen() {
     let folder = tempfile::tempdir().unwrap();
     let store = FunctionFolder::at(folder.path());
-    add(&store, "always", &module(1)).await;
+    add(&store, "always", &predicate(1)).await;
     fs::write(folder.path().join("functions/never.new"), "{\"format\":").unwrap();
     assert_eq!(store.functions().await.unwrap().len(), 1);
-    add(&store, "never", &module(0)).await;
+    add(&store, "never", &predicate(0)).await;
     assert_eq!(store.functions().await.unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn a_function_is_used_at_the_next_record_that_needs_it() {
     let (store, mut cache) = (Memory::default(), Cache::default());
-    let id = id_of(&module(1));
+    let id = id_of(&predicate(1));
     let named = [id].into();
     let before = bring(&store, &mut cache, &named, Limits::default()).await.unwrap();
     assert!(before.ready.is_empty());
     assert_eq!(before.missing, [(id, NotAtHand::Absent)].into());
 
-    add(&store, "always", &module(1)).await;
+    add(&store, "always", &predicate(1)).await;
     let after = bring(&store, &mut cache, &named, Limits::default()).await.unwrap();
     assert!(after.missing.is_empty());
     let evaluator = Evaluator::new(&after.ready, &|| true);
@@ -120,11 +111,11 @@ async fn a_function_is_used_at_the_next_record_that_needs_it() {
 #[tokio::test]
 async fn a_module_that_is_not_fit_is_told_and_stops_nothing_else() {
     let (store, mut cache) = (Memory::default(), Cache::default());
-    let good = add(&store, "always", &module(1)).await;
+    let good = add(&store, "always", &predicate(1)).await;
     let unfit = add(&store, "unfit", b"no module").await;
-    let changed = add(&store, "changed", &module(2)).await;
+    let changed = add(&store, "changed", &predicate(2)).await;
     store.tamper(|state| {
-        state.modules.insert(changed, module(0));
+        state.modules.insert(changed, predicate(0));
     });
     let at_hand = bring(&store, &mut cache, &[good, unfit, changed].into(), Limits::default()).await.unwrap();
     assert_eq!(at_hand.ready.keys().collect::<Vec<_>>(), [&good]);

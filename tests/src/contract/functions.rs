@@ -27,6 +27,17 @@ macro_rules! every_function_rule {
     };
 }
 
+/// A module of a predicate that says this of every item.
+pub fn predicate(truth: i32) -> Vec<u8> {
+    wat::parse_str(format!(
+        r#"(module (memory (export "memory") 1)
+             (func (export "evercount_abi") (result i32) i32.const 1)
+             (func (export "alloc") (param i32) (result i32) i32.const 1024)
+             (func (export "predicate") (param i32 i32) (result i32) i32.const {truth}))"#
+    ))
+    .unwrap()
+}
+
 fn name(text: &str) -> FunctionName {
     FunctionName::parse(text).unwrap()
 }

@@ -23,6 +23,7 @@ use evercount_sandbox::limits::Limits;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use contract::predicate;
 use stand_in::StandIn;
 
 const PLACE: &str = "s3://bucket/of/functions";
@@ -52,17 +53,6 @@ mod rules {
     crate::every_function_rule!(on_s3);
 }
 
-/// A predicate that says this of every item.
-fn module(truth: i32) -> Vec<u8> {
-    wat::parse_str(format!(
-        r#"(module (memory (export "memory") 1)
-             (func (export "evercount_abi") (result i32) i32.const 1)
-             (func (export "alloc") (param i32) (result i32) i32.const 1024)
-             (func (export "predicate") (param i32 i32) (result i32) i32.const {truth}))"#
-    ))
-    .unwrap()
-}
-
 fn key(id: &FunctionId) -> String {
     format!("of/functions/modules/{id}.wasm")
 }
@@ -82,11 +72,11 @@ fn entry(name: &str, module: &[u8]) -> FunctionEntry {
 #[tokio::test]
 async fn a_module_that_was_changed_in_the_bucket_is_refused() {
     let s3 = StandIn::start().await;
-    let (store, good) = (functions(&s3).await, module(1));
+    let (store, good) = (functions(&s3).await, predicate(1));
     store.put_function(None, &entry("good", &good), &good).await.unwrap();
     let id = id_of(&good);
     assert!(s3.keys().contains(&key(&id)), "{:?}", s3.keys());
-    s3.put(&key(&id), &module(0));
+    s3.put(&key(&id), &predicate(0));
     let refused = store.module(&id).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Rejected(why) if why.contains("was changed")), "{refused:?}");
     s3.put(&key(&id), &vec![0; (1 << 20) + 1]);
@@ -97,7 +87,7 @@ async fn a_module_that_was_changed_in_the_bucket_is_refused() {
 #[tokio::test]
 async fn what_s3_cannot_do_now_is_tried_again_and_what_it_denies_is_told() {
     let s3 = StandIn::start().await;
-    let (store, good) = (functions(&s3).await, module(1));
+    let (store, good) = (functions(&s3).await, predicate(1));
     s3.fail_once();
     store.put_function(None, &entry("good", &good), &good).await.unwrap();
     s3.deny_lists();
@@ -118,7 +108,7 @@ async fn whoever_runs_functions_finds_them_in_the_tables_and_in_the_bucket() {
     evercount_aws::setup::create_tables(&aws.dynamodb(), &tables).await.unwrap();
     let s3 = StandIn::start().await;
     let before = evercount_aws::dynamo::DynamoStore::new(&aws.dynamodb(), tables);
-    let (earlier, later) = (module(0), module(1));
+    let (earlier, later) = (predicate(0), predicate(1));
     before.put_function(None, &entry("earlier", &earlier), &earlier).await.unwrap();
     let store = before.clone().with_functions(functions(&s3).await);
     store.put_function(None, &entry("later", &later), &later).await.unwrap();
@@ -163,13 +153,13 @@ async fn the_command_adds_lists_tests_and_removes_what_is_in_s3() {
     let s3 = StandIn::start().await;
     let home = tempfile::tempdir().unwrap();
     let (file, items) = (home.path().join("paid.wasm"), home.path().join("items"));
-    std::fs::write(&file, module(1)).unwrap();
+    std::fs::write(&file, predicate(1)).unwrap();
     std::fs::write(&items, "{\"id\":{\"S\":\"a\"}}\n").unwrap();
     let (file, items) = (file.display().to_string(), items.display().to_string());
     let run = async |arguments: &[&str]| run(&s3, home.path(), &[], arguments).await;
     for name in ["paid", "a", "b"] {
         let added = run(&["function", "add", name, &file, "--s3", PLACE]).await;
-        assert_eq!(added["id"], id_of(&module(1)).to_string());
+        assert_eq!(added["id"], id_of(&predicate(1)).to_string());
     }
     let names = |listed: &Value| -> Vec<String> {
         let all = listed["functions"].as_array().unwrap().iter();
@@ -187,7 +177,7 @@ async fn the_command_adds_lists_tests_and_removes_what_is_in_s3() {
     let condition = "\"function:paid\" = true";
     let created = ["count", "create", "paid", "--table", "orders", "--where", condition];
     let created = self::run(&s3, home.path(), &everywhere, &created).await;
-    assert!(created.to_string().contains(&id_of(&module(1)).to_string()), "{created}");
+    assert!(created.to_string().contains(&id_of(&predicate(1)).to_string()), "{created}");
     assert_eq!(s3.refused(), Vec::<String>::new());
     assert!(s3.calls().iter().any(|call| call.contains("start-after")), "{:?}", s3.calls());
 }
