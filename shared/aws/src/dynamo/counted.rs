@@ -244,16 +244,19 @@ impl CountedTable for DynamoTable {
         for (table, revision) in schemas {
             actions.push(self.store.schema_check(table, revision)?);
         }
-        if actions.len() > ACTIONS_MAX {
-            return Err(StoreError::Rejected(format!(
-                "with what is kept beside its tables it has {} actions, and a transaction has at most \
-                 {ACTIONS_MAX}; write fewer items at once",
-                actions.len()
-            )));
-        }
-        // Without room for it, a repetition is told by the versions of items, as one without a token is.
-        if let Some(once) = once.filter(|_| actions.len() < ACTIONS_MAX) {
+        if let Some(once) = once {
             actions.push(self.store.once_action(once)?);
+        }
+        if actions.len() > ACTIONS_MAX {
+            let items = writes.iter().filter(|write| write.item.is_some()).count();
+            let notes = usize::from(once.is_some());
+            return Err(StoreError::Rejected(format!(
+                "it takes {} actions, {items} for its items, {} for what is kept beside their tables and {notes} for the \
+                 note of its ClientRequestToken, and a transaction has at most {ACTIONS_MAX}; write {} fewer at once",
+                actions.len(),
+                actions.len() - items - notes,
+                actions.len() - ACTIONS_MAX,
+            )));
         }
         self.store.transact(actions).await.map(|_| ())
     }

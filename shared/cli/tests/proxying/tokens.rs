@@ -66,3 +66,28 @@ async fn a_transaction_with_a_token_takes_effect_once_and_its_token_stands_for_n
     assert_eq!((tally.refused, tally.unknown_refused, tally.unknown_passed), (1, 1, 0));
     live.stack.stop().await;
 }
+
+/// A transaction has a hundred actions at most, of which the note of a token is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_leaves_no_room_for_its_tokens_note_is_refused_by_name() {
+    let live = Live::new(settings(true, OnConflict::Reject), Default::default()).await;
+    let client = live.client();
+    table(&client).await;
+    register(live.stack.store(), "orders", &["id", "paid"]).await;
+    let puts = |items: usize, token: Option<&str>| {
+        let put = |n: usize| json!({"Put": {"TableName": "orders", "Item": {"id": {"S": format!("o{n}")}}}});
+        let puts: Vec<Value> = (0..items).map(put).collect();
+        json!({"TransactItems": puts, "ClientRequestToken": token})
+    };
+    let send = async |body: Value| call(&client, "TransactWriteItems", &body).await;
+    let refused = send(puts(100, Some("token"))).await;
+    assert_eq!((refused.status, kind(&refused)), (400, "ValidationException"), "{refused:?}");
+    let told = refused.body["message"].as_str().unwrap();
+    assert!(told.contains("101 actions, 100 for its items") && told.contains("write 1 fewer"), "{told}");
+    assert_eq!(live.stored("orders", "o0").await, None, "nothing was written");
+    assert_eq!(send(puts(99, Some("token"))).await.status, 200);
+    let again = send(puts(99, Some("token"))).await;
+    assert_eq!((again.status, again.outcome.as_deref()), (200, Some("carried-out-before")), "{again:?}");
+    assert_eq!(send(puts(100, None)).await.status, 200);
+    live.stack.stop().await;
+}

@@ -124,7 +124,7 @@ pub trait CountedTable: Sync {
     ///
     /// # Errors
     /// As [`CountedTable::write`], for any of them; [`StoreError::Conflict`] where a request is remembered to have
-    /// been carried out under the token; [`StoreError::Rejected`] where they are too many.
+    /// been carried out under the token; [`StoreError::Rejected`] where they are too many, with the note.
     fn write_all(
         &self,
         writes: &[TableWrite],
