@@ -7,6 +7,7 @@
 //! One in neither is refused by name.
 
 mod expression;
+pub mod index;
 pub(crate) mod tokens;
 mod update;
 

@@ -214,7 +214,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
             (Operation::BatchWriteItem, parts) => self.write_batch(request, body, parts).await,
             (Operation::TransactWriteItems, parts) => self.write_together(body, parts).await,
             (operation, parts) => {
-                if parts.iter().any(|part| part.beside().next().is_some()) {
+                if parts.iter().any(|part| !part.beside().is_empty()) {
                     self.tally.add(|tally| tally.reads_beside += 1);
                 }
                 self.read(*operation, request, body, parts).await
@@ -379,8 +379,14 @@ impl Part {
     }
 
     /// The columns of which values are beside the table.
-    pub(crate) fn beside(&self) -> impl Iterator<Item = &String> {
-        self.known.iter().flat_map(|known| &known.beside)
+    pub(crate) fn beside(&self) -> &BTreeSet<String> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        self.known.as_ref().map_or(&NONE, |known| &known.beside)
+    }
+
+    /// The schema version that it was written for, where that is not the one in force.
+    pub(crate) fn other_version(&self) -> Option<u32> {
+        self.declared.filter(|number| self.known.as_ref().is_none_or(|known| known.in_force != *number))
     }
 
     /// What items have in expected columns by default.

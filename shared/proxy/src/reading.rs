@@ -7,6 +7,7 @@ use bytes::Bytes;
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::expression::{Condition, Place, Shown};
 use evercount_core::mutation::VERSION_ATTRIBUTE;
+use evercount_core::resolve::index::{Asks, Seen};
 use evercount_core::resolve::{Use, placeholders};
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::mutate::look;
@@ -32,11 +33,12 @@ struct View {
     filter: Option<Condition>,
     shown: Option<Shown>,
     counts_only: bool,
-    by_index: bool,
+    /// What is seen of an item, where it is read through an index.
+    through: Option<Seen>,
 }
 
-/// The request as it goes to the upstream, and what is made of its answer.
-fn taken_apart(body: &Json, part: &Part) -> Result<(Json, View), Refusal> {
+/// Makes of a read what goes to the upstream; what is made of its answer.
+fn take_apart(body: &mut Json, part: &Part) -> Result<View, Refusal> {
     let words = Words::of(body)?;
     words.are_used(&ALL)?;
     let by_name = |name: &Json| name.as_str().map(Place::of);
@@ -45,11 +47,11 @@ fn taken_apart(body: &Json, part: &Part) -> Result<(Json, View), Refusal> {
     let shown = shown.or_else(|| (!named.is_empty()).then(|| Shown::of(&named)));
     let filter = words.read("FilterExpression", Condition::read)?;
     let is_mine =
-        |filter: &Condition| part.declared.is_some() || part.beside().any(|name| filter.names(name));
+        |filter: &Condition| part.declared.is_some() || part.beside().iter().any(|name| filter.names(name));
     let filter = filter.filter(is_mine);
     let filters = part.asked.namings.iter().any(|one| {
         one.usage == Use::Filter
-            && (part.declared.is_some() || part.beside().any(|name| *name == one.attribute))
+            && (part.declared.is_some() || part.beside().iter().any(|name| *name == one.attribute))
     });
     if let Some(legacy) = ["QueryFilter", "ScanFilter"].iter().find(|name| body.get(**name).is_some())
         && filters
@@ -60,17 +62,13 @@ fn taken_apart(body: &Json, part: &Part) -> Result<(Json, View), Refusal> {
         )));
     }
     let select = body.get("Select").and_then(Json::as_str);
-    let view = View {
-        counts_only: select == Some("COUNT"),
-        by_index: body.get("IndexName").is_some(),
-        shown,
-        filter,
-    };
-    let mut body = body.clone();
+    let counts_only = select == Some("COUNT");
+    let selects = counts_only || select == Some("SPECIFIC_ATTRIBUTES");
+    let view = View { counts_only, through: None, shown, filter };
     if let Some(body) = body.as_object_mut() {
         body.remove("ProjectionExpression");
         body.remove("AttributesToGet");
-        if matches!(select, Some("COUNT" | "SPECIFIC_ATTRIBUTES")) {
+        if selects {
             body.remove("Select");
         }
         if view.filter.is_some() {
@@ -78,7 +76,7 @@ fn taken_apart(body: &Json, part: &Part) -> Result<(Json, View), Refusal> {
         }
         keep_used(body);
     }
-    Ok((body, view))
+    Ok(view)
 }
 
 /// Leaves out the placeholders that nothing uses any more: DynamoDB refuses such.
@@ -120,14 +118,13 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         body: &Json,
         part: &Part,
     ) -> Result<Response<Bytes>, Refusal> {
-        let (sent, view) = taken_apart(body, part)?;
+        let mut sent = body.clone();
+        let mut view = take_apart(&mut sent, part)?;
+        view.through = self.through(operation, body, part).await?;
         let answer = self.send_body(request, &sent).await?;
         self.edited(answer, async |told: &mut Map<String, Json>| {
             if operation == Operation::GetItem {
-                let Some(item) = told.remove("Item") else { return Ok(()) };
-                let shown = self.shown(part, &view, &[item]).await?.pop();
-                told.extend(shown.map(|item| ("Item".to_owned(), item)));
-                return Ok(());
+                return self.show_item(told, part, &view).await;
             }
             let items = told.remove("Items").unwrap_or_default();
             let shown = self.shown(part, &view, array(Some(&items))).await?;
@@ -150,9 +147,7 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         let mut views = BTreeMap::new();
         let tables = sent.get_mut("RequestItems").and_then(Json::as_object_mut).into_iter().flatten();
         for ((name, keys), part) in tables.zip(parts).filter(|(_, part)| part.needs_agent) {
-            let (changed, view) = taken_apart(keys, part)?;
-            *keys = changed;
-            views.insert(name.clone(), (part, view));
+            views.insert(name.clone(), (part, take_apart(keys, part)?));
         }
         let answer = self.send_body(request, &sent).await?;
         self.edited(answer, async |told: &mut Map<String, Json>| {
@@ -187,28 +182,47 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         let mut views = Vec::with_capacity(parts.len());
         let actions = sent.get_mut("TransactItems").and_then(Json::as_array_mut).into_iter().flatten();
         for (action, part) in actions.zip(parts) {
-            let view = match action.get_mut("Get").filter(|_| part.needs_agent) {
-                Some(get) => {
-                    let (changed, view) = taken_apart(get, part)?;
-                    *get = changed;
-                    Some(view)
-                }
-                None => None,
-            };
-            views.push(view);
+            let get = action.get_mut("Get").filter(|_| part.needs_agent);
+            views.push(get.map(|get| take_apart(get, part)).transpose()?);
         }
         let answer = self.send_body(request, &sent).await?;
         self.edited(answer, async |told: &mut Map<String, Json>| {
             let responses = told.get_mut("Responses").and_then(Json::as_array_mut).into_iter().flatten();
             for ((response, part), view) in responses.zip(parts).zip(&views) {
                 let (Some(view), Some(response)) = (view, response.as_object_mut()) else { continue };
-                let Some(item) = response.remove("Item") else { continue };
-                let shown = self.shown(part, view, &[item]).await?.pop();
-                response.extend(shown.map(|item| ("Item".to_owned(), item)));
+                self.show_item(response, part, view).await?;
             }
             Ok(())
         })
         .await
+    }
+
+    /// What is seen of items through the index that a read names; `None` where it names none.
+    async fn through(&self, operation: Operation, body: &Json, part: &Part) -> Result<Option<Seen>, Refusal> {
+        let Some(name) = body.get("IndexName").and_then(Json::as_str) else { return Ok(None) };
+        let index = self.table.index(&TableName::new(part.table()), name).await;
+        // One that there is not is refused upstream.
+        let Some(index) = index.map_err(|error| unwritten(part, &error))? else {
+            return Ok(Some(Seen::Whole));
+        };
+        let asks = Asks {
+            namings: &part.asked.namings,
+            all: body.get("Select").and_then(Json::as_str) == Some("ALL_ATTRIBUTES"),
+            version: part.other_version(),
+            beside: part.beside(),
+        };
+        index.seen(asks).map(Some).map_err(|unseen| {
+            let (operation, table) = (operation.name(), part.table());
+            Refusal::Validation(format!("{operation} on `{table}`, through the index `{name}`: {unseen}"))
+        })
+    }
+
+    /// Puts in the place of the one item of an answer what a reader sees of it.
+    async fn show_item(&self, told: &mut Map<String, Json>, part: &Part, view: &View) -> Result<(), Refusal> {
+        let Some(item) = told.remove("Item") else { return Ok(()) };
+        let shown = self.shown(part, view, &[item]).await?.pop();
+        told.extend(shown.map(|item| ("Item".to_owned(), item)));
+        Ok(())
     }
 
     /// Changes the body of an answer that is none of an error.
@@ -244,25 +258,24 @@ impl<U: Upstream, S: ProxyStore, T: ProxyTable> Proxy<U, S, T> {
         let stamps =
             read.iter().filter_map(|(row, item)| Some((row.clone(), item.get(VERSION_ATTRIBUTE)?.clone())));
         let stamps: BTreeMap<RowKey, Value> = stamps.collect();
-        let seen = if view.by_index {
-            // An index may have only some of an item, from which nobody can tell what it is in another version.
-            let mut seen = Vec::with_capacity(read.len());
-            for (row, of_index) in read {
-                let whole = look::item(&agent, &self.warm, &row, part.declared, now).await.map_err(failed)?;
-                let Some(whole) = whole.transpose() else { continue };
-                let whole = whole.map(|mut whole| {
-                    if part.declared.is_none() {
-                        whole.retain(|name, _| {
-                            of_index.contains_key(name) || part.beside().any(|one| one == name)
-                        });
-                    }
-                    whole
-                });
-                seen.push((row, whole));
+        let seen = match &view.through {
+            None => {
+                look::items(&agent, &self.warm, &table, read, part.declared, now).await.map_err(failed)?
             }
-            seen
-        } else {
-            look::items(&agent, &self.warm, &table, read, part.declared, now).await.map_err(failed)?
+            Some(through) => {
+                // From what an index has nobody can tell what is beside it, nor what it is in another version.
+                let mut seen = Vec::with_capacity(read.len());
+                for (row, _) in read {
+                    let whole =
+                        look::item(&agent, &self.warm, &row, part.declared, now).await.map_err(failed)?;
+                    let Some(mut whole) = whole.transpose() else { continue };
+                    if let (Ok(item), Seen::Only(names)) = (&mut whole, through) {
+                        item.retain(|name, _| names.contains(name));
+                    }
+                    seen.push((row, whole));
+                }
+                seen
+            }
         };
         let mut shown = Vec::with_capacity(seen.len());
         for (row, item) in seen {

@@ -11,6 +11,7 @@ use evercount_core::mutation::VERSION_ATTRIBUTE;
 use evercount_core::mutation::guard::{Guard, changed, guard};
 use evercount_core::mutation::once::Once;
 use evercount_core::order::ItemVersion;
+use evercount_core::resolve::index::TableIndex;
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::ports::{
     CountedTable, ItemWrite, Page, SourceFacts, SourceTable, StoreError, TableKeys, TableWrite,
@@ -271,6 +272,10 @@ impl TableKeys for DynamoTable {
     async fn key_attributes(&self, table: &TableName) -> Result<Vec<String>, StoreError> {
         let schema = self.source.key_schema(table).await?;
         Ok(schema.iter().map(|(name, _)| name.clone()).collect())
+    }
+
+    async fn index(&self, table: &TableName, name: &str) -> Result<Option<TableIndex>, StoreError> {
+        self.source.index(table, name).await
     }
 }
 

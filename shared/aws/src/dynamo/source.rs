@@ -1,17 +1,20 @@
 //! The table that is counted, where it is a DynamoDB table: single rows and scans, always
 //! consistent, because an audit compares what it reads with what was counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeyType, ReturnConsumedCapacity, ScalarAttributeType, TableDescription,
+    AttributeValue, KeySchemaElement, KeyType, Projection, ProjectionType, ReturnConsumedCapacity,
+    ScalarAttributeType, TableDescription,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evercount_core::backfill::Segment;
 use evercount_core::change::{RowIdentity, RowKey, TableName};
+use evercount_core::resolve::index::{Projected, TableIndex};
 use evercount_core::value::{Item, Value};
 use evercount_pipeline::answering::Answering;
 use evercount_pipeline::ports::{Page, SourceFacts, SourceTable, StoreError};
@@ -22,12 +25,19 @@ use super::failure::{Failure, judge, retrying};
 use super::value::{from_attributes, to_attribute, to_attributes};
 use super::{DynamoStore, without_retries};
 
+/// How long the indexes of a table are taken for those that it has.
+const INDEXES_KNOWN_FOR: Duration = Duration::from_secs(60);
+
 /// The DynamoDB tables of an account, as sources.
 #[derive(Debug)]
 pub struct DynamoSource {
     client: Client,
     keys: Mutex<HashMap<TableName, Arc<KeySchema>>>,
+    indexes: Mutex<HashMap<TableName, (Instant, Indexes)>>,
 }
+
+/// The indexes of a table, by name.
+type Indexes = BTreeMap<String, TableIndex>;
 
 /// The key attributes of a table with their types.
 pub(super) type KeySchema = Vec<(String, ScalarAttributeType)>;
@@ -37,7 +47,7 @@ impl DynamoSource {
     /// [`super::DynamoStore`] does.
     #[must_use]
     pub fn new(client: &Client) -> Self {
-        Self { client: without_retries(client), keys: Mutex::default() }
+        Self { client: without_retries(client), keys: Mutex::default(), indexes: Mutex::default() }
     }
 
     async fn described(&self, table: &TableName) -> Result<TableDescription, StoreError> {
@@ -69,6 +79,50 @@ impl DynamoSource {
         let schema = Arc::new(schema);
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(table.clone(), Arc::clone(&schema));
         Ok(schema)
+    }
+}
+
+impl DynamoSource {
+    /// An index of a table; one that was made a moment ago may not be known yet.
+    pub(super) async fn index(
+        &self,
+        table: &TableName,
+        name: &str,
+    ) -> Result<Option<TableIndex>, StoreError> {
+        let lock = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, known)) = lock().get(table)
+            && at.elapsed() < INDEXES_KNOWN_FOR
+            && let Some(index) = known.get(name)
+        {
+            return Ok(Some(index.clone()));
+        }
+        let known = indexes(&self.described(table).await?);
+        let index = known.get(name).cloned();
+        lock().insert(table.clone(), (Instant::now(), known));
+        Ok(index)
+    }
+}
+
+fn indexes(of_table: &TableDescription) -> Indexes {
+    let global = of_table.global_secondary_indexes().iter();
+    let global = global.map(|one| (one.index_name(), one.key_schema(), one.projection(), false));
+    let local = of_table.local_secondary_indexes().iter();
+    let local = local.map(|one| (one.index_name(), one.key_schema(), one.projection(), true));
+    let name = |one: &KeySchemaElement| one.attribute_name.clone();
+    let all = global.chain(local).filter_map(|(called, keys, projection, is_local)| {
+        let keys = of_table.key_schema().iter().chain(keys).map(name).collect();
+        Some((called?.to_owned(), TableIndex { keys, projected: projected(projection), is_local }))
+    });
+    all.collect()
+}
+
+fn projected(projection: Option<&Projection>) -> Projected {
+    let others: BTreeSet<String> =
+        projection.into_iter().flat_map(Projection::non_key_attributes).cloned().collect();
+    match projection.and_then(Projection::projection_type) {
+        Some(ProjectionType::All) => Projected::All,
+        Some(ProjectionType::Include) => Projected::Some(others),
+        _ => Projected::Keys,
     }
 }
 

@@ -18,4 +18,5 @@ mod served;
 mod s3;
 mod shop;
 mod stage;
+mod through_index;
 mod tokens;

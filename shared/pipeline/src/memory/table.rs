@@ -5,6 +5,7 @@ use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::mutation::guard::guard;
 use evercount_core::mutation::once::{Before, Once};
+use evercount_core::resolve::index::TableIndex;
 use evercount_core::value::Item;
 
 use super::{Memory, PAGE_ROWS, ROW_UNITS, State};
@@ -102,6 +103,10 @@ impl TableKeys for Memory {
             return Err(StoreError::Rejected(format!("nobody said what the key of `{table}` is")));
         }
         Ok(names)
+    }
+
+    async fn index(&self, _: &TableName, _: &str) -> Result<Option<TableIndex>, StoreError> {
+        Ok(None)
     }
 }
 

@@ -7,6 +7,7 @@ use std::future::Future;
 use evercount_core::change::{RowKey, TableName};
 use evercount_core::mutation::entry::MutationEntry;
 use evercount_core::mutation::once::Once;
+use evercount_core::resolve::index::TableIndex;
 use evercount_core::shadow::arrival::ShadowPass;
 use evercount_core::shadow::{ShadowRow, ShadowSchema};
 use evercount_core::value::Item;
@@ -119,8 +120,7 @@ pub trait CountedTable: Sync {
     /// Executes writes of different items, all of them or none. One that makes an item of itself, or nothing
     /// of nothing, changes nothing and asks that it is so.
     ///
-    /// With them it is noted that the request was carried out which they are `once` made for, where a transaction
-    /// has room for that.
+    /// With them it is noted that the request was carried out which they are `once` made for.
     ///
     /// # Errors
     /// As [`CountedTable::write`], for any of them; [`StoreError::Conflict`] where a request is remembered to have
@@ -135,7 +135,7 @@ pub trait CountedTable: Sync {
     fn carried_out(&self, token: &str) -> impl Future<Output = Result<Option<Once>, StoreError>> + Send;
 }
 
-/// The keys of tables.
+/// The keys of tables, and of their indexes.
 pub trait TableKeys: Sync {
     /// The names of a table's key attributes, the partition key first.
     ///
@@ -145,6 +145,16 @@ pub trait TableKeys: Sync {
         &self,
         table: &TableName,
     ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// An index of a table; `None` where it has none of the name.
+    ///
+    /// # Errors
+    /// [`StoreError::Rejected`] where there is no such table.
+    fn index(
+        &self,
+        table: &TableName,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<TableIndex>, StoreError>> + Send;
 }
 
 /// Values of shadow columns, kept beside their tables by item.
