@@ -9,6 +9,7 @@ mod added;
 mod anew;
 mod arrival;
 mod candidates;
+mod columns;
 mod composition;
 mod condition;
 mod cost;

@@ -48,6 +48,10 @@
 //! | [`reading`] | what the cells say, and how exact it is |
 //! | [`audit`] | how the counts differ from a recount |
 
+// Tests of modules share the random tables of the tests beside them, which name the crate.
+#[cfg(test)]
+extern crate self as evercount_core;
+
 pub mod decimal;
 pub mod value;
 pub mod path;

@@ -202,7 +202,7 @@ impl Predicate {
     #[must_use]
     pub fn paths(&self) -> Vec<&Path> {
         let mut paths = Vec::new();
-        self.visit(&mut |atom| atom.paths(&mut paths));
+        self.visit(&mut |atom| atom.visit_paths(&mut paths));
         paths
     }
 
@@ -217,13 +217,10 @@ impl Predicate {
     /// The truth of each atom as a value, in the order in which evaluations number them.
     #[must_use]
     pub fn truths(&self, item: &Item) -> Vec<Value> {
-        let truth = |atom: &&Atom| {
-            let mut walk = Walk { item, atom: 0, missing: Vec::new(), unavailable: false };
-            match walk.atom(atom) {
-                Truth::True => Value::Bool(true),
-                Truth::False => Value::Bool(false),
-                Truth::Unknown => Value::Null,
-            }
+        let truth = |atom: &&Atom| match atom.evaluate(item).truth {
+            Truth::True => Value::Bool(true),
+            Truth::False => Value::Bool(false),
+            Truth::Unknown => Value::Null,
         };
         self.atoms().iter().map(truth).collect()
     }
@@ -263,7 +260,21 @@ impl Predicate {
 }
 
 impl Atom {
-    fn paths<'a>(&'a self, paths: &mut Vec<&'a Path>) {
+    /// Evaluates the test alone, as if it were a whole condition.
+    pub(crate) fn evaluate(&self, item: &Item) -> Evaluation {
+        let mut walk = Walk { item, atom: 0, missing: Vec::new(), unavailable: false };
+        let truth = walk.atom(self);
+        Evaluation { truth, missing: walk.missing, unavailable: walk.unavailable }
+    }
+
+    /// Every path the test reads.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        let mut paths = Vec::new();
+        self.visit_paths(&mut paths);
+        paths
+    }
+
+    fn visit_paths<'a>(&'a self, paths: &mut Vec<&'a Path>) {
         let mut operand = |operand: &'a Operand| match operand {
             Operand::Path(path) | Operand::Size(path) => paths.push(path),
             Operand::Literal(_) => {}

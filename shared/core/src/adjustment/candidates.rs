@@ -5,9 +5,6 @@
 //! values. Tests that look inside a value (a prefix, a substring, a size) have no such finite
 //! list; theirs is a sample.
 
-use std::collections::BTreeSet;
-
-use super::paths::atom_paths;
 use crate::decimal::Decimal;
 use crate::path::Path;
 use crate::predicate::{Atom, Operand, Predicate};
@@ -57,14 +54,10 @@ pub(super) fn literals(atom: &Atom) -> Vec<&Value> {
 /// Candidates of an attribute under some conditions, the ones that conditions speak of first.
 pub(super) fn of(path: &Path, conditions: &[&Predicate]) -> Vec<Candidate> {
     let mut values: Vec<Candidate> = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut add = |candidate: Candidate| {
-        if seen.insert(candidate.clone()) {
-            values.push(candidate);
-        }
-    };
-    let atoms: Vec<&Atom> = conditions.iter().flat_map(|condition| condition.atoms()).collect();
-    let mine = || atoms.iter().filter(|atom| atom_paths(atom).contains(path));
+    let mut add = |candidate: Candidate| values.push(candidate);
+    let mut atoms: Vec<&Atom> = conditions.iter().flat_map(|condition| condition.atoms()).collect();
+    atoms.retain(|atom| atom.paths().contains(&path));
+    let mine = || atoms.iter();
     for literal in mine().flat_map(|atom| literals(atom)) {
         add(Some(literal.clone()));
     }
@@ -80,7 +73,18 @@ pub(super) fn of(path: &Path, conditions: &[&Predicate]) -> Vec<Candidate> {
         }
     }
     add(Some(other()));
-    values
+    once(values)
+}
+
+/// Values as they come up first.
+pub(super) fn once(values: Vec<Candidate>) -> Vec<Candidate> {
+    let mut kept: Vec<Candidate> = Vec::with_capacity(values.len());
+    for value in values {
+        if !kept.contains(&value) {
+            kept.push(value);
+        }
+    }
+    kept
 }
 
 /// A value of a type that literals do not have.

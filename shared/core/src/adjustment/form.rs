@@ -101,8 +101,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
     use crate::adjustment::rows::Rows;
-    use crate::adjustment::settle::try_out;
-    use crate::adjustment::{draft::Answers, shape};
+    use crate::adjustment::settle::{trial, try_out, update, version};
+    use crate::adjustment::{Start, draft::Answers, shape};
     use crate::change::TableName;
     use crate::decimal::Decimal;
     use crate::definition::{DefinitionName, Headroom};
@@ -155,7 +155,9 @@ mod tests {
         let proved = only_renames(&draft, logic, position, &transform);
         if proved {
             let rows = Rows::of(&logic.definition, &draft, &[]);
-            let tried = try_out(&draft, logic, &rows, position, &transform);
+            let update = update(&draft, Start::Image(transform.clone()));
+            let next = version(&update, logic, Relation::Unrelated, None, 0, 0);
+            let tried = try_out(&trial(&draft, logic, &next, &rows, position), &transform, draft.relation);
             assert_eq!(tried, (true, Relation::MappedWhileEarlier), "{:?} {names:?}", logic.definition);
         }
         proved

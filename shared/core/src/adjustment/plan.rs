@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::draft::{Answers, Asked, LostAnswer, OrderAnswer, RenameAnswer};
-use super::settle::{Settled, relation_of, settle, version};
+use super::settle::{outline, relation_of, settle, version};
 use super::{AdjustmentPlan, Cause, Certificate, Choice, Class, Facts, LogicUpdate, redefinition, shape};
 use crate::logic::{LogicVersion, PlanId};
 use crate::order::Micros;
@@ -16,12 +16,16 @@ pub fn plan(cause: &Cause, logic: &LogicVersion, facts: &Facts) -> AdjustmentPla
         Cause::Schema { changes, position, .. } => shape::draft(changes, position.as_ref(), logic, answers),
         Cause::Redefinition { definition, .. } => redefinition::draft(definition, logic, facts),
     };
-    let settled = |answers| settle(draft(answers), cause, logic, facts);
     let first = draft(Answers::default());
     let asked = first.asked;
     let meanwhile = settle(first, cause, logic, facts);
+    // What counts do meanwhile is the first answer.
+    let follows = |answers| match answers == Answers::default() {
+        true => (meanwhile.sentence.clone(), meanwhile.update.clone()),
+        false => outline(draft(answers), cause, logic, facts),
+    };
     let choices =
-        if asked.any() { choices(asked, &|answers| draft(answers).asked, &settled) } else { Vec::new() };
+        if asked.any() { choices(asked, &|answers| draft(answers).asked, &follows) } else { Vec::new() };
     let (class, certificate) = if asked.any() {
         (Class::A6, Certificate::Undecided)
     } else {
@@ -50,7 +54,7 @@ pub fn plan(cause: &Cause, logic: &LogicVersion, facts: &Facts) -> AdjustmentPla
 fn choices(
     asked: Asked,
     asks: &impl Fn(Answers) -> Asked,
-    settled: &impl Fn(Answers) -> Settled,
+    follows: &impl Fn(Answers) -> (String, Option<LogicUpdate>),
 ) -> Vec<Choice> {
     use {LostAnswer as L, OrderAnswer as O, RenameAnswer as R};
     let renames = if asked.rename { &[R::Open, R::Rename, R::Apart][..] } else { &[R::Open] };
@@ -77,12 +81,9 @@ fn choices(
                     }),
                 ];
                 let answers = Answers { rename: *rename, lost: *lost, order: *order };
-                let settled = settled(answers);
-                choices.push(Choice {
-                    answer: words.into_iter().flatten().collect::<Vec<_>>().join(", and "),
-                    consequence: settled.sentence,
-                    update: settled.update,
-                });
+                let (consequence, update) = follows(answers);
+                let answer = words.into_iter().flatten().collect::<Vec<_>>().join(", and ");
+                choices.push(Choice { answer, consequence, update });
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Settling a draft: its class for the facts at hand, and the proof.
 
 use super::cost::{affected, backfill, census};
-use super::draft::{Answers, Draft};
+use super::draft::{Answers, Draft, Reread};
 use super::rows::Rows;
 use super::shape::{self, show};
 use super::witness::Trial;
 use super::{
     AdjustmentPlan, Cause, Certificate, Class, Facts, LogicUpdate, MinimumEvidence, Partitions, PlanCost,
-    SHADOW_CHANGES_MIN, Start, condition, form,
+    SHADOW_CHANGES_MIN, Start, columns, condition, form,
 };
 use crate::logic::{Base, Coverage, LogicState, LogicVersion, PlanId, Relation};
 use crate::migration::{Action, STEPS_MAX};
@@ -29,29 +29,68 @@ pub(super) struct Settled {
     pub assumptions: Vec<String>,
 }
 
+/// How a count goes on.
+enum Course {
+    /// As it is.
+    Same,
+    /// From the image of its stored counts.
+    Image(Transform, Relation),
+    /// From rows.
+    Rows(Reread),
+}
+
 /// Decides a draft.
 pub(super) fn settle(mut draft: Draft, cause: &Cause, logic: &LogicVersion, facts: &Facts) -> Settled {
-    let position = match cause {
+    match course(&mut draft, cause, logic, facts) {
+        Course::Same => unchanged(draft, logic),
+        Course::Image(transform, relation) => derived(draft, facts, transform, relation),
+        Course::Rows(reread) => from_rows(draft, &reread, cause, logic, facts),
+    }
+}
+
+/// What would follow, as an answer shows it: in a sentence, and with the update. What proves it is
+/// found when it is asked for.
+pub(super) fn outline(
+    mut draft: Draft,
+    cause: &Cause,
+    logic: &LogicVersion,
+    facts: &Facts,
+) -> (String, Option<LogicUpdate>) {
+    match course(&mut draft, cause, logic, facts) {
+        Course::Same => (sentence(&draft, unread(draft.class)), None),
+        Course::Image(transform, _) => {
+            (sentence(&draft, unread(draft.class)), Some(update(&draft, Start::Image(transform))))
+        }
+        Course::Rows(reread) => {
+            let reading = reading(&draft, &reread, facts);
+            (reading.sentence, Some(reading.update))
+        }
+    }
+}
+
+fn position_of(cause: &Cause) -> Option<&OrderVersion> {
+    match cause {
         Cause::Schema { position, .. } => position.as_ref(),
         Cause::Redefinition { .. } => None,
-    };
+    }
+}
+
+fn course(draft: &mut Draft, cause: &Cause, logic: &LogicVersion, facts: &Facts) -> Course {
+    let position = position_of(cause);
     if !draft.changed {
-        return unchanged(draft, logic);
+        return Course::Same;
     }
     draft.forget_idle_steps();
     if draft.earlier_steps.len() + draft.steps.len() > STEPS_MAX {
         draft.earlier_steps.clear();
         draft.needs_rows(false, false, "rows would go through too many steps to the latest shape");
     }
-    expect_registers(&mut draft, logic);
-    let mut tried = None;
-    let transform = derivable(&mut draft, logic, facts);
-    if let Some(transform) = transform {
-        let (is_exact, relation) = if form::only_renames(&draft, logic, position, &transform) {
+    expect_registers(draft, logic);
+    if let Some(transform) = derivable(draft, logic, facts) {
+        let (is_exact, relation) = if form::only_renames(draft, logic, position, &transform) {
             (true, draft.relation)
         } else {
-            let rows = tried.get_or_insert_with(|| rows_of(logic, &draft, facts));
-            try_out(&draft, logic, rows, position, &transform)
+            prove(draft, logic, &facts.not_null, position, &transform)
         };
         // Records of a renamed table's new name are another matter than their shape.
         let is_moved = draft.definition.table != logic.definition.table;
@@ -71,15 +110,10 @@ pub(super) fn settle(mut draft: Draft, cause: &Cause, logic: &LogicVersion, fact
             };
             draft.needs_rows(false, false, why);
         } else {
-            return derived(draft, facts, transform, relation);
+            return Course::Image(transform, relation);
         }
     }
-    let rows = tried.unwrap_or_else(|| rows_of(logic, &draft, facts));
-    reread(draft, logic, facts, &rows, position)
-}
-
-fn rows_of(logic: &LogicVersion, draft: &Draft, facts: &Facts) -> Rows {
-    Rows::of(&logic.definition, draft, &facts.not_null)
+    draft.reread.clone().map_or(Course::Same, Course::Rows)
 }
 
 /// The registers of a distinct count that is no longer asked for stay behind in the parent's
@@ -148,36 +182,46 @@ fn derivable(draft: &mut Draft, logic: &LogicVersion, facts: &Facts) -> Option<T
     Some(transform)
 }
 
-/// Whether a transform is exact for every row that is tried, and how each stands to the parent's.
-pub(super) fn try_out(
+/// Whether a transform is exact for every row, and how each stands to the parent's.
+fn prove(
     draft: &Draft,
     logic: &LogicVersion,
-    rows: &Rows,
+    not_null: &[Path],
     position: Option<&OrderVersion>,
     transform: &Transform,
 ) -> (bool, Relation) {
+    let rows = Rows::of(&logic.definition, draft, not_null);
     let next =
         version(&update(draft, Start::Image(transform.clone())), logic, Relation::Unrelated, None, 0, 0);
-    let trial = trial(draft, logic, &next, rows, position);
+    let trial = trial(draft, logic, &next, &rows, position);
+    if columns::bear_out(&trial, transform, draft.relation) {
+        (true, draft.relation)
+    } else {
+        try_out(&trial, transform, draft.relation)
+    }
+}
+
+/// The same, as far as rows that are tried tell.
+pub(super) fn try_out(trial: &Trial<'_>, transform: &Transform, expected: Relation) -> (bool, Relation) {
     // What an emptied table held before is gone, and not changed.
     let is_emptied = transform.keep.as_ref() == Some(&condition::never());
     let is_exact = is_emptied || trial.is_exact(transform);
     let is_known_of_earlier = is_exact && !is_emptied && trial.tells_of_earlier_rows();
-    (is_exact, trial.relation(draft.relation, is_known_of_earlier))
+    (is_exact, trial.relation(expected, is_known_of_earlier))
 }
 
-fn trial<'a>(
+pub(super) fn trial<'a>(
     draft: &'a Draft,
     parent: &'a LogicVersion,
     next: &'a LogicVersion,
-    rows: &'a Rows,
+    rows: &'a Rows<'a>,
     position: Option<&'a OrderVersion>,
 ) -> Trial<'a> {
     let steps_before = draft.earlier_steps.len();
     Trial { parent, next, change: &draft.change, position, rows, steps_before }
 }
 
-fn update(draft: &Draft, start: Start) -> LogicUpdate {
+pub(super) fn update(draft: &Draft, start: Start) -> LogicUpdate {
     LogicUpdate {
         definition: draft.definition.clone(),
         migration: draft.earlier_steps.iter().chain(&draft.steps).cloned().collect(),
@@ -213,32 +257,24 @@ fn minimum(facts: &Facts) -> MinimumEvidence {
     }
 }
 
+/// Where rows are read, and what it takes.
+struct Reading {
+    class: Class,
+    update: LogicUpdate,
+    affected: Partitions,
+    estimate: PlanCost,
+    sentence: String,
+    /// What is assumed of it.
+    assumptions: Vec<String>,
+}
+
 /// What is left where stored counts do not do: the ledger, or the source.
-fn reread(
-    mut draft: Draft,
-    logic: &LogicVersion,
-    facts: &Facts,
-    rows: &Rows,
-    position: Option<&OrderVersion>,
-) -> Settled {
-    let Some(reread) = draft.reread.clone() else { return unchanged(draft, logic) };
-    let forgotten = forgotten(&draft, facts);
+fn reading(draft: &Draft, reread: &Reread, facts: &Facts) -> Reading {
+    let forgotten = forgotten(draft, facts);
     let from_ledger = facts.has_ledger && reread.ledger && forgotten.is_none();
     let start = if from_ledger { Start::Ledger } else { Start::Source };
-    let update = update(&draft, start);
-    let next = version(&update, logic, Relation::Unrelated, None, 0, 0);
-    let trial = trial(&draft, logic, &next, rows, position);
-    let certificate = trial.witness().filter(|_| reread.provable);
-    let relation = trial.relation(expected(draft.relation, &update.start), false);
-    if certificate.is_none() {
-        draft.assume(if reread.provable {
-            "no two tables were found that prove it, so it is taken for granted that stored counts do not do"
-        } else {
-            "what the change makes of each row is not known, so nothing is proved"
-        });
-    }
     let affected = affected(&draft.definition, facts);
-    let mut assumptions = draft.assumptions.clone();
+    let mut assumptions = Vec::new();
     let (class, estimate, tail) = if from_ledger {
         let estimate = census(facts, &mut assumptions);
         let rows =
@@ -268,17 +304,41 @@ fn reread(
         };
         (Class::A5, estimate, format!("{column}; {what}"))
     };
-    let sentence = sentence(&draft, &format!(": {}{tail}", reread.why));
+    let sentence = sentence(draft, &format!(": {}{tail}", reread.why));
+    Reading { class, update: update(draft, start), affected, estimate, sentence, assumptions }
+}
+
+/// A reading with its proof.
+fn from_rows(
+    mut draft: Draft,
+    reread: &Reread,
+    cause: &Cause,
+    logic: &LogicVersion,
+    facts: &Facts,
+) -> Settled {
+    let reading = reading(&draft, reread, facts);
+    let next = version(&reading.update, logic, Relation::Unrelated, None, 0, 0);
+    let rows = Rows::of(&logic.definition, &draft, &facts.not_null);
+    let trial = trial(&draft, logic, &next, &rows, position_of(cause));
+    let certificate = if reread.provable { trial.witness() } else { None };
+    let relation = trial.relation(expected(draft.relation, &reading.update.start), false);
+    if certificate.is_none() {
+        draft.assume(if reread.provable {
+            "no two tables were found that prove it, so it is taken for granted that stored counts do not do"
+        } else {
+            "what the change makes of each row is not known, so nothing is proved"
+        });
+    }
     Settled {
-        class,
+        class: reading.class,
         certificate: certificate.unwrap_or(Certificate::Undecided),
-        update: Some(update),
+        update: Some(reading.update),
         relation,
-        affected,
-        estimate,
+        affected: reading.affected,
+        estimate: reading.estimate,
         minimum: minimum(facts),
-        sentence,
-        assumptions,
+        sentence: reading.sentence,
+        assumptions: draft.assumptions.into_iter().chain(reading.assumptions).collect(),
     }
 }
 
@@ -364,3 +424,6 @@ pub(super) fn relation_of(plan: &AdjustmentPlan, update: &LogicUpdate, parent: &
     }
     Relation::Unrelated
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::counting::{Cells, contribution};
 use crate::group::{Cell, Outcome};
 use crate::ledger;
 use crate::logic::{Base, LogicVersion, Relation};
-use crate::migration::{Action, migrate};
+use crate::migration::{Action, Step, migrate};
 use crate::order::{Micros, OrderVersion};
 use crate::transform::Transform;
 use crate::value::Item;
@@ -26,7 +26,7 @@ pub(super) struct Trial<'a> {
     pub change: &'a [Action],
     /// Where the change stands in the source's log.
     pub position: Option<&'a OrderVersion>,
-    pub rows: &'a Rows,
+    pub rows: &'a Rows<'a>,
     /// The steps of both versions: rows are tried in the parent's shape, and have them behind them.
     pub steps_before: usize,
 }
@@ -43,8 +43,12 @@ impl Trial<'_> {
     /// The same versions for rows that have the parent's shape.
     fn of_this_shape(&self) -> (LogicVersion, LogicVersion) {
         let parent = LogicVersion { migration: Vec::new(), ..self.parent.clone() };
-        let steps = self.next.migration.iter().skip(self.steps_before).cloned().collect();
-        (parent, LogicVersion { migration: steps, ..self.next.clone() })
+        (parent, LogicVersion { migration: self.steps().to_vec(), ..self.next.clone() })
+    }
+
+    /// The steps that are new.
+    pub(super) fn steps(&self) -> &[Step] {
+        self.next.migration.get(self.steps_before..).unwrap_or_default()
     }
 
     /// Whether a transform gives the new counts of every row, whether it is read as it was or as
@@ -52,13 +56,13 @@ impl Trial<'_> {
     pub(super) fn is_exact(&self, transform: &Transform) -> bool {
         let (parent, next) = self.of_this_shape();
         let before = OrderVersion::load(0, Micros::MIN);
-        self.rows.earlier.iter().all(|row| {
-            let Ok(old) = contribution(&parent, Some(row), Some(&before)) else { return true };
+        self.rows.earlier().all(|row| {
+            let Ok(old) = contribution(&parent, Some(&row), Some(&before)) else { return true };
             let image = transform.apply(&old);
             let is_image = |row: &Item, at| {
                 contribution(&next, Some(row), at).is_ok_and(|new| self.same(transform, &image, &new))
             };
-            is_image(&changed(row, self.change), self.position) && is_image(row, Some(&before))
+            is_image(&changed(&row, self.change), self.position) && is_image(&row, Some(&before))
         })
     }
 
@@ -78,23 +82,23 @@ impl Trial<'_> {
     pub(super) fn witness(&self) -> Option<Certificate> {
         let (parent, next) = self.of_this_shape();
         let before = self.before();
-        let mut seen: BTreeMap<Cells, (Option<&Item>, Cells)> = [(Cells::new(), (None, Cells::new()))].into();
-        for row in &self.rows.earlier {
+        let mut seen: BTreeMap<Cells, (Option<Item>, Cells)> = [(Cells::new(), (None, Cells::new()))].into();
+        for row in self.rows.earlier() {
             // Rows of an even older shape would prove it as well, and be harder to read.
-            if migrate(&self.parent.migration, row, Some(&before)).1 {
+            if migrate(&self.parent.migration, &row, Some(&before)).1 {
                 continue;
             }
             let (Ok(old), Ok(new)) = (
-                contribution(&parent, Some(row), Some(&before)),
-                contribution(&next, Some(&changed(row, self.change)), self.position),
+                contribution(&parent, Some(&row), Some(&before)),
+                contribution(&next, Some(&changed(&row, self.change)), self.position),
             ) else {
                 continue;
             };
             let new = items(new);
             match seen.get(&old) {
                 Some((other, counted)) if *counted != new => {
-                    let other = other.iter().map(|other| (*other).clone()).collect();
-                    return Some(Certificate::Witness { one: vec![row.clone()], other });
+                    let other = other.iter().cloned().collect();
+                    return Some(Certificate::Witness { one: vec![row], other });
                 }
                 Some(_) => {}
                 None => {
@@ -116,30 +120,30 @@ impl Trial<'_> {
     /// The strongest relation, from the one that the rules give on, that every row of either
     /// shape keeps to; those of the earlier one are not tried again where that is known.
     pub(super) fn relation(&self, expected: Relation, is_known_of_earlier: bool) -> Relation {
-        let before = self.before();
-        // Rows that were not written for long have gone through every step.
-        let oldest = OrderVersion::load(0, Micros::MIN);
-        let ages = match (is_known_of_earlier, before == oldest) {
-            (true, _) => &[][..],
-            (false, true) => &[&oldest],
-            (false, false) => &[&before, &oldest],
-        };
-        let earlier = ages.iter().flat_map(|age| self.rows.earlier.iter().map(move |row| (row, Some(*age))));
-        let later = self.rows.later.iter().map(|row| (row, self.position));
         let mut relation = expected;
+        if relation == Relation::Unrelated {
+            return relation;
+        }
+        let ages = if is_known_of_earlier { Vec::new() } else { self.ages() };
+        let earlier = ages.iter().flat_map(|age| self.rows.earlier().map(move |row| (row, Some(age))));
+        let later = self.rows.later().map(|row| (row, self.position));
         for (row, at) in earlier.chain(later) {
-            if relation == Relation::Unrelated {
-                break;
-            }
             // What kept to the stronger one keeps to the weaker one as well.
-            if relation == Relation::Mapped && !self.keeps(relation, row, at) {
+            if relation == Relation::Mapped && !self.keeps(relation, &row, at) {
                 relation = Relation::MappedWhileEarlier;
             }
-            if relation != Relation::Mapped && !self.keeps(relation, row, at) {
-                relation = Relation::Unrelated;
+            if relation != Relation::Mapped && !self.keeps(relation, &row, at) {
+                return Relation::Unrelated;
             }
         }
         relation
+    }
+
+    /// The places of rows from before the change: those that were not written for long have gone
+    /// through every step.
+    pub(super) fn ages(&self) -> Vec<OrderVersion> {
+        let (before, oldest) = (self.before(), OrderVersion::load(0, Micros::MIN));
+        if before == oldest { vec![oldest] } else { vec![before, oldest] }
     }
 
     fn keeps(&self, relation: Relation, row: &Item, at: Option<&OrderVersion>) -> bool {
