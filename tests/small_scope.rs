@@ -90,7 +90,7 @@ fn scope(conditional: bool, guarded: bool) -> Scope {
     let change = |key: &str, position: u64, after: Option<&str>| Change {
         row: RowKey { table: table.clone(), identity: RowIdentity::Key(key.into()) },
         before: None,
-        after: after.map(image),
+        after: after.map(|status| image(status).into()),
         version: OrderVersion::binlog(0, 1, position, 0, LogRank::Change),
         at: 0,
         whole: None,

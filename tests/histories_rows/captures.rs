@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use evercount_core::change::Record;
+use evercount_core::image::Image;
 use evercount_core::schema::FieldPath;
 use evercount_core::schema_change::ChangeKind;
 use evercount_wire::cdc::{Decoder, Envelope};
@@ -119,8 +120,8 @@ fn rows(lines: &[&str], keys: &mut BTreeMap<String, Vec<FieldPath>>) -> Vec<(Str
                 *number += usize::from(change.after.is_some());
                 let row = Row {
                     key: change.row.identity.as_str().bytes().map(u64::from).sum(),
-                    after: change.after,
-                    before: change.before,
+                    after: change.after.map(Image::into_item),
+                    before: change.before.map(Image::into_item),
                     version: change.version,
                     at: change.at,
                     number: *number,

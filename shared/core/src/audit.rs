@@ -10,6 +10,7 @@ use crate::change::{Change, Digests, RowKey};
 use crate::counting::{self, Cells, Contributions};
 use crate::definition::DefinitionName;
 use crate::function::digest_of_source;
+use crate::image::Image;
 use crate::ledger::LedgerRow;
 use crate::logic::{LogicVersion, TableLogic};
 use crate::order::{Micros, OrderVersion};
@@ -160,6 +161,7 @@ pub fn observation(row: RowKey, image: Option<Item>, version: OrderVersion) -> C
     let at = version.clock_micros().unwrap_or(0);
     let digest = image.as_ref().map_or(0, digest_of_source);
     let whole = Some(Digests { before: digest, after: digest });
+    let image = image.map(Image::Item);
     Change { row, before: image.clone(), after: image, version, at, whole }
 }
 

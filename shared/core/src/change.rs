@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::image::Image;
 use crate::order::{Floor, Micros, OrderVersion};
 use crate::schema::Schema;
-use crate::value::{self, Item};
+use crate::value;
 
 /// A table as its source names it: `orders` in DynamoDB, `schema.table` in DMS and PostgreSQL,
 /// `database.table` in MySQL.
@@ -68,9 +69,9 @@ pub struct Change {
     pub row: RowKey,
     /// The row before the change, where the record says so. Sources lie about it (PostgreSQL's
     /// default replica identity makes values up), so ledger mode never counts from it.
-    pub before: Option<Item>,
+    pub before: Option<Image>,
     /// The row after the change; `None` where the row is gone.
-    pub after: Option<Item>,
+    pub after: Option<Image>,
     /// Its place among the changes of the row.
     pub version: OrderVersion,
     /// When the source made it, microseconds since the epoch.
@@ -92,10 +93,8 @@ impl Change {
     /// The digests of its whole images.
     #[must_use]
     pub fn digests(&self) -> Digests {
-        self.whole.unwrap_or_else(|| Digests {
-            before: value::digest(self.before.as_ref()),
-            after: value::digest(self.after.as_ref()),
-        })
+        let digest = |image: &Option<Image>| value::digest(image.as_ref().map(Image::item).as_deref());
+        self.whole.unwrap_or_else(|| Digests { before: digest(&self.before), after: digest(&self.after) })
     }
 }
 

@@ -230,8 +230,8 @@ impl<'a> Facts<'a> {
         RowKey { table: self.catalog.ledger_name(&row.table).clone(), identity: row.identity.clone() }
     }
 
-    fn is_below_floor(&self, change: &Change) -> bool {
-        let table = self.catalog.ledger_name(&change.row.table);
+    /// Whether a change was made before its table, by the name of its ledger rows, was last emptied.
+    fn is_below_floor(&self, table: &TableName, change: &Change) -> bool {
         self.floors.get(table).is_some_and(|floor| floor.covers(&change.version, change.at))
     }
 

@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use compact_str::CompactString;
+
 /// Most significant digits of a number. PostgreSQL's largest declared `NUMERIC` precision.
 pub const DIGITS_MAX: usize = 1_000;
 
@@ -29,7 +31,7 @@ const SHORT: usize = 24;
 pub struct Decimal {
     // INVARIANT: `digits` has no leading and no trailing zero; zero is "0", exponent 0, positive.
     negative: bool,
-    digits: Box<str>,
+    digits: CompactString,
     exponent: i32,
 }
 

@@ -27,7 +27,15 @@ pub const PRECISION: Precision = Precision::LIVE;
 /// # Errors
 /// [`Unavailable`] where the value was not sent.
 pub fn place_of(path: &Path, item: &Item) -> Result<Option<(u16, u8)>, Unavailable> {
-    match path.lookup(item) {
+    place_of_value(path.lookup(item))
+}
+
+/// As [`place_of`], of the value itself.
+///
+/// # Errors
+/// [`Unavailable`] where it was not sent.
+pub fn place_of_value(value: Option<&Value>) -> Result<Option<(u16, u8)>, Unavailable> {
+    match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Unavailable) => Err(Unavailable),
         Some(value) => Ok(Some(sketch::place(sketch::hash(value, sketch::HASH_KEY), PRECISION))),

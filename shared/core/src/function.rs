@@ -217,9 +217,11 @@ pub fn answer(change: &mut Change, functions: &impl Functions, named: &BTreeSet<
     change.whole = Some(change.digests());
     let before = change.before.as_mut().filter(|_| images == Images::Both);
     for image in before.into_iter().chain(change.after.as_mut()) {
-        if let Cow::Owned(answered) = with_answers(functions, named, image) {
-            *image = answered;
-        }
+        let answered = match with_answers(functions, named, &image.item()) {
+            Cow::Owned(answered) => answered,
+            Cow::Borrowed(_) => continue,
+        };
+        *image = answered.into();
     }
 }
 

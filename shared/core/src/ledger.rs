@@ -13,6 +13,7 @@ use std::cmp::Ordering;
 use crate::change::{Change, Digests};
 use crate::counting::{self, Contributions, Targets, Unavailable};
 use crate::group::{Cell, Outcome};
+use crate::image::Image;
 use crate::logic::{LogicVersion, Relation, TableLogic};
 use crate::memo::TableMemo;
 use crate::migration::{migrate, migrate_beyond};
@@ -210,12 +211,13 @@ fn newer(
     tombstone_expires_at: Micros,
 ) -> Result<Transition, Unavailable> {
     // A tombstone remembers nothing, so values are only ever filled in from the row's last life.
-    let filled = match (&change.after, row) {
+    let image = change.after.as_ref().map(Image::item);
+    let filled = match (&image, row) {
         (Some(image), Some(row)) => Some(counting::fill_unavailable(image, &row.remembered)),
-        (image, _) => image.as_ref().map(Cow::Borrowed),
+        (image, _) => image.as_deref().map(Cow::Borrowed),
     };
     let targets = match &filled {
-        Some(image) => memo.targets(image, Some(&change.version))?,
+        Some(image) => memo.targets(image.as_ref().into(), Some(&change.version))?,
         None => Targets::default(),
     };
     let digests = change.digests();
@@ -462,8 +464,9 @@ fn bytes(value: &Value) -> usize {
 /// # Errors
 /// [`Unavailable`] where a referenced value was not sent.
 pub fn delta_row(change: &Change, logic: &TableLogic) -> Result<(LedgerRow, Targets), Unavailable> {
-    let mut targets = counting::targets(&logic.live, change.after.as_ref(), Some(&change.version))?;
-    let before = counting::targets(&logic.live, change.before.as_ref(), Some(&change.version))?;
+    let [before, after] = [&change.before, &change.after].map(|image| image.as_ref().map(Image::item));
+    let mut targets = counting::targets(&logic.live, after.as_deref(), Some(&change.version))?;
+    let before = counting::targets(&logic.live, before.as_deref(), Some(&change.version))?;
     counting::add(&mut targets.cells, &before.cells, -1);
     for version in &logic.live {
         targets.cells.entry(version.id.clone()).or_default().insert(Cell::ByDelta, 1);
@@ -498,7 +501,7 @@ pub fn contradicted<'a>(
     logic: &'a TableLogic,
 ) -> std::collections::BTreeSet<&'a crate::definition::DefinitionName> {
     let tells_statements = logic.adopted.as_ref().is_none_or(|adopted| adopted.declared);
-    let Some(before) = change.before.as_ref() else { return Default::default() };
+    let Some(before) = change.before.as_ref().map(Image::item) else { return Default::default() };
     if tells_statements || change.version.basis() != Basis::Log || row.is_some_and(|row| !row.present) {
         return Default::default();
     }

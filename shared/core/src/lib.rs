@@ -89,6 +89,7 @@ pub mod timeline;
 pub mod bounds;
 pub mod sketch;
 pub mod group;
+pub mod image;
 pub mod distinct;
 pub mod counting;
 pub mod memo;

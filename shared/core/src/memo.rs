@@ -15,6 +15,7 @@
 //! Basis of the bits: O'Neil, Quass, *Improved query performance with variant indexes*, SIGMOD
 //! 1997, doi 10.1145/253260.253268.
 
+mod column;
 mod cube;
 mod slot;
 
@@ -28,15 +29,20 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::change::TableName;
 use crate::counting::{self, Cells, Targets, Unavailable};
 use crate::group::Cell;
+use crate::image::ImageRef;
 use crate::logic::{Catalog, LogicVersion, TableLogic};
 use crate::order::OrderVersion;
-use crate::value::Item;
+use crate::projection;
+use column::UnreadColumns;
 use cube::{Cube, Plain};
 use slot::Slots;
 
 /// Most combinations, values and groups that a table's memo keeps from one chunk to the next: with
 /// about half a kilobyte each they stay within 8 MiB. One chunk may add as many as it has images.
 pub const KEPT_MAX: usize = 16_384;
+
+/// The golden ratio's fraction, in 64 bits: what multiplicative hashes multiply by.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Hashes short keys in one go. The fixed seed makes a flood of colliding keys possible for who
 /// chooses them; [`KEPT_MAX`] bounds what it costs.
@@ -46,6 +52,21 @@ pub(crate) struct ShortHasher(u64);
 impl Hasher for ShortHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    // Lengths, and what ends a text: one multiplication, whose halves are folded into one.
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(byte.into());
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number ^ GOLDEN) * u128::from(GOLDEN);
+        let (low, high) = (product as u64, (product >> 64) as u64);
+        self.0 = low ^ high;
     }
 
     fn finish(&self) -> u64 {
@@ -137,6 +158,7 @@ pub struct TableMemo {
     /// The families that always go by the whole combination.
     whole_only: Vec<usize>,
     wholes: Vec<Whole>,
+    unread: UnreadColumns,
     /// Of the row at hand.
     classes: Vec<u32>,
     truths: Vec<u64>,
@@ -191,6 +213,7 @@ impl TableMemo {
             }
         }
         memo.slots.seal(&memo.plain);
+        memo.unread = UnreadColumns::new(projection::columns(logic), &mut memo.slots);
         let words = memo.plain.len().div_ceil(64);
         (memo.truths, memo.odds) = (vec![0; words], vec![0; words]);
         memo
@@ -217,7 +240,10 @@ impl TableMemo {
 
     /// How much is kept.
     fn kept(&self) -> usize {
-        self.wholes.len() + self.slots.kept() + self.cubes.iter().map(Cube::groups).sum::<usize>()
+        self.wholes.len()
+            + self.slots.kept()
+            + self.unread.kept()
+            + self.cubes.iter().map(Cube::groups).sum::<usize>()
     }
 
     /// What an image counts for; `hits` is emptied first.
@@ -226,12 +252,15 @@ impl TableMemo {
     /// [`Unavailable`] as for [`counting::targets`].
     pub fn judge(
         &mut self,
-        image: &Item,
+        image: ImageRef<'_>,
         at: Option<&OrderVersion>,
         hits: &mut Vec<Hit>,
     ) -> Result<(), Unavailable> {
         hits.clear();
-        self.slots.classify(image, &mut self.classes);
+        match image {
+            ImageRef::Unread(unread) if self.unread.classify(unread, &mut self.slots, &mut self.classes) => {}
+            _ => self.slots.classify(&image.item(), &mut self.classes),
+        }
         self.truths.fill(u64::MAX);
         self.odds.fill(0);
         self.slots.judge(image, &self.classes, &self.plain, &mut self.truths, &mut self.odds);
@@ -257,7 +286,7 @@ impl TableMemo {
     fn hit_whole(
         &mut self,
         family: usize,
-        image: &Item,
+        image: ImageRef<'_>,
         at: Option<&OrderVersion>,
         hits: &mut Vec<Hit>,
     ) -> Result<(), Unavailable> {
@@ -269,7 +298,7 @@ impl TableMemo {
         Ok(())
     }
 
-    fn whole(&mut self, family: usize, image: &Item, at: Option<&OrderVersion>) -> usize {
+    fn whole(&mut self, family: usize, image: ImageRef<'_>, at: Option<&OrderVersion>) -> usize {
         let number = self.wholes.len();
         let Some(family) = self.families.get_mut(family) else { return number };
         let classes = family.slots.iter().filter_map(|slot| self.classes.get(*slot).copied());
@@ -278,7 +307,7 @@ impl TableMemo {
         if let Some(known) = family.known.get(key.as_slice()) {
             return *known;
         }
-        let judged = counting::targets(&family.logic.live, Some(image), at);
+        let judged = counting::targets(&family.logic.live, Some(&image.item()), at);
         self.wholes.push(Whole { logic: Arc::clone(&family.logic), judged });
         family.known.insert(key.into(), number);
         number
@@ -307,7 +336,11 @@ impl TableMemo {
     ///
     /// # Errors
     /// [`Unavailable`] as for [`counting::targets`].
-    pub fn targets(&mut self, image: &Item, at: Option<&OrderVersion>) -> Result<Targets, Unavailable> {
+    pub fn targets(
+        &mut self,
+        image: ImageRef<'_>,
+        at: Option<&OrderVersion>,
+    ) -> Result<Targets, Unavailable> {
         let mut hits = Vec::new();
         self.judge(image, at, &mut hits)?;
         let mut targets = Targets::default();

@@ -100,9 +100,15 @@ impl Path {
     /// nobody asked, it is not known.
     #[must_use]
     pub fn lookup<'a>(&self, item: &'a Item) -> Option<&'a Value> {
-        let Some(mut value) = item.get(&self.column) else {
-            return is_answer(&self.column).then_some(&Value::Unavailable);
-        };
+        match item.get(&self.column) {
+            Some(value) => self.lookup_in(value),
+            None => is_answer(&self.column).then_some(&Value::Unavailable),
+        }
+    }
+
+    /// As [`Self::lookup`], in the value of the path's column.
+    #[must_use]
+    pub fn lookup_in<'a>(&self, mut value: &'a Value) -> Option<&'a Value> {
         for segment in &self.rest {
             value = match (segment, value) {
                 // Nothing is known below a value that was not sent.

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::image::Columns;
 use crate::logic::TableLogic;
 
 /// Which columns of a table's images are kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Projection {
-    read: BTreeSet<String>,
+    read: Columns,
     others: Others,
     digests: bool,
 }
@@ -29,13 +30,13 @@ impl Projection {
     /// Of a table that nobody counts.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { read: BTreeSet::new(), others: Others::Dropped, digests: false }
+        Self { read: Columns::default(), others: Others::Dropped, digests: false }
     }
 
     /// Of whole images.
     #[must_use]
     pub fn everything() -> Self {
-        Self { read: BTreeSet::new(), others: Others::Kept, digests: false }
+        Self { read: Columns::default(), others: Others::Kept, digests: false }
     }
 
     /// What counting by checkpoints and deltas needs: the columns that live versions read.
@@ -43,7 +44,7 @@ impl Projection {
     pub fn for_lanes(logic: &TableLogic) -> Self {
         // Functions see whole items.
         let others = if logic.functions().is_empty() { Others::Dropped } else { Others::Kept };
-        Self { read: read(logic), others, digests: false }
+        Self { read: columns(logic), others, digests: false }
     }
 
     /// What counting by a ledger needs: also the columns that the adopted shape does not know, which
@@ -54,7 +55,7 @@ impl Projection {
             Some(adopted) if logic.functions().is_empty() => Others::Strange(adopted.columns.clone()),
             _ => Others::Kept,
         };
-        Self { read: read(logic), others, digests: true }
+        Self { read: columns(logic), others, digests: true }
     }
 
     /// Whether a column is kept.
@@ -62,9 +63,16 @@ impl Projection {
     pub fn keeps(&self, column: &str) -> bool {
         match &self.others {
             Others::Kept => true,
-            Others::Dropped => self.read.contains(column),
-            Others::Strange(known) => self.read.contains(column) || !known.contains(column),
+            Others::Dropped => self.read.number(column).is_some(),
+            Others::Strange(known) => self.read.number(column).is_some() || !known.contains(column),
         }
+    }
+
+    /// The columns that are kept, where they are known beforehand and nothing else of an image matters:
+    /// then they may be kept unread.
+    #[must_use]
+    pub fn unread(&self) -> Option<&Columns> {
+        (self.others == Others::Dropped && !self.digests).then_some(&self.read)
     }
 
     /// Whether digests of whole images are needed.
@@ -74,6 +82,8 @@ impl Projection {
     }
 }
 
-fn read(logic: &TableLogic) -> BTreeSet<String> {
-    logic.live.iter().flat_map(|version| version.columns()).map(str::to_owned).collect()
+/// The columns that live versions of a table read.
+#[must_use]
+pub fn columns(logic: &TableLogic) -> Columns {
+    Columns::new(logic.live.iter().flat_map(|version| version.columns()).collect())
 }

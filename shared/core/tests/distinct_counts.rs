@@ -71,8 +71,8 @@ impl Lane {
         self.position += 1;
         let change = Change {
             row: RowKey { table: TableName::new("orders"), identity: RowIdentity::Key(key.into()) },
-            before: before.cloned(),
-            after: after.cloned(),
+            before: before.cloned().map(Into::into),
+            after: after.cloned().map(Into::into),
             version: OrderVersion::binlog(0, 1, self.position, 0, LogRank::Change),
             at: 0,
             whole: None,

@@ -36,32 +36,46 @@ pub type ShardBatch = (LaneId, Vec<StreamRecord>);
 pub fn read_event(payload: &[u8]) -> Result<Vec<ShardBatch>, EventError> {
     let records = kinesis_event::read(payload)?;
     let mut batches: Vec<ShardBatch> = Vec::new();
+    let mut left = records.len();
     // The next record is of the same shard nearly always.
-    let mut last: Option<(Cow<'_, str>, Cow<'_, str>, LaneId)> = None;
+    let mut last: Option<Last<'_>> = None;
     for record in records {
-        let is_same = |(source, id, _): &(Cow<'_, str>, Cow<'_, str>, LaneId)| {
-            *source == record.source && is_same_shard(id, &record.id)
+        let is_same = |last: &&Last<'_>| last.source == record.source && record.id.starts_with(&*last.shard);
+        let batch = match last.as_ref().filter(is_same) {
+            Some(last) => last.batch,
+            None => {
+                let lane = lane(&record.source, &record.id)?;
+                let shard = record.id.split_inclusive(':').next().unwrap_or_default().to_owned();
+                let known = batches.iter().position(|(known, _)| *known == lane);
+                let batch = known.unwrap_or_else(|| {
+                    batches.push((lane, Vec::with_capacity(left)));
+                    batches.len() - 1
+                });
+                last = Some(Last { source: record.source, shard, batch });
+                batch
+            }
         };
-        let lane = match last.take().filter(is_same) {
-            Some((_, _, lane)) => lane,
-            None => lane(&record.source, &record.id)?,
-        };
-        last = Some((record.source, record.id, lane.clone()));
         let stream_record = StreamRecord {
             sequence: sequence(&record.sequence)?,
             partition_key: record.partition_key.to_string(),
             arrived_at: record.arrived_at,
             data: record.data,
         };
-        push(&mut batches, lane, stream_record);
+        left -= 1;
+        if let Some((_, records)) = batches.get_mut(batch) {
+            records.push(stream_record);
+        }
     }
     Ok(batches)
 }
 
-/// Whether two event ids, `shardId-000000000006:49590338…`, are of one shard.
-fn is_same_shard(one: &str, other: &str) -> bool {
-    let shard = one.find(':').map_or(one.len(), |colon| colon + 1);
-    one.get(..shard).is_some_and(|shard| other.starts_with(shard))
+/// Where a record was from.
+struct Last<'a> {
+    source: Cow<'a, str>,
+    /// What the ids of its shard's records begin with: `shardId-000000000006:`.
+    shard: String,
+    /// Which batch it is in.
+    batch: usize,
 }
 
 /// Adds a record to its lane's batch.

@@ -256,7 +256,9 @@ impl<S: RegistryStore + TableStore, E: SchemaEvents> Batch<'_, S, E> {
     ) -> Result<(), StoreError> {
         let (store, lane) = (self.listener.store, self.lane);
         for (subject, sightings) in by_subject {
-            let items = sightings.iter().filter_map(|sighting| Some((sighting.item()?, sighting.at())));
+            let items: Vec<_> =
+                sightings.iter().filter_map(|sighting| Some((sighting.item()?, sighting.at()))).collect();
+            let items = items.iter().map(|(item, at)| (&**item, *at));
             let schema = self.warm.held.get(subject).and_then(Held::schema);
             self.warm.sketches.add(store, lane, (subject, schema), items, self.now).await?;
         }

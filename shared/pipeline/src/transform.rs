@@ -16,6 +16,7 @@ use evercount_core::chunk::{Content, Poison, Quarantined};
 use evercount_core::conform::{Shape, Unknown};
 use evercount_core::fingerprint::SchemaId;
 use evercount_core::function::FunctionId;
+use evercount_core::image::Image;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::lineage::Consumer;
 use evercount_core::migration::function::MigrationFunction;
@@ -526,7 +527,7 @@ fn of_row(change: Change) -> Part {
     Part {
         subject: change.row.table,
         key: Some(change.row.identity.as_str().to_owned()),
-        item: change.after,
+        item: change.after.map(Image::into_item),
         at: change.at,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) mod record;
 mod template;
 mod value;
 
+use crate::json::DYNAMODB_DIGITS_MAX;
+
 /// Deepest nesting that is scanned; deeper is unusual.
 const DEPTH_MAX: usize = 16;
 
@@ -37,8 +39,31 @@ fn ends(word: u64) -> u64 {
     (quotes_and_controls | backslashes) & HIGHS
 }
 
+/// Whether a word's bytes are digits: each has the upper half of a digit, also where six is added to it.
+#[inline]
+fn are_digits(word: u64) -> bool {
+    let more = word.wrapping_add(ONES * 6);
+    (word | more) & (ONES * 0xf0) == ONES * 0x30 && (word & more) & (ONES * 0xf0) == ONES * 0x30
+}
+
 /// From so many bytes on, what a processor has for long stretches pays.
 const LONG: usize = 32;
+
+/// Whether a text begins with these bytes. Few are compared by words, the last of which may overlap the
+/// one before it: that is worth no call.
+#[inline]
+fn begins(text: &[u8], with: &[u8]) -> bool {
+    let (words, _) = with.as_chunks::<8>();
+    if words.is_empty() || with.len() > LONG {
+        return text.starts_with(with);
+    }
+    text.get(..with.len()).is_some_and(|head| {
+        let (heads, _) = head.as_chunks::<8>();
+        let is_same =
+            |(one, other): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*one) == u64::from_le_bytes(*other);
+        heads.iter().zip(words).all(is_same) && head.last_chunk::<8>() == with.last_chunk::<8>()
+    })
+}
 
 /// A place in a text. Every method gives `None` where the text is not what it asks for.
 #[derive(Clone, Copy, Debug)]
@@ -124,8 +149,21 @@ impl<'a> Cursor<'a> {
     }
 
     /// As [`Self::content`], and nobody wants what it holds.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass_content(&mut self) -> Option<()> {
+        // Most strings end within their first word, which is worth no call.
+        if let Some(word) = self.text.as_bytes().get(self.at..)?.first_chunk::<8>() {
+            let marks = ends(u64::from_le_bytes(*word));
+            if marks != 0 {
+                self.at += (marks.trailing_zeros() / 8) as usize;
+                return self.quote();
+            }
+            self.at += 8;
+        }
+        self.pass_further_content()
+    }
+
+    fn pass_further_content(&mut self) -> Option<()> {
         let (words, _) = self.text.as_bytes().get(self.at..)?.as_chunks::<8>();
         for word in words.iter().take(LONG / 8) {
             let marks = ends(u64::from_le_bytes(*word));
@@ -141,8 +179,8 @@ impl<'a> Cursor<'a> {
     fn pass_long_content(&mut self) -> Option<()> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let length = memchr::memchr2(b'"', b'\\', rest)?;
-        // Without an early end, so that many bytes are looked at in one go.
-        if rest.get(..length)?.iter().fold(false, |found, byte| found | (*byte < b' ')) {
+        // The least of them, because that is looked for in many bytes in one go.
+        if rest.get(..length)?.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < b' ' {
             return None;
         }
         self.at += length;
@@ -159,6 +197,29 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
+    /// As [`Self::content`], of a string that holds a number which DynamoDB can store, in plain notation.
+    #[inline]
+    pub(crate) fn plain_number(&mut self) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let signs = usize::from(rest.first() == Some(&b'-'));
+        let (mut points, mut last) = (0, b'.');
+        for (length, byte) in rest.iter().enumerate().skip(signs) {
+            match byte {
+                b'0'..=b'9' => {}
+                // Digits on either side of it.
+                b'.' if points == 0 && last != b'.' => points = 1,
+                b'"' if last != b'.' && length - signs - points <= DYNAMODB_DIGITS_MAX => {
+                    let start = self.at;
+                    self.at += length + 1;
+                    return self.text.get(start..start + length);
+                }
+                _ => return None,
+            }
+            last = *byte;
+        }
+        None
+    }
+
     /// As [`Self::content`], of a string that holds nothing but ASCII, base64 for one: its end is found
     /// by the quote alone, and whoever decodes it refuses what does not belong in it.
     pub(crate) fn long_content(&mut self) -> Option<&'a str> {
@@ -172,7 +233,7 @@ impl<'a> Cursor<'a> {
     /// Takes exactly these bytes, where they are the ones at hand, and tells whether they were.
     #[inline]
     pub(crate) fn takes_exactly(&mut self, bytes: &[u8]) -> bool {
-        let are = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(bytes));
+        let are = self.text.as_bytes().get(self.at..).is_some_and(|rest| begins(rest, bytes));
         self.at += if are { bytes.len() } else { 0 };
         are
     }
@@ -238,10 +299,13 @@ impl<'a> Cursor<'a> {
     }
 
     fn digits(&mut self) -> usize {
+        let start = self.at;
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += digits;
-        digits
+        let (words, _) = rest.as_chunks::<8>();
+        let whole = words.iter().take_while(|word| are_digits(u64::from_le_bytes(**word))).count() * 8;
+        let behind = rest.get(whole..).unwrap_or_default();
+        self.at += whole + behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at - start
     }
 
     /// Takes a boolean.
@@ -289,6 +353,23 @@ impl<'a> Cursor<'a> {
             }
             _ => self.number().map(drop),
         }
+    }
+
+    /// The same text from another place on.
+    #[inline]
+    pub(crate) fn at(&self, at: usize) -> Self {
+        Self { text: self.text, at }
+    }
+
+    /// What stands between two places.
+    pub(crate) fn between(&self, from: usize, to: usize) -> Option<&'a str> {
+        self.text.get(from..to)
+    }
+
+    /// From where to where a part of the text stands in it.
+    fn place_of(&self, part: &str) -> Option<(usize, usize)> {
+        let from = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        Some((from, from + part.len()))
     }
 
     /// How many bytes it has passed.
@@ -365,11 +446,72 @@ mod tests {
 
     #[test]
     fn numbers_are_taken_as_json_has_them() {
-        for text in ["0", "-0", "10", "0.5", "-12.250", "1700000000000000"] {
+        for text in ["0", "-0", "10", "0.5", "-12.250", "1700000000000000", "12345678901234567.123456789"] {
             assert_eq!(Cursor::new(text).number(), Some(text));
         }
-        for text in ["", "-", "01", "1.", ".5", "1e5", "+1", "1x", "0x1", "NaN"] {
+        for text in ["", "-", "01", "1.", ".5", "1e5", "+1", "1x", "0x1", "NaN", "0123456789"] {
             assert_eq!(Cursor::new(text).number(), None, "{text}");
+        }
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut word = *b"09182736";
+                *word.get_mut(place).unwrap() = byte;
+                assert_eq!(are_digits(u64::from_le_bytes(word)), byte.is_ascii_digit(), "{byte} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_items_are_taken_in_plain_notation() {
+        let longest = "9".repeat(DYNAMODB_DIGITS_MAX);
+        for text in [
+            "0",
+            "-0",
+            "007",
+            "0.5",
+            "-12.250",
+            &longest,
+            &format!("-{longest}"),
+            &longest.replacen('9', "9.", 1),
+        ] {
+            let quoted = format!("{text}\"}}");
+            let mut cursor = Cursor::new(&quoted);
+            assert_eq!((cursor.plain_number(), cursor.byte()), (Some(text), Some(b'}')));
+        }
+        for text in [
+            "",
+            "-",
+            ".",
+            "-.5",
+            "1.",
+            "1.2.3",
+            "1..2",
+            "1e5",
+            "+1",
+            " 1",
+            "1 ",
+            "--1",
+            "1-",
+            "0x1",
+            &format!("1{longest}"),
+        ] {
+            assert_eq!(Cursor::new(&format!("{text}\"")).plain_number(), None, "{text}");
+        }
+        assert_eq!(Cursor::new("12").plain_number(), None);
+    }
+
+    #[test]
+    fn a_text_begins_with_its_own_beginning_and_no_other() {
+        let text: Vec<u8> = (0..50).collect();
+        for length in 0..=text.len() {
+            let mut with = text.get(..length).unwrap().to_vec();
+            assert!(begins(&text, &with), "{length}");
+            assert!(!begins(with.get(..length.saturating_sub(1)).unwrap(), &with) || length == 0, "{length}");
+            for place in 0..length {
+                *with.get_mut(place).unwrap() ^= 1;
+                assert!(!begins(&text, &with), "{place} of {length}");
+                *with.get_mut(place).unwrap() ^= 1;
+            }
         }
     }
 

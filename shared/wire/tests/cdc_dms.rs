@@ -92,7 +92,7 @@ fn a_mysql_change_is_placed_by_its_binary_log() {
     assert_eq!(change.row.identity, key("\"100000161\""));
     assert_eq!(change.version, OrderVersion::binlog(3, 2_171, 36_912_271, 1, LogRank::Change));
     assert_eq!(change.at, 1_572_562_435_000_000);
-    assert_eq!(change.after.unwrap().get("REGION"), Some(&Value::Null));
+    assert_eq!(change.after.unwrap().item().get("REGION"), Some(&Value::Null));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_before_image_counts_only_when_it_is_whole() {
     assert_eq!(change(&keyed(), UPDATE_EMPTY_BEFORE).before, None);
     let partial = with(UPDATE_EMPTY_BEFORE, "\"before-image\":{}", "\"before-image\":{\"depot\":\"Graz\"}");
     assert_eq!(change(&keyed(), &partial).before, None);
-    let before = change(&keyed(), UPDATE_FULL_BEFORE).before.unwrap();
+    let before = change(&keyed(), UPDATE_FULL_BEFORE).before.unwrap().into_item();
     assert_eq!(before.get("depot"), Some(&Value::String("Graz".to_owned())));
 }
 

@@ -3,6 +3,7 @@
 
 use evercount_core::change::{Change, Record};
 use evercount_core::decimal::Decimal;
+use evercount_core::image::Image;
 use evercount_core::order::{Basis, OrderVersion};
 use evercount_core::value::Value;
 use evercount_wire::cdc::{Decoder, Envelope, Format, Reason, Undecodable};
@@ -47,8 +48,14 @@ fn each_event_says_what_the_item_was_and_is() {
         let depot = |image: Option<&evercount_core::value::Item>| {
             image.map(|item| item.get("depot").cloned().unwrap())
         };
-        assert_eq!(depot(change.before.as_ref()), before.map(|text| Value::String(text.to_owned())));
-        assert_eq!(depot(change.after.as_ref()), after.map(|text| Value::String(text.to_owned())));
+        assert_eq!(
+            depot(change.before.map(Image::into_item).as_ref()),
+            before.map(|text| Value::String(text.to_owned()))
+        );
+        assert_eq!(
+            depot(change.after.map(Image::into_item).as_ref()),
+            after.map(|text| Value::String(text.to_owned()))
+        );
         assert_eq!(change.at, at);
         assert_eq!(change.version, OrderVersion::clock(3, at));
         assert_eq!(change.version.basis(), Basis::Clock);
@@ -105,7 +112,7 @@ fn fractions_of_a_second_are_kept_in_the_shape_of_dynamodb_streams() {
 fn every_type_of_attribute_is_read_and_the_key_has_one_text() {
     let change = change(EVERY_TYPE);
     assert_eq!(change.row.identity.as_str(), "{\"pk\":{\"B\":\"AAH/\"},\"sk\":-1.5}");
-    let after = change.after.unwrap();
+    let after = change.after.unwrap().into_item();
     let names: Vec<(&str, &str)> =
         after.iter().map(|(name, value)| (name.as_str(), value.type_name())).collect();
     let types = [

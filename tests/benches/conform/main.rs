@@ -13,6 +13,7 @@ use comfy_table::{Table, presets};
 use evercount_core::change::Record;
 use evercount_core::conform::{Shape, Unknown};
 use evercount_core::fingerprint::{Fingerprint, SchemaId};
+use evercount_core::image::Image;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::schema::{Field, FieldPath, FieldType, Schema, TypeSet};
 use evercount_core::value::Item;
@@ -69,7 +70,7 @@ fn run(variant: &str, rounds: usize) -> usize {
         }
         let Ok(Record::Changes(changes)) = decoder.decode(&Envelope::of(record.as_bytes())) else { return 0 };
         let Some(change) = changes.into_iter().next() else { return 0 };
-        let Some(item) = change.after.filter(|_| variant != "decode") else { return 1 };
+        let Some(item) = change.after.map(Image::into_item).filter(|_| variant != "decode") else { return 1 };
         let made = shape.conform(&item, Unknown::KeepAside).unwrap();
         assert_eq!(made.converted, 1);
         if variant == "conform" {

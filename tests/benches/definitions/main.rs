@@ -23,6 +23,7 @@ use evercount_core::chunk::LaneTally;
 use evercount_core::counting::Contributions;
 use evercount_core::decimal::Decimal;
 use evercount_core::group::Cell;
+use evercount_core::image::Image;
 use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::memo::Memo;
 use evercount_core::placement::Placement;
@@ -111,7 +112,7 @@ fn by_memo(catalog: &Catalog, rows: &[Change], chunks: usize) -> BTreeMap<String
     for _ in 0..chunks {
         let mut tally = LaneTally::default();
         for row in rows {
-            let image = row.after.as_ref().unwrap();
+            let image = row.after.as_ref().unwrap().by_ref();
             tally.stage((&table, memo.of(&table, logic)), image, &row.version, 1).unwrap();
             tally.take_staged(&memo, &mut placement);
         }
@@ -144,11 +145,11 @@ fn by_text(definitions: usize, rows: &[Change], chunks: usize) -> BTreeMap<Strin
         })
         .collect();
     for _ in 0..chunks {
-        for image in rows.iter().filter_map(|row| row.after.as_ref()) {
+        for image in rows.iter().filter_map(|row| row.after.as_ref()).map(Image::item) {
             let text = |column: &str| image.get(column).map_or("", text_of);
             for (number, status, bound) in &bounds {
                 let is_status = status.is_none_or(|status| text("status") == status);
-                if is_status && bound.as_ref().is_none_or(|bound| is_above(image, bound)) {
+                if is_status && bound.as_ref().is_none_or(|bound| is_above(&image, bound)) {
                     let key = match number % GROUPS.len() {
                         0 => format!("d{number:03} {} {}", text("country"), text("plan")),
                         1 => format!("d{number:03} {}", text("status")),

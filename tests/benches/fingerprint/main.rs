@@ -11,6 +11,7 @@
 
 use evercount_core::change::Record;
 use evercount_core::fingerprint;
+use evercount_core::image::Image;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::Coverage;
 use evercount_pipeline::count::{self, CountMode, CountOptions, StreamRecord, Warm};
@@ -91,7 +92,9 @@ fn run(variant: &str, records: u64) {
         let images: Vec<_> = texts
             .iter()
             .filter_map(|text| match decoder.decode(&Envelope::of(text)) {
-                Ok(Record::Changes(changes)) => changes.into_iter().next().and_then(|change| change.after),
+                Ok(Record::Changes(changes)) => {
+                    changes.into_iter().next().and_then(|change| change.after.map(Image::into_item))
+                }
                 _ => None,
             })
             .collect();

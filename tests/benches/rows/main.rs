@@ -21,6 +21,7 @@ use evercount_core::chunk::LaneTally;
 use evercount_core::counting::Contributions;
 use evercount_core::decimal::Decimal;
 use evercount_core::group::Cell;
+use evercount_core::image::Image;
 use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
 use evercount_core::memo::Memo;
 use evercount_core::order::OrderVersion;
@@ -59,7 +60,7 @@ fn rows() -> Vec<Row> {
         let Ok(Record::Changes(changes)) = decoder.decode(&Envelope::of(record.as_bytes())) else { continue };
         for change in changes {
             for (image, times) in [(change.before, -1), (change.after, 1)] {
-                let Some(mut image) = image else { continue };
+                let Some(mut image) = image.map(Image::into_item) else { continue };
                 image.retain(|name, _| COLUMNS.contains(&name.as_str()));
                 rows.push(Row { image, at: change.version.clone(), times });
             }
@@ -101,7 +102,7 @@ fn ours(rows: &[Row], chunks: usize) -> Counts {
     for _ in 0..chunks {
         let mut tally = LaneTally::default();
         for row in rows {
-            tally.stage((&table, memo.of(&table, logic)), &row.image, &row.at, row.times).unwrap();
+            tally.stage((&table, memo.of(&table, logic)), (&row.image).into(), &row.at, row.times).unwrap();
             tally.take_staged(&memo, &mut placement);
         }
         let (mut sum, mut evidence) = (Contributions::new(), Contributions::new());

@@ -9,8 +9,9 @@ use evercount_core::chunk::Content;
 use evercount_core::counting::{self, Cells};
 use evercount_core::decimal::Decimal;
 use evercount_core::group::Cell;
+use evercount_core::image::Image;
 use evercount_core::logic::LogicVersion;
-use evercount_core::value::{Item, Value};
+use evercount_core::value::Value;
 use evercount_pipeline::count::{StreamRecord, decode_record};
 use evercount_wire::cdc::Decoder;
 use evercount_wire::group::cell_name;
@@ -64,8 +65,9 @@ impl PerRecord {
         let transactional = self.design == Baseline::ExactlyOnce;
         let mut touched = false;
         for (number, version) in self.logic.iter().enumerate() {
-            let of = |image: &Option<Item>| {
-                counting::contribution(version, image.as_ref(), Some(&change.version)).unwrap_or_default()
+            let of = |image: &Option<Image>| {
+                let item = image.as_ref().map(Image::item);
+                counting::contribution(version, item.as_deref(), Some(&change.version)).unwrap_or_default()
             };
             let mut moved = of(&change.after);
             counting::add_cells(&mut moved, &of(&change.before), -1);

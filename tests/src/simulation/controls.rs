@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use evercount_core::chunk::{Commit, Content};
 use evercount_core::counting::{self, Contributions};
 use evercount_core::group::Cell;
+use evercount_core::image::Image;
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::Catalog;
 use evercount_core::order::{LogRank, OrderVersion};
@@ -196,7 +197,9 @@ fn add(memory: &Memory, catalog: &Catalog, record: &StreamRecord, options: count
     for change in &changes {
         for logic in catalog.of_table(&change.row.table) {
             for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
-                if let Ok(cells) = counting::contribution(logic, image.as_ref(), None) {
+                if let Ok(cells) =
+                    counting::contribution(logic, image.as_ref().map(Image::item).as_deref(), None)
+                {
                     counting::add_cells(sum.entry(logic.id.clone()).or_default(), &cells, sign);
                 }
             }

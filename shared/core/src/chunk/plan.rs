@@ -8,7 +8,7 @@ use super::{
     ACTIONS_MAX, BYTES_MAX, CellMove, Chunk, Commit, Content, Control, Delivery, Facts, LaneAdvance, Poison,
     Quarantined, RowWrite, Tally,
 };
-use crate::change::{Change, RowIdentity, RowKey, TableEvent, Told};
+use crate::change::{Change, RowIdentity, RowKey, TableEvent, TableName, Told};
 use crate::counting::{self, Cells, Contributions, Unavailable};
 use crate::evidence;
 use crate::function::is_answer;
@@ -206,16 +206,18 @@ impl Draft<'_> {
         let mut outcome = Outcome::NotCounted;
         let mut staged: Vec<(RowKey, LedgerRow)> = Vec::new();
         let mut moved = Contributions::new();
+        let facts = self.facts;
         for change in changes {
-            let became = if self.facts.catalog.of_table(&change.row.table).is_empty() {
-                Ok(Outcome::NotCounted)
-            } else if self.facts.is_below_floor(change) {
-                Ok(Outcome::Late)
-            } else {
-                match self.mode {
-                    Mode::Lane => self.lane_change(change),
-                    Mode::Ledger { loaded } => self.ledger_change(change, loaded, &mut staged, &mut moved),
-                }
+            let table = facts.catalog.ledger_name(&change.row.table);
+            let became = match facts.catalog.table(table).filter(|logic| !logic.live.is_empty()) {
+                None => Ok(Outcome::NotCounted),
+                Some(_) if facts.is_below_floor(table, change) => Ok(Outcome::Late),
+                Some(logic) => match self.mode {
+                    Mode::Lane => self.lane_change(change, table, logic),
+                    Mode::Ledger { loaded } => {
+                        self.ledger_change(change, logic, loaded, &mut staged, &mut moved)
+                    }
+                },
             };
             match became {
                 Ok(became) => outcome = outcome.max(became),
@@ -231,13 +233,17 @@ impl Draft<'_> {
         Ok(outcome)
     }
 
-    fn lane_change(&mut self, change: &Change) -> Result<Outcome, Poison> {
-        let table = self.facts.catalog.ledger_name(&change.row.table);
-        let Some(logic) = self.facts.catalog.table(table) else { return Ok(Outcome::NotCounted) };
+    fn lane_change(
+        &mut self,
+        change: &Change,
+        table: &TableName,
+        logic: &TableLogic,
+    ) -> Result<Outcome, Poison> {
+        let memo = self.memo.of(table, logic);
         for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
             if let Some(image) = image {
-                let memo = self.memo.of(table, logic);
-                let judged = self.lane_tally.stage((table, memo), image, &change.version, sign);
+                let judged =
+                    self.lane_tally.stage((table, &mut *memo), image.by_ref(), &change.version, sign);
                 judged.map_err(|Unavailable| unavailable(change))?;
             }
         }
@@ -247,11 +253,11 @@ impl Draft<'_> {
     fn ledger_change(
         &mut self,
         change: &Change,
+        logic: &TableLogic,
         loaded: &BTreeMap<RowKey, LedgerRow>,
         staged: &mut Vec<(RowKey, LedgerRow)>,
         moved: &mut Contributions,
     ) -> Result<Outcome, Poison> {
-        let Some(logic) = self.facts.catalog.table(&change.row.table) else { return Ok(Outcome::NotCounted) };
         let key = &self.facts.ledger_key(&change.row);
         let stands = staged
             .iter()
@@ -385,9 +391,10 @@ fn whole_of<'a>(logic: &TableLogic, stored: &'a Contributions) -> Cow<'a, Contri
 fn unavailable(change: &Change) -> Poison {
     let table = &change.row.table;
     let images = change.before.iter().chain(&change.after);
-    let mut columns = images.flatten().filter(|(_, value)| **value == Value::Unavailable);
-    let (reason, detail) = match columns.find(|(column, _)| is_answer(column)) {
-        Some((function, _)) => (
+    let unsent =
+        images.flat_map(|image| image.item().into_owned()).filter(|(_, value)| *value == Value::Unavailable);
+    let (reason, detail) = match unsent.map(|(column, _)| column).find(|column| is_answer(column)) {
+        Some(function) => (
             "function_unavailable",
             format!(
                 "the {function} that a count of `{table}` asks gave no answer; see `evercount function test`"

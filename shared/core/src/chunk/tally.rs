@@ -8,11 +8,11 @@ use crate::change::TableName;
 use crate::counting::{self, Contributions, Targets, Unavailable};
 use crate::evidence;
 use crate::group::Cell;
+use crate::image::ImageRef;
 use crate::logic::LogicId;
 use crate::memo::{Hit, Memo, NO_REGISTER, Plains, ShortMap, TableMemo, register_of};
 use crate::order::OrderVersion;
 use crate::placement::Placement;
-use crate::value::Item;
 
 use super::plan::cap;
 
@@ -67,7 +67,7 @@ impl LaneTally {
     pub fn stage(
         &mut self,
         (table, memo): (&TableName, &mut TableMemo),
-        image: &Item,
+        image: ImageRef<'_>,
         at: &OrderVersion,
         sign: i64,
     ) -> Result<(), Unavailable> {

@@ -10,8 +10,8 @@ fn change(version: OrderVersion, before: Option<&str>, after: Option<&str>) -> C
     let image = |status: &str| Item::from([("status".to_owned(), Value::String(status.to_owned()))]);
     Change {
         row: RowKey { table: TableName::new("orders"), identity: RowIdentity::Key("k".into()) },
-        before: before.map(image),
-        after: after.map(image),
+        before: before.map(|of| image(of).into()),
+        after: after.map(|of| image(of).into()),
         at: version.clock_micros().unwrap_or(0),
         version,
         whole: None,

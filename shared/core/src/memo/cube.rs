@@ -7,10 +7,10 @@ use super::slot::{Kind, Slots, UNAVAILABLE, register_class};
 use super::{Hit, NO_REGISTER, Plains, ShortMap};
 use crate::counting::Unavailable;
 use crate::group::{Cell, Grouped, group_of};
+use crate::image::ImageRef;
 use crate::logic::{Base, LogicVersion, TableLogic};
 use crate::path::Path;
 use crate::predicate::Predicate;
-use crate::value::Item;
 
 /// A definition of one live version, counted from nothing, whose condition is a conjunction of parts
 /// that read one path each.
@@ -80,6 +80,8 @@ pub(super) struct Cube {
     /// The same by their numbers, which follow one another.
     members: Range<usize>,
     known: ShortMap<Box<[u32]>, usize>,
+    /// The same by class, where one slot alone tells the groups apart.
+    by_class: Vec<Option<usize>>,
     cells: Vec<Cell>,
     key: Vec<u32>,
 }
@@ -94,6 +96,7 @@ impl Cube {
             mask: Vec::new(),
             members: 0..0,
             known: ShortMap::default(),
+            by_class: Vec::new(),
             cells: Vec::new(),
             key: Vec::new(),
         }
@@ -137,7 +140,7 @@ impl Cube {
     pub(super) fn hits(
         &mut self,
         cube: usize,
-        image: &Item,
+        image: ImageRef<'_>,
         classes: &[u32],
         (truths, odds): (&[u64], &[u64]),
         hits: &mut Vec<Hit>,
@@ -158,7 +161,7 @@ impl Cube {
     }
 
     /// The group of an image, and where its distinct value falls.
-    fn place(&mut self, image: &Item, classes: &[u32]) -> Result<(usize, u32), Unavailable> {
+    fn place(&mut self, image: ImageRef<'_>, classes: &[u32]) -> Result<(usize, u32), Unavailable> {
         let class = |slot: &usize| classes.get(*slot).copied();
         self.key.clear();
         self.key.extend(self.group.iter().filter_map(class));
@@ -167,16 +170,32 @@ impl Cube {
             return Err(Unavailable);
         }
         let register = register.map_or(NO_REGISTER, register_class);
-        if let Some(group) = self.known.get(self.key.as_slice()) {
-            return Ok((*group, register));
+        let known = match self.key.as_slice() {
+            [class] => self.by_class.get(*class as usize).copied().flatten(),
+            classes => self.known.get(classes).copied(),
+        };
+        if let Some(group) = known {
+            return Ok((group, register));
         }
-        let cell = match group_of(&self.group_by, image) {
+        let cell = match group_of(&self.group_by, &image.item()) {
             Grouped::Key(key) => Cell::Group(key),
             Grouped::Overlong => Cell::Overflow,
             Grouped::Unavailable => return Err(Unavailable),
         };
+        let group = self.cells.len();
         self.cells.push(cell);
-        self.known.insert(self.key.as_slice().into(), self.cells.len() - 1);
-        Ok((self.cells.len() - 1, register))
+        match self.key.as_slice() {
+            [class] => {
+                let class = *class as usize;
+                if self.by_class.len() <= class {
+                    self.by_class.resize(class + 1, None);
+                }
+                if let Some(place) = self.by_class.get_mut(class) {
+                    *place = Some(group);
+                }
+            }
+            classes => drop(self.known.insert(classes.into(), group)),
+        }
+        Ok((group, register))
     }
 }

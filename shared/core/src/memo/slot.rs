@@ -7,6 +7,7 @@ use super::{NO_REGISTER, ShortMap};
 use crate::decimal::Decimal;
 use crate::distinct;
 use crate::group::{Cell, GroupId};
+use crate::image::ImageRef;
 use crate::logic::TableLogic;
 use crate::migration::item_of;
 use crate::path::{Path, Segment};
@@ -95,8 +96,9 @@ fn place<T>(constants: &[T], compare: impl Fn(&T) -> std::cmp::Ordering) -> u32 
 }
 
 impl Slot {
-    fn class(&mut self, image: &Item) -> u32 {
-        let value = match self.path.lookup(image) {
+    /// The class of what stands at the path.
+    fn class(&mut self, value: Option<&Value>) -> u32 {
+        let value = match value {
             None => return ABSENT,
             Some(Value::Unavailable) => return UNAVAILABLE,
             Some(Value::Null) => return NULL,
@@ -130,7 +132,7 @@ impl Slot {
                     Value::Unavailable => UNAVAILABLE,
                 }
             }
-            Kind::Register => match distinct::place_of(&self.path, image) {
+            Kind::Register => match distinct::place_of_value(Some(value)) {
                 Ok(Some((register, rank))) => FIRST + (u32::from(register) << 8 | u32::from(rank)),
                 Ok(None) => ABSENT,
                 Err(_) => UNAVAILABLE,
@@ -229,13 +231,33 @@ impl Slots {
     /// The class of an image's value in every slot.
     pub(super) fn classify(&mut self, image: &Item, classes: &mut Vec<u32>) {
         classes.clear();
-        classes.extend(self.slots.iter_mut().map(|slot| slot.class(image)));
+        classes.extend(self.slots.iter_mut().map(|slot| slot.class(slot.path.lookup(image))));
+    }
+
+    /// The slots whose paths begin with a column, and whether any of them keeps values.
+    pub(super) fn of_column(&self, column: &str) -> (Vec<usize>, bool) {
+        let of = |slot: &Slot| slot.path.column_name() == column;
+        let all = self.slots.iter().enumerate().filter(|(_, slot)| of(slot));
+        let keeps = self.slots.iter().any(|slot| of(slot) && slot.kind == Kind::Value);
+        (all.map(|(number, _)| number).collect(), keeps)
+    }
+
+    /// The class in every slot of an image that has nothing.
+    pub(super) fn absent(&mut self) -> Vec<u32> {
+        let mut classes = Vec::new();
+        self.classify(&Item::new(), &mut classes);
+        classes
+    }
+
+    /// The class in a slot of an image whose value of the slot's column is this.
+    pub(super) fn class_in(&mut self, slot: usize, value: &Value) -> u32 {
+        self.slots.get_mut(slot).map_or(ABSENT, |slot| slot.class(slot.path.lookup_in(value)))
     }
 
     /// Narrows the truths of the definitions by column to those whose parts all hold.
     pub(super) fn judge(
         &mut self,
-        image: &Item,
+        image: ImageRef<'_>,
         classes: &[u32],
         plain: &[Plain],
         truths: &mut [u64],
@@ -250,7 +272,7 @@ impl Slots {
                 slot.judged.resize_with(class + 1, || None);
             }
             if slot.judged.get(class).is_none_or(Option::is_none) {
-                let judged = slot.judge(number, image, plain);
+                let judged = slot.judge(number, &image.item(), plain);
                 if let Some(place) = slot.judged.get_mut(class) {
                     *place = Some(judged);
                     self.judged += 1;

@@ -1,18 +1,21 @@
 //! The memo says of every image what the interpreter says of it.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+use std::cell::RefCell;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::decimal::Decimal;
 use crate::definition::{CountDefinition, DefinitionName, Headroom};
+use crate::image::{Columns, Frames, Layout, Unread};
 use crate::logic::{Base, Coverage, LogicState, Relation};
 use crate::migration::{Action, Conversion, Step};
 use crate::order::LogRank;
 use crate::path::{Path, Segment};
 use crate::predicate::{Atom, AttributeType, Comparison, Operand, Predicate};
 use crate::transform::Transform;
-use crate::value::Value;
+use crate::value::{Item, Value};
 
 const COLUMNS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -171,9 +174,57 @@ proptest! {
         for (image, at) in rows.iter().chain(&rows) {
             let at = OrderVersion::binlog(0, 1, *at, 0, LogRank::Change);
             let expected = counting::targets(&logic.live, Some(image), Some(&at));
-            prop_assert_eq!(memo.targets(image, Some(&at)), expected);
+            prop_assert_eq!(memo.targets(image.into(), Some(&at)), expected);
         }
     }
+
+    #[test]
+    fn a_judgement_of_what_nobody_read_is_the_interpreters(
+        logic in logic(),
+        rows in prop::collection::vec((item(), 0_u64..10), 1..30),
+        others in prop::option::of(prop::sample::subsequence(COLUMNS.as_slice(), 0..4)),
+    ) {
+        let mut memo = TableMemo::new(&logic);
+        // Columns that are not the memo's own are those of another reading of the catalog.
+        let columns = match &others {
+            Some(others) => Columns::new(others.iter().copied().collect()),
+            None => projection::columns(&logic),
+        };
+        for (image, at) in rows.iter().chain(&rows) {
+            let at = OrderVersion::binlog(0, 1, *at, 0, LogRank::Change);
+            let kept: Item = image.iter().filter(|(name, _)| columns.number(name).is_some()).map(|(name, value)| (name.clone(), value.clone())).collect();
+            let expected = counting::targets(&logic.live, Some(&kept), Some(&at));
+            let unread = unread(&columns, image);
+            prop_assert_eq!(memo.targets(ImageRef::Unread(&unread), Some(&at)), expected);
+        }
+    }
+}
+
+thread_local! {
+    /// What bytes stand for: the place of a value.
+    static VALUES: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
+}
+
+fn read(bytes: &[u8]) -> Option<Value> {
+    let place = u64::from_le_bytes(bytes.try_into().ok()?) as usize;
+    VALUES.with_borrow(|values| values.get(place).cloned())
+}
+
+/// The columns of an item that are among these, under bytes that stand for their values.
+fn unread(columns: &Columns, item: &Item) -> Unread {
+    let mut frames = Frames::default();
+    for (name, value) in item {
+        let Some(column) = columns.number(name) else { continue };
+        let place = VALUES.with_borrow_mut(|values| {
+            let known = values.iter().position(|known| known == value);
+            known.unwrap_or_else(|| {
+                values.push(value.clone());
+                values.len() - 1
+            })
+        });
+        frames.push(column, &(place as u64).to_le_bytes()).unwrap();
+    }
+    frames.image(&Layout { columns: columns.clone(), read })
 }
 
 #[test]
@@ -194,7 +245,7 @@ fn a_memo_of_another_catalog_is_forgotten_and_so_is_one_that_grew_too_large() {
         let known = catalog(1);
         for number in 0..values {
             let image = Item::from([("a".to_owned(), Value::Number(number.into()))]);
-            memo.of(&table, known.table(&table).unwrap()).targets(&image, None).unwrap();
+            memo.of(&table, known.table(&table).unwrap()).targets((&image).into(), None).unwrap();
         }
     };
     memo.refresh(&catalog(1));

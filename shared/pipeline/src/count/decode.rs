@@ -60,7 +60,7 @@ impl<S: Store> Batch<'_, S> {
         }
         let is_new =
             |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
-        let (mut deliveries, mut stopped_at) = (Vec::new(), None);
+        let (mut deliveries, mut stopped_at) = (Vec::with_capacity(self.records.len()), None);
         for record in self.records.iter().filter(is_new) {
             let mut content = decode_record(&decoder, Some(&mut scanner), record);
             match &mut content {

@@ -224,15 +224,14 @@ impl<S: RegistryStore> Attending<'_, S> {
     async fn look(&mut self, held: &mut Held, rows: &[Sighting]) -> Result<(), StoreError> {
         let fresh: Vec<&Sighting> = rows.iter().filter(|one| held.is_new(&one.sequence)).collect();
         let versions: Vec<OrderVersion> = fresh.iter().map(|one| one.version()).collect();
+        let images: Vec<_> = fresh.iter().map(|one| (one.before(), one.item())).collect();
         let seen: Vec<RowSeen<'_>> = fresh
             .iter()
+            .zip(&images)
             .zip(&versions)
-            .map(|(one, version)| RowSeen {
-                after: one.item(),
-                before: match &one.said {
-                    Said::Row(change) => change.before.as_ref(),
-                    Said::Item(..) | Said::Told(_) => None,
-                },
+            .map(|((one, (before, after)), version)| RowSeen {
+                after: after.as_deref(),
+                before: before.as_deref(),
                 version,
                 at: one.at(),
             })

@@ -1,8 +1,10 @@
 //! What one record says, by subject.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use evercount_core::change::{Change, Clause, Record, TableEvent};
+use evercount_core::image::Image;
 use evercount_core::lane::SequenceNumber;
 use evercount_core::lineage::{ProducerId, ProducerKind, Seen};
 use evercount_core::order::{Micros, OrderVersion};
@@ -44,11 +46,19 @@ impl Sighting {
     }
 
     /// The row or item as it is after the record.
-    pub(super) fn item(&self) -> Option<&Item> {
+    pub(super) fn item(&self) -> Option<Cow<'_, Item>> {
         match &self.said {
-            Said::Row(change) => change.after.as_ref(),
-            Said::Item(item, _) => Some(item),
+            Said::Row(change) => change.after.as_ref().map(Image::item),
+            Said::Item(item, _) => Some(Cow::Borrowed(item)),
             Said::Told(_) => None,
+        }
+    }
+
+    /// The row as its record says it was before.
+    pub(super) fn before(&self) -> Option<Cow<'_, Item>> {
+        match &self.said {
+            Said::Row(change) => change.before.as_ref().map(Image::item),
+            Said::Item(..) | Said::Told(_) => None,
         }
     }
 

@@ -9,6 +9,7 @@ use evercount_core::change::{
     Change, Clause, ColumnCoding, Passed, Record, RowIdentity, RowKey, TableEvent, TableName, TableShape,
     Told,
 };
+use evercount_core::image::Image;
 use evercount_core::order::{Floor, Micros, OrderVersion};
 use evercount_core::schema::{Field, FieldPath, Schema, TypeSet};
 use evercount_core::value::{Item, Value, digest};
@@ -133,10 +134,10 @@ impl<'a> DataRecord<'a> {
             Operation::Delete => None,
             _ => Some(data.ok_or_else(|| Undecodable::missing("data"))?),
         };
-        let change = |identity, before, after| Change {
+        let change = |identity, before: Option<Item>, after: Option<Item>| Change {
             row: RowKey { table: self.table.clone(), identity },
-            before,
-            after,
+            before: before.map(Image::Item),
+            after: after.map(Image::Item),
             version: self.version.clone(),
             at: self.at,
             whole: None,

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use evercount_core::change::{Change, Record, RowKey, TableName};
+use evercount_core::image::Image;
 use evercount_core::mutation::version_of;
 use evercount_core::order::{ItemVersion, Micros, OrderVersion};
 use evercount_core::value::{Item, Value};
@@ -89,7 +90,9 @@ impl Draft<'_> {
         let versions = [&self.old, &after].map(|image| image.as_ref().map(version_of));
         let [before, given] = versions;
         let version = OrderVersion::stamped(epoch, at, ItemVersion::of_change(before, given, at));
-        Ok(Change { row: RowKey { table, identity }, before: self.old, after, version, at, whole: None })
+        let row = RowKey { table, identity };
+        let [before, after] = [self.old, after].map(|image| image.map(Image::Item));
+        Ok(Change { row, before, after, version, at, whole: None })
     }
 
     fn at(&self) -> Result<Micros, Undecodable> {

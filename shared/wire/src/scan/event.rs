@@ -61,6 +61,10 @@ pub(crate) fn scan(payload: &[u8]) -> Option<Vec<EventRecord<'_>>> {
                 let (draft, places) = record(&mut cursor)?;
                 let template = Template::of(&start, &cursor, &places)?;
                 alike = Some(Alike { template, source: draft.source? });
+                // As many as there are if the others are as long as this one.
+                if records.is_empty() {
+                    records.reserve(payload.len() / cursor.since(&start)?.len().max(1));
+                }
                 draft
             }
         };

@@ -5,14 +5,15 @@
 //! ([`Template`]); only one that is like none of those before it is read by its names.
 
 use evercount_core::change::{Change, Digests, RowIdentity, RowKey, TableName};
-use evercount_core::mutation::{VERSION_ATTRIBUTE, version_in};
+use evercount_core::image::{self, Frames, Layout};
+use evercount_core::mutation::version_in;
 use evercount_core::order::{ItemVersion, OrderVersion};
 use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value, canonical};
 
-use super::names::Names;
+use super::names::{Kept, Names, Opened};
 use super::template::{Places, Template};
-use super::value::{Digested, Made, Nothing, described, item};
+use super::value::{Digested, Made, Nothing, described, item, read_value};
 use super::{Cursor, DEPTH_MAX, Met, once};
 use crate::cdc::key_identity;
 use crate::cdc::time::{Unit, change_time};
@@ -27,6 +28,7 @@ pub struct Scanner {
     alike: Vec<Alike>,
     bytes: Vec<u8>,
     whole: Vec<u8>,
+    frames: Frames,
 }
 
 /// One table's columns.
@@ -35,11 +37,14 @@ struct Table {
     name: TableName,
     projection: Projection,
     names: Names,
+    /// How its columns are taken, where they stay as they are.
+    layout: Option<Layout>,
 }
 
 impl Table {
     fn new(name: TableName, projection: Projection) -> Self {
-        Self { name, projection, names: Names::default() }
+        let layout = projection.unread().map(|columns| Layout { columns: columns.clone(), read: read_value });
+        Self { name, projection, names: Names::default(), layout }
     }
 }
 
@@ -89,7 +94,7 @@ struct Draft<'a> {
 }
 
 struct Image {
-    item: Item,
+    kept: image::Image,
     digest: u64,
     version: ItemVersion,
 }
@@ -224,48 +229,105 @@ impl Scanner {
     }
 
     fn image(&mut self, cursor: &mut Cursor<'_>, table: usize) -> Option<Image> {
-        let Self { tables, bytes, whole, .. } = self;
-        let Table { projection, names, .. } = tables.get_mut(table)?;
-        let mut met = names.row();
-        let mut kept = Item::new();
-        let mut fields: Vec<Field<'_>> = Vec::new();
-        let (mut met_fields, mut version) = (0, ItemVersion::NONE);
-        bytes.clear();
-        cursor.take(b'{')?;
-        let mut more = !cursor.takes(b'}')?;
-        while more {
-            let (name, is_kept) = met.take(cursor, projection)?;
-            let start = bytes.len();
-            if name == VERSION_ATTRIBUTE {
-                let mut made = Made(None);
-                described(&mut { *cursor }, &mut made)?;
-                version = made.0.as_ref().map_or(ItemVersion::NONE, version_in);
-            }
-            if projection.digests() {
-                let mut made = Made(None);
-                described(cursor, &mut Digested { bytes, kept: is_kept.then_some(&mut made) })?;
-                if let Some(value) = made.0 {
-                    kept.insert(name.to_owned(), value);
-                }
-            } else if is_kept {
-                let mut made = Made(None);
-                described(cursor, &mut made)?;
-                kept.insert(name.to_owned(), made.0?);
-            } else {
-                described(cursor, &mut Nothing)?;
-            }
-            met_fields += 1;
-            if projection.digests() {
-                fields.push(Field { name, start, end: bytes.len() });
-            }
-            more = cursor.more(b'}')?;
+        let table = self.tables.get_mut(table)?;
+        match &table.layout {
+            Some(layout) => unread(cursor, &mut table.names, &table.projection, layout, &mut self.frames),
+            None => made(cursor, &mut table.names, &table.projection, (&mut self.bytes, &mut self.whole)),
         }
-        if met_fields > FIELDS_MAX || (met.is_doubtful() && (fields.is_empty() || names_twice(&fields))) {
-            return None;
-        }
-        let digest = if projection.digests() { digest(&mut fields, bytes, whole)? } else { 0 };
-        Some(Image { item: kept, digest, version })
     }
+}
+
+/// Takes an image whose columns stay as they are.
+fn unread(
+    cursor: &mut Cursor<'_>,
+    names: &mut Names,
+    projection: &Projection,
+    layout: &Layout,
+    frames: &mut Frames,
+) -> Option<Image> {
+    let mut met = names.row();
+    let (mut met_fields, mut version) = (0, ItemVersion::NONE);
+    frames.clear();
+    cursor.take(b'{')?;
+    let mut more = !cursor.takes(b'}')?;
+    while more {
+        let field = met.take(cursor, projection)?;
+        match field.opened {
+            Some(Opened::Text) => cursor.pass_content().and_then(|()| cursor.take(b'}'))?,
+            Some(Opened::Number) => {
+                cursor.plain_number()?;
+                cursor.take(b'}')?;
+            }
+            None => described(cursor, &mut Nothing)?,
+        }
+        if field.kept != Kept::No || field.is_version {
+            let value = cursor.between(field.value, cursor.passed())?.as_bytes();
+            if let Kept::Unread(column) = field.kept {
+                frames.push(column, value)?;
+            }
+            if field.is_version {
+                version = read_value(value).as_ref().map_or(ItemVersion::NONE, version_in);
+            }
+        }
+        met_fields += 1;
+        more = cursor.more(b'}')?;
+    }
+    // Who cannot tell whether a name was met twice leaves it to the careful reader.
+    if met_fields > FIELDS_MAX || met.is_doubtful() {
+        return None;
+    }
+    Some(Image { kept: frames.image(layout).into(), digest: 0, version })
+}
+
+/// Takes an image whose columns are made values of, where they are kept.
+fn made(
+    cursor: &mut Cursor<'_>,
+    names: &mut Names,
+    projection: &Projection,
+    (bytes, whole): (&mut Vec<u8>, &mut Vec<u8>),
+) -> Option<Image> {
+    let mut met = names.row();
+    let mut item = Item::new();
+    let mut fields: Vec<Field<'_>> = Vec::new();
+    let (mut met_fields, mut version) = (0, ItemVersion::NONE);
+    bytes.clear();
+    cursor.take(b'{')?;
+    let mut more = !cursor.takes(b'}')?;
+    while more {
+        let field = met.take(cursor, projection)?;
+        // Here a value is read from its beginning.
+        *cursor = cursor.at(field.value);
+        let (name, start) = (field.name(cursor)?, bytes.len());
+        if field.is_version {
+            let mut made = Made(None);
+            described(&mut { *cursor }, &mut made)?;
+            version = made.0.as_ref().map_or(ItemVersion::NONE, version_in);
+        }
+        let is_kept = field.kept != Kept::No;
+        if projection.digests() {
+            let mut made = Made(None);
+            described(cursor, &mut Digested { bytes, kept: is_kept.then_some(&mut made) })?;
+            if let Some(value) = made.0 {
+                item.insert(name.to_owned(), value);
+            }
+        } else if is_kept {
+            let mut made = Made(None);
+            described(cursor, &mut made)?;
+            item.insert(name.to_owned(), made.0?);
+        } else {
+            described(cursor, &mut Nothing)?;
+        }
+        met_fields += 1;
+        if projection.digests() {
+            fields.push(Field { name, start, end: bytes.len() });
+        }
+        more = cursor.more(b'}')?;
+    }
+    if met_fields > FIELDS_MAX || (met.is_doubtful() && (fields.is_empty() || names_twice(&fields))) {
+        return None;
+    }
+    let digest = if projection.digests() { digest(&mut fields, bytes, whole)? } else { 0 };
+    Some(Image { kept: item.into(), digest, version })
 }
 
 fn event(name: &str) -> Option<Event> {
@@ -355,8 +417,8 @@ impl Draft<'_> {
         let whole = digests.then(|| Digests { before: digest(&self.old), after: digest(&after) });
         Some(Change {
             row: RowKey { table, identity },
-            before: self.old.map(|image| image.item),
-            after: after.map(|image| image.item),
+            before: self.old.map(|image| image.kept),
+            after: after.map(|image| image.kept),
             version: OrderVersion::stamped(epoch, at, item_version),
             at,
             whole,

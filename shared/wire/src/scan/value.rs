@@ -1,34 +1,21 @@
 //! Owns the fast reading of attribute values in DynamoDB JSON.
 
-use evercount_core::decimal::Decimal;
 use evercount_core::value::{Item, Value, canonical};
 
 use super::{Cursor, DEPTH_MAX, Met};
-use crate::json::{self, DYNAMODB_DIGITS_MAX, FIELDS_MAX};
+use crate::json::{self, FIELDS_MAX};
 
 /// What is made of a value that is read.
 pub(super) trait Sink {
     /// Whether anything is made of texts, lists and maps at all.
     const MAKES: bool;
     fn text(&mut self, text: &str);
+    /// A number in plain notation.
     fn number(&mut self, text: &str) -> Option<()>;
     fn boolean(&mut self, flag: bool);
     fn null(&mut self);
     /// A list, a map, a set, or bytes.
     fn other(&mut self, value: Value);
-}
-
-/// Whether a text is a number that DynamoDB can store, in plain notation.
-fn is_plain(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-    let mut points = 0;
-    let all = digits.iter().all(|byte| {
-        points += usize::from(*byte == b'.');
-        byte.is_ascii_digit() || *byte == b'.'
-    });
-    let framed =
-        digits.first().is_some_and(u8::is_ascii_digit) && digits.last().is_some_and(u8::is_ascii_digit);
-    all && framed && points <= 1 && digits.len() - points <= DYNAMODB_DIGITS_MAX
 }
 
 /// Whether a plain number stands in its one canonical text: no zero to spare, and no negative zero.
@@ -49,8 +36,8 @@ impl Sink for Nothing {
 
     fn text(&mut self, _text: &str) {}
 
-    fn number(&mut self, text: &str) -> Option<()> {
-        is_plain(text).then_some(())
+    fn number(&mut self, _text: &str) -> Option<()> {
+        Some(())
     }
 
     fn boolean(&mut self, _flag: bool) {}
@@ -71,8 +58,7 @@ impl Sink for Made {
     }
 
     fn number(&mut self, text: &str) -> Option<()> {
-        let number: Decimal = is_plain(text).then(|| text.parse().ok())??;
-        self.0 = Some(Value::Number(number));
+        self.0 = Some(Value::Number(text.parse().ok()?));
         Some(())
     }
 
@@ -106,9 +92,6 @@ impl Sink for Digested<'_> {
     }
 
     fn number(&mut self, text: &str) -> Option<()> {
-        if !is_plain(text) {
-            return None;
-        }
         if is_canonical(text) {
             canonical::number(text, self.bytes);
         } else {
@@ -160,7 +143,8 @@ fn nested<S: Sink>(cursor: &mut Cursor<'_>, sink: &mut S, depth: usize) -> Optio
             return cursor.take(b'}');
         }
         Some(b'N') => {
-            sink.number(cursor.string()?)?;
+            cursor.take(b'"')?;
+            sink.number(cursor.plain_number()?)?;
             return cursor.take(b'}');
         }
         Some(_) => *cursor = start,
@@ -169,7 +153,10 @@ fn nested<S: Sink>(cursor: &mut Cursor<'_>, sink: &mut S, depth: usize) -> Optio
     cursor.take(b'{')?;
     match cursor.name()? {
         "S" => sink.text(cursor.string()?),
-        "N" => sink.number(cursor.string()?)?,
+        "N" => {
+            cursor.take(b'"')?;
+            sink.number(cursor.plain_number()?)?;
+        }
         "BOOL" => sink.boolean(cursor.boolean()?),
         "NULL" => {
             if !cursor.boolean()? {
@@ -190,6 +177,16 @@ fn nested<S: Sink>(cursor: &mut Cursor<'_>, sink: &mut S, depth: usize) -> Optio
         }
     }
     cursor.take(b'}')
+}
+
+/// Reads a value that was taken out of its record as it stands there.
+pub(super) fn read_value(bytes: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    // Numbers are those that are read again and again: few rows have the same.
+    if let Some(number) = text.strip_prefix("{\"N\":\"").and_then(|rest| rest.strip_suffix("\"}")) {
+        return number.parse().ok().map(Value::Number);
+    }
+    made(&mut Cursor::new(text), DEPTH_MAX)
 }
 
 fn made(cursor: &mut Cursor<'_>, depth: usize) -> Option<Value> {

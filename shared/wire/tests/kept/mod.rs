@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use evercount_core::change::{Change, Record, TableName};
 use evercount_core::definition::{CountDefinition, DefinitionName, Headroom};
+use evercount_core::image::Image;
 use evercount_core::logic::{AdoptedShape, Coverage, LogicState, LogicVersion, TableLogic};
 use evercount_core::path::Path;
 use evercount_core::projection::Projection;
-use evercount_core::value::Item;
 use evercount_wire::cdc::{Decoder, Envelope, Scanner, Undecodable};
 
 /// The columns that are read, and those that are known besides.
@@ -38,14 +38,13 @@ pub fn projections() -> Vec<Projection> {
     vec![Projection::for_ledger(&logic), Projection::for_lanes(&logic), Projection::everything()]
 }
 
-fn part(item: Option<&Item>, projection: &Projection) -> Option<Item> {
-    let kept = |item: &Item| {
-        item.iter()
-            .filter(|(name, _)| projection.keeps(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+fn part(image: Option<&Image>, projection: &Projection) -> Option<Image> {
+    let kept = |image: &Image| {
+        let mut item = image.item().into_owned();
+        item.retain(|name, _| projection.keeps(name));
+        item.into()
     };
-    item.map(kept)
+    image.map(kept)
 }
 
 /// What is left of a change.

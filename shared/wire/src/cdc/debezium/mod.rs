@@ -13,6 +13,7 @@ mod tables;
 use evercount_core::change::{
     Change, Clause, Passed, Record, RowIdentity, RowKey, TableEvent, TableName, TableShape, Told,
 };
+use evercount_core::image::Image;
 use evercount_core::order::{Floor, LogRank};
 use evercount_core::value::{Item, Value};
 use xxhash_rust::xxh3::Xxh3;
@@ -232,6 +233,7 @@ fn changed(
         }
     };
     let row = RowKey { table: table.clone(), identity };
+    let [before, after] = [before, after].map(|image| image.map(Image::Item));
     Ok(Record::Changes(vec![Change { row, before, after, version: position.version, at, whole: None }]))
 }
 

@@ -1,0 +1,243 @@
+//! Images: what a record says of a row before or after its change, as far as counting keeps it.
+//!
+//! Counting by checkpoints and deltas asks the same question of the same few values again and again, and
+//! never needs them as values where it has the answer. So an image may carry its columns unread, as
+//! they stand in the record; the [memo](crate::memo) knows them by their bytes.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::value::{Item, Value};
+
+/// The columns that are kept of a table's images, each with a number.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Columns(Arc<[Box<str>]>);
+
+impl Columns {
+    /// Columns by their names.
+    #[must_use]
+    pub fn new(names: BTreeSet<&str>) -> Self {
+        Self(names.into_iter().map(Box::from).collect())
+    }
+
+    /// The number of a column, where it is one of them.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<usize> {
+        self.0.binary_search_by(|known| (**known).cmp(name)).ok()
+    }
+
+    /// Whether these are a copy of the same list, which costs nothing to tell.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The name of a column.
+    #[must_use]
+    pub fn name(&self, number: usize) -> Option<&str> {
+        self.0.get(number).map(|name| &**name)
+    }
+
+    /// The names, in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+}
+
+/// Reads a value as it stands in a record of one format; `None` where it is none.
+pub type ReadValue = fn(&[u8]) -> Option<Value>;
+
+/// How the columns of unread images are numbered and read.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Their numbers.
+    pub columns: Columns,
+    /// What reads a value.
+    pub read: ReadValue,
+}
+
+/// The columns of an image as they stand in its record.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    layout: Layout,
+    frames: Box<[u8]>,
+}
+
+/// Columns of an image that is being taken out of its record: for each the number, the length, and the
+/// bytes of its value.
+#[derive(Clone, Debug, Default)]
+pub struct Frames(Vec<u8>);
+
+/// What stands before the bytes of a value: a column's number, and their length.
+const HEAD: usize = 8;
+
+impl Frames {
+    /// Begins another image.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a column, which the image has once; `None` where there is no room for so much.
+    #[inline]
+    pub fn push(&mut self, column: usize, value: &[u8]) -> Option<()> {
+        let (column, length) = (u32::try_from(column).ok()?, u32::try_from(value.len()).ok()?);
+        let head = u64::from(column) << 32 | u64::from(length);
+        self.0.extend_from_slice(&head.to_le_bytes());
+        self.0.extend_from_slice(value);
+        Some(())
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self, layout: &Layout) -> Unread {
+        Unread { layout: layout.clone(), frames: self.0.as_slice().into() }
+    }
+}
+
+impl Unread {
+    /// How its columns are numbered and read.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The columns, by their numbers, and the bytes of their values.
+    pub fn values(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut rest = &*self.frames;
+        std::iter::from_fn(move || {
+            let (head, behind) = rest.split_first_chunk::<HEAD>()?;
+            let head = u64::from_le_bytes(*head);
+            let length = usize::try_from(head & u64::from(u32::MAX)).ok()?;
+            let (value, behind) = behind.split_at_checked(length)?;
+            rest = behind;
+            Some((usize::try_from(head >> 32).ok()?, value))
+        })
+    }
+
+    /// The values, read.
+    #[must_use]
+    pub fn item(&self) -> Item {
+        let named = self.values().filter_map(|(column, bytes)| {
+            Some((self.layout.columns.name(column)?.to_owned(), self.layout.value(bytes)))
+        });
+        named.collect()
+    }
+}
+
+impl Layout {
+    /// Reads a value. What took it out of its record found it well formed; were it not, it would have to
+    /// count as not sent, and never as absent.
+    #[must_use]
+    pub fn value(&self, bytes: &[u8]) -> Value {
+        (self.read)(bytes).unwrap_or(Value::Unavailable)
+    }
+}
+
+/// An image of a row.
+#[derive(Clone, Debug)]
+pub enum Image {
+    /// Its attributes.
+    Item(Item),
+    /// Its attributes, as they stand in the record.
+    Unread(Unread),
+}
+
+impl Image {
+    /// The attributes.
+    #[must_use]
+    pub fn item(&self) -> Cow<'_, Item> {
+        self.by_ref().item()
+    }
+
+    /// The attributes.
+    #[must_use]
+    pub fn into_item(self) -> Item {
+        match self {
+            Self::Item(item) => item,
+            Self::Unread(unread) => unread.item(),
+        }
+    }
+
+    /// The same image, borrowed.
+    #[must_use]
+    pub fn by_ref(&self) -> ImageRef<'_> {
+        match self {
+            Self::Item(item) => ImageRef::Item(item),
+            Self::Unread(unread) => ImageRef::Unread(unread),
+        }
+    }
+}
+
+impl From<Item> for Image {
+    fn from(item: Item) -> Self {
+        Self::Item(item)
+    }
+}
+
+impl From<Unread> for Image {
+    fn from(unread: Unread) -> Self {
+        Self::Unread(unread)
+    }
+}
+
+impl PartialEq for Image {
+    fn eq(&self, other: &Self) -> bool {
+        self.item() == other.item()
+    }
+}
+
+/// A borrowed [`Image`].
+#[derive(Clone, Copy, Debug)]
+pub enum ImageRef<'a> {
+    /// Its attributes.
+    Item(&'a Item),
+    /// Its attributes, as they stand in the record.
+    Unread(&'a Unread),
+}
+
+impl<'a> ImageRef<'a> {
+    /// The attributes.
+    #[must_use]
+    pub fn item(self) -> Cow<'a, Item> {
+        match self {
+            Self::Item(item) => Cow::Borrowed(item),
+            Self::Unread(unread) => Cow::Owned(unread.item()),
+        }
+    }
+}
+
+impl<'a> From<&'a Item> for ImageRef<'a> {
+    fn from(item: &'a Item) -> Self {
+        Self::Item(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Option<Value> {
+        Some(Value::String(String::from_utf8(bytes.to_vec()).ok()?))
+    }
+
+    #[test]
+    fn an_unread_image_is_the_item_of_its_columns_and_what_cannot_be_read_was_not_sent() {
+        let layout = Layout { columns: Columns::new(["b", "a", "c"].into()), read };
+        assert_eq!(layout.columns.names().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!((layout.columns.number("b"), layout.columns.number("d")), (Some(1), None));
+        let mut frames = Frames::default();
+        frames.push(0, b"left over").unwrap();
+        frames.clear();
+        frames.push(2, b"").unwrap();
+        frames.push(0, b"one").unwrap();
+        let image = Image::Unread(frames.image(&layout));
+        let text = |text: &str| Value::String(text.to_owned());
+        let item = Item::from([("a".to_owned(), text("one")), ("c".to_owned(), text(""))]);
+        assert_eq!(image, Image::from(item));
+        frames.push(1, b"\xff").unwrap();
+        assert_eq!(frames.image(&layout).item().get("b"), Some(&Value::Unavailable));
+        assert_eq!(Frames::default().image(&layout).item(), Item::new());
+    }
+}
