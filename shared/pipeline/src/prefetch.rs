@@ -137,9 +137,14 @@ where
     async fn over(&self, page: &Page<Item>, report: &mut PrefetchReport) -> Result<(), StoreError> {
         let keys: BTreeSet<RowKey> = page.rows.iter().map(|(key, _)| key.clone()).collect();
         let rows = self.store.shadow_rows(&keys).await?;
-        let mut wanted = page.rows.iter().flat_map(|(key, item)| {
-            due(self.schema, self.started).map(move |(column, prefetch)| (key, item, column, prefetch))
-        });
+        // A list, because whoever runs this on another thread cannot name the closures of an iterator.
+        let mut wanted = Vec::new();
+        for (key, item) in &page.rows {
+            wanted.extend(
+                due(self.schema, self.started).map(|(column, prefetch)| (key, item, column, prefetch)),
+            );
+        }
+        let mut wanted = wanted.into_iter();
         let mut coming: BTreeMap<&RowKey, Coming> = BTreeMap::new();
         let mut asking = FuturesUnordered::new();
         loop {
