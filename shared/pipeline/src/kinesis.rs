@@ -46,11 +46,7 @@ pub fn read_event(payload: &[u8]) -> Result<Vec<ShardBatch>, EventError> {
             None => {
                 let lane = lane(&record.source, &record.id)?;
                 let shard = record.id.split_inclusive(':').next().unwrap_or_default().to_owned();
-                let known = batches.iter().position(|(known, _)| *known == lane);
-                let batch = known.unwrap_or_else(|| {
-                    batches.push((lane, Vec::with_capacity(left)));
-                    batches.len() - 1
-                });
+                let batch = batch_of(&mut batches, lane, left);
                 last = Some(Last { source: record.source, shard, batch });
                 batch
             }
@@ -80,10 +76,19 @@ struct Last<'a> {
 
 /// Adds a record to its lane's batch.
 pub fn push(batches: &mut Vec<ShardBatch>, lane: LaneId, record: StreamRecord) {
-    match batches.iter_mut().find(|(known, _)| *known == lane) {
-        Some((_, records)) => records.push(record),
-        None => batches.push((lane, vec![record])),
+    let batch = batch_of(batches, lane, 1);
+    if let Some((_, records)) = batches.get_mut(batch) {
+        records.push(record);
     }
+}
+
+/// Which batch is a lane's: one with room for so many records, where it has none yet.
+fn batch_of(batches: &mut Vec<ShardBatch>, lane: LaneId, room: usize) -> usize {
+    let known = batches.iter().position(|(known, _)| *known == lane);
+    known.unwrap_or_else(|| {
+        batches.push((lane, Vec::with_capacity(room)));
+        batches.len() - 1
+    })
 }
 
 /// The lane of a record: `arn:aws:kinesis:eu-central-1:123456789012:stream/orders-cdc` (a fan-out
