@@ -72,7 +72,7 @@ fn record(number: u64, data: &str) -> StreamRecord {
         sequence: SequenceNumber::parse(&number.to_string()).unwrap(),
         partition_key: format!("k{}", number % 3),
         arrived_at: NEW_YEAR,
-        data: Ok(data.as_bytes().to_vec()),
+        data: Ok(data.as_bytes().to_vec().into()),
     }
 }
 

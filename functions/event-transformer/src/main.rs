@@ -22,7 +22,7 @@ async fn main() -> Result<(), Error> {
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let transformer = EventTransformer::new(store, stream, config.options, now).with_metrics(metrics);
     evercount_runtime::run(async |invocation: Invocation| {
-        transformer.handle_payload(&invocation.body).await.map_err(Error::from)
+        transformer.handle_payload(invocation.body).await.map_err(Error::from)
     })
     .await
 }

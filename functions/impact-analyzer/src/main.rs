@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let analyzer = Analyzer::new(store, source, alerts, config.options, now).with_metrics(metrics);
     evercount_runtime::run(async |invocation: Invocation| {
-        analyzer.handle_payload(&invocation.body, invocation.deadline).await.map_err(Error::from)
+        analyzer.handle_payload(invocation.body, invocation.deadline).await.map_err(Error::from)
     })
     .await
 }

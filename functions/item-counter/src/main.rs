@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let counter = Counter::new(store, config.options, now).with_metrics(metrics);
     evercount_runtime::run(async |invocation: Invocation| {
-        counter.handle_payload(&invocation.body, invocation.deadline).await.map_err(Error::from)
+        counter.handle_payload(invocation.body, invocation.deadline).await.map_err(Error::from)
     })
     .await
 }

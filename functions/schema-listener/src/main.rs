@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let listener = SchemaListener::new(store, events, config.options, now).with_metrics(metrics);
     evercount_runtime::run(async |invocation: Invocation| {
-        listener.handle_payload(&invocation.body, invocation.deadline).await.map_err(Error::from)
+        listener.handle_payload(invocation.body, invocation.deadline).await.map_err(Error::from)
     })
     .await
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use bytes::Bytes;
 use evercount_core::adoption::Adjustment;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
@@ -116,7 +117,7 @@ impl<S: Store + RegistryStore + Send, T: SourceTable, A: Alerts> Analyzer<S, T, 
     /// As [`Analyzer::handle`].
     pub async fn handle_payload(
         &self,
-        payload: &[u8],
+        payload: Bytes,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
         Ok(self.analyze(read_event(payload)?, deadline).await)
@@ -338,7 +339,7 @@ mod tests {
     }
 
     async fn failures(analyzer: &TestAnalyzer, records: &[&str], time: Micros) -> Vec<String> {
-        let answer = analyzer.handle_payload(payload(records).as_bytes(), clock() + time).await.unwrap();
+        let answer = analyzer.handle_payload(payload(records).into(), clock() + time).await.unwrap();
         answer.batch_item_failures.into_iter().filter_map(|one| one.item_identifier).collect()
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use bytes::Bytes;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
 use evercount_pipeline::count::{self, BatchReport, CountOptions, StreamRecord, Warm};
@@ -97,7 +98,7 @@ impl<S: Store + Send> Counter<S> {
     /// As [`Counter::handle`].
     pub async fn handle_payload(
         &self,
-        payload: &[u8],
+        payload: Bytes,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
         Ok(self.count(read_event(payload)?, deadline).await)
@@ -243,7 +244,7 @@ mod tests {
             sum.fetch_add(report.tally.applied, Ordering::Relaxed);
         });
         let counter = counter.with_report(hook);
-        let answer = counter.handle_payload(payload(1, 5).as_bytes(), clock() + 1_000_000_000).await.unwrap();
+        let answer = counter.handle_payload(payload(1, 5).into(), clock() + 1_000_000_000).await.unwrap();
         assert!(answer.batch_item_failures.is_empty());
         let event: KinesisEvent = serde_json::from_str(&payload(1, 5)).unwrap();
         assert!(counter.handle(event, clock() + 1_000_000_000).await.unwrap().batch_item_failures.is_empty());
@@ -254,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn without_time_the_first_record_is_handed_back() {
         let (counter, id) = counting().await;
-        let answer = counter.handle_payload(payload(1, 5).as_bytes(), clock() + 2_000_000).await.unwrap();
+        let answer = counter.handle_payload(payload(1, 5).into(), clock() + 2_000_000).await.unwrap();
         let failures: Vec<_> =
             answer.batch_item_failures.iter().map(|one| one.item_identifier.as_deref()).collect();
         assert_eq!(failures, [Some("1")]);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use bytes::Bytes;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
 use evercount_pipeline::count::StreamRecord;
@@ -83,7 +84,7 @@ impl<S: RegistryStore + TableStore + Send, E: SchemaEvents> SchemaListener<S, E>
     /// As [`SchemaListener::handle`].
     pub async fn handle_payload(
         &self,
-        payload: &[u8],
+        payload: Bytes,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
         Ok(self.listen(read_event(payload)?, deadline).await)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use bytes::Bytes;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
 use evercount_pipeline::count::StreamRecord;
@@ -80,7 +81,7 @@ where
     ///
     /// # Errors
     /// As [`EventTransformer::handle`].
-    pub async fn handle_payload(&self, payload: &[u8]) -> Result<KinesisEventResponse, EventError> {
+    pub async fn handle_payload(&self, payload: Bytes) -> Result<KinesisEventResponse, EventError> {
         Ok(self.transform(read_event(payload)?).await)
     }
 

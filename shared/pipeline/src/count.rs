@@ -22,6 +22,7 @@ use evercount_core::order::{Floor, Micros};
 use evercount_core::placement::Placement;
 use evercount_sandbox::cache::Cache;
 use evercount_wire::cdc::Format;
+use evercount_wire::kinesis_event::Data;
 
 use crate::empty_table;
 use crate::functions::Unanswered;
@@ -73,7 +74,7 @@ pub struct StreamRecord {
     /// When Kinesis took it, microseconds since the epoch.
     pub arrived_at: Micros,
     /// Its data, or why it could not be taken out of its envelope.
-    pub data: Result<Vec<u8>, String>,
+    pub data: Data,
 }
 
 /// What a counter keeps between batches of one lane: all of it can be loaded again.
@@ -315,7 +316,8 @@ impl<S: Store> Batch<'_, S> {
     fn keep_bytes(&self, chunk: &mut Chunk) {
         for one in chunk.commit.quarantined.iter_mut().filter(|one| one.poison.raw.is_empty()) {
             if let Some(record) = self.records.iter().find(|record| record.sequence == one.sequence) {
-                one.poison.raw = record.data.clone().unwrap_or_else(String::into_bytes);
+                let raw = record.data.as_deref();
+                one.poison.raw = raw.unwrap_or_else(|text| text.as_bytes()).to_vec();
                 one.poison.partition_key = Some(record.partition_key.clone());
             }
         }

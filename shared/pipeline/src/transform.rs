@@ -473,7 +473,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore + FunctionStore, C: Conform
             reason: refusal.reason.to_owned(),
             detail: refusal.detail,
             table,
-            raw: record.data.clone().unwrap_or_default(),
+            raw: record.data.as_deref().unwrap_or_default().to_vec(),
             partition_key: Some(record.partition_key.clone()),
         };
         self.quarantine(record, poison);

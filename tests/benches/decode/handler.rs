@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use evercount_core::group::{Cell, GroupKey};
 use evercount_core::logic::{Coverage, LogicId};
 use evercount_core::value::Value;
@@ -34,7 +35,7 @@ async fn main() -> Result<(), Error> {
     }
     let told = std::env::args().nth(1);
     if told.as_deref() == Some("floor") {
-        return evercount_runtime::run(|invocation: Invocation| async move { floor(&invocation.body) }).await;
+        return evercount_runtime::run(|invocation: Invocation| async move { floor(invocation.body) }).await;
     }
     let mode = match told.as_deref() {
         Some("ledger") => CountMode::Ledger,
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Error> {
         async move {
             let (store, logics, warm) = &*state;
             let mut warm = warm.lock().await;
-            for (lane, records) in kinesis::read_event(&invocation.body)? {
+            for (lane, records) in kinesis::read_event(invocation.body)? {
                 let report = count::run(store, &mut warm, &lane, &records, options, 0, || true).await;
                 if report.tally.quarantined > 0 || report.first_unapplied.is_some() {
                     return Err(Error::from(format!("{report:?}")));
@@ -60,7 +61,7 @@ async fn main() -> Result<(), Error> {
 }
 
 /// How many bytes the records of an event have.
-fn floor(body: &[u8]) -> Result<usize, Error> {
+fn floor(body: Bytes) -> Result<usize, Error> {
     let mut bytes = 0;
     for (_, records) in kinesis::read_event(body)? {
         for record in records {

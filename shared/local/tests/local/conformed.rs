@@ -45,7 +45,7 @@ async fn what_conforms_is_on_the_stream_under_its_key_and_what_does_not_is_aside
     let placed = r#"{"type":"order_placed","source":"shop","id":7}"#;
     let large = format!(r#"{{"type":"order_placed","source":"shop","note":"{}"}}"#, "x".repeat(1 << 20));
     let records = [("a", placed), ("b", "not json"), ("c", &large), ("b", placed)];
-    let response = transformer.handle_payload(&payload(&records)).await.unwrap();
+    let response = transformer.handle_payload(payload(&records).into()).await.unwrap();
     assert!(response.batch_item_failures.is_empty(), "{response:?}");
     let there = on_stream(&stack).await;
     let keys: Vec<_> = there.iter().map(|record| record.partition_key().unwrap()).collect();
@@ -71,7 +71,7 @@ async fn a_stream_that_is_missing_leaves_the_batch_to_be_delivered_again() {
     let stream = KinesisConformed::new(stack.kinesis(), "nowhere");
     let transformer = EventTransformer::new(stack.store().clone(), stream, options, now);
     let records = [("a", "not json"), ("a", r#"{"type":"order_placed","source":"shop","id":7}"#)];
-    let response = transformer.handle_payload(&payload(&records)).await.unwrap();
+    let response = transformer.handle_payload(payload(&records).into()).await.unwrap();
     assert_eq!(response.batch_item_failures.len(), 1, "{response:?}");
     assert!(
         stack.store().quarantined().await.unwrap().is_empty(),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
 use evercount_core::change::{Change, Record, RowIdentity, TableName};
 use evercount_core::chunk::{Content, Delivery, Poison};
 use evercount_core::function::{self, FunctionId, Images};
@@ -87,7 +88,7 @@ impl<S: Store> Batch<'_, S> {
                 stopped_at = Some(record.sequence.clone());
                 break;
             }
-            let bytes = record.data.as_ref().map_or_else(String::len, Vec::len);
+            let bytes = record.data.as_ref().map_or_else(String::len, Bytes::len);
             let sequence = record.sequence.clone();
             deliveries.push(Delivery { sequence, arrived_at: record.arrived_at, bytes, content });
         }
@@ -136,7 +137,7 @@ pub fn decode_record(decoder: &Decoder, scanner: Option<&mut Scanner>, record: &
             reason,
             detail,
             table,
-            raw: record.data.clone().unwrap_or_default(),
+            raw: record.data.as_deref().unwrap_or_default().to_vec(),
             partition_key: Some(record.partition_key.clone()),
         })
     };
@@ -159,7 +160,7 @@ pub fn decode_record(decoder: &Decoder, scanner: Option<&mut Scanner>, record: &
     };
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(Record::Changes(changes))) => Content::Changes(changes),
-        Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.clone()),
+        Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.to_vec()),
         Ok(Ok(Record::Passed(passed))) => Content::Passed(passed),
         Ok(Err(bad)) => poison(bad.reason.to_string(), bad.detail, bad.table),
         Err(_) => {

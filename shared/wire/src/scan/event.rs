@@ -30,7 +30,7 @@ struct Draft<'a> {
     sequence: Option<&'a str>,
     partition_key: Option<&'a str>,
     arrival: Option<Micros>,
-    data: Option<Vec<u8>>,
+    data: Option<&'a str>,
     kinesis: Option<()>,
 }
 
@@ -84,10 +84,7 @@ impl<'a> Draft<'a> {
             Part::Sequence => once(&mut self.sequence, cursor.content()?),
             Part::PartitionKey => once(&mut self.partition_key, cursor.content()?),
             Part::Arrival => once(&mut self.arrival, arrival(cursor.number()?).ok()?),
-            Part::Data => {
-                let data = base64_simd::STANDARD.decode_to_vec(cursor.long_content()?).ok()?;
-                once(&mut self.data, data)
-            }
+            Part::Data => once(&mut self.data, cursor.long_content()?),
         }
     }
 
@@ -98,7 +95,7 @@ impl<'a> Draft<'a> {
             sequence: Cow::Borrowed(self.sequence?),
             partition_key: Cow::Borrowed(self.partition_key?),
             arrived_at: self.arrival?,
-            data: Ok(self.data?),
+            data: Cow::Borrowed(self.data?),
         })
     }
 }
