@@ -12,7 +12,6 @@ use aws_sigv4::http_request::{
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
@@ -22,6 +21,8 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::sync::Mutex;
+
+use crate::clients::Https;
 
 /// Credentials are asked for anew so long before they end: clocks differ, and requests take time.
 const BEFORE_THE_END: Duration = Duration::from_secs(300);
@@ -110,15 +111,15 @@ pub(crate) async fn dynamodb_url(
 /// Who asks, and how.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    connector: Connector,
+    https: Https,
     credentials: SharedCredentialsProvider,
     known: Mutex<Option<(Credentials, SystemTime)>>,
     region: String,
 }
 
 impl Caller {
-    pub(crate) fn new(connector: Connector, credentials: SharedCredentialsProvider, region: String) -> Self {
-        Self { connector, credentials, known: Mutex::default(), region }
+    pub(crate) fn new(https: Https, credentials: SharedCredentialsProvider, region: String) -> Self {
+        Self { https, credentials, known: Mutex::default(), region }
     }
 
     /// The region that it asks in.
@@ -178,7 +179,7 @@ impl Caller {
         request: Request<Bytes>,
         bytes_max: usize,
     ) -> Result<Response<Bytes>, Failed> {
-        exchange(&self.connector, request, bytes_max).await
+        exchange(&self.https, request, bytes_max).await
     }
 
     /// Signs a request and sends it.
@@ -196,11 +197,11 @@ impl Caller {
 
 /// Sends a request as it is; of an answer that is longer, nothing is given back.
 pub(crate) async fn exchange(
-    connector: &Connector,
+    https: &Https,
     request: Request<Bytes>,
     bytes_max: usize,
 ) -> Result<Response<Bytes>, Failed> {
-    let answer = connector.call(HttpRequest::try_from(request.map(SdkBody::from))?).await?;
+    let answer = https.call(HttpRequest::try_from(request.map(SdkBody::from))?).await?;
     let (parts, body) = answer.try_into_http1x()?.into_parts();
     let body = Limited::new(body, bytes_max).collect().await?.to_bytes();
     Ok(Response::from_parts(parts, body))
@@ -234,6 +235,7 @@ mod tests {
     use aws_credential_types::provider::{ProvideCredentials, future};
 
     use super::*;
+    use crate::clients::Trusted;
 
     /// Credentials that end, and how often somebody asked.
     #[derive(Clone, Debug)]
@@ -257,7 +259,7 @@ mod tests {
     fn caller(ends: Option<SystemTime>) -> (Caller, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let credentials = SharedCredentialsProvider::new(Ending(Arc::clone(&asked), ends));
-        (Caller::new(Connector::builder().build_http(), credentials, "us-east-1".to_owned()), asked)
+        (Caller::new(Https::new(Trusted::Amazon), credentials, "us-east-1".to_owned()), asked)
     }
 
     #[tokio::test]

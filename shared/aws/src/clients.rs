@@ -6,15 +6,11 @@
 //! the same code at an emulator.
 
 mod access;
+mod https;
 mod roots;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
-};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_types::SdkConfig;
 
 use aws_types::service_config::ServiceConfigKey;
@@ -30,6 +26,9 @@ use crate::s3_functions::S3Functions;
 use crate::signed::{Service, Signed};
 
 pub use access::Access;
+pub(crate) use https::Https;
+#[cfg(any(feature = "proxy", test))]
+pub(crate) use roots::Trusted;
 pub use roots::{Roots, VARIABLE as ROOTS_VARIABLE};
 
 /// What the clients of a process are made from. They share one connection pool and one credentials
@@ -37,7 +36,7 @@ pub use roots::{Roots, VARIABLE as ROOTS_VARIABLE};
 #[derive(Clone, Debug)]
 pub struct Clients {
     config: SdkConfig,
-    roots: TlsContext,
+    https: Https,
 }
 
 impl Clients {
@@ -47,13 +46,13 @@ impl Clients {
     /// [`ConfigErrors`] where a file that the environment names is not what it should be.
     pub fn new(access: Access) -> Result<Self, ConfigErrors> {
         let Access { region, keys, endpoint, endpoints, fips, dual_stack, roots } = access;
-        let roots = roots.load().map_err(|error| ConfigErrors(vec![error]))?;
+        let https = Https::new(roots.load().map_err(|error| ConfigErrors(vec![error]))?);
         let credentials = Credentials::new(keys.id, keys.secret, keys.token, None, "environment");
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(https(roots.clone()))
+            .http_client(https.clone())
             .service_config(endpoints)
             // As the stores want them, so that these need not make clients of their own.
             .retry_config(RetryConfig::disabled())
@@ -61,18 +60,16 @@ impl Clients {
             .use_fips(fips)
             .use_dual_stack(dual_stack);
         config.set_endpoint_url(endpoint);
-        Ok(Self { config: config.build(), roots })
+        Ok(Self { config: config.build(), https })
     }
 
     /// The clients of a person: region, credentials and endpoint of the environment, of a profile, or
     /// of a metadata service. Trusted is what the machine trusts.
     #[cfg(feature = "profiles")]
     pub async fn of_a_person() -> Self {
-        let loader = aws_config::defaults(BehaviorVersion::latest());
-        Self {
-            config: loader.http_client(https(TlsContext::default())).load().await,
-            roots: TlsContext::default(),
-        }
+        let https = Https::new(Trusted::Native);
+        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https.clone());
+        Self { config: loader.load().await, https }
     }
 
     /// A client of DynamoDB.
@@ -116,7 +113,8 @@ impl Clients {
         tables: TableNames,
         functions: Option<S3Place>,
     ) -> Result<DynamoStore, CallerError> {
-        let store = DynamoStore::new(&self.dynamodb(), tables);
+        let clients = self.clone();
+        let store = DynamoStore::with_client(move || clients.dynamodb(), tables);
         match functions {
             Some(place) => Ok(store.with_functions(self.functions(place).await?)),
             None => Ok(store),
@@ -148,11 +146,7 @@ impl Clients {
     fn caller(&self) -> Result<Caller, CallerError> {
         let region = self.config.region().ok_or(CallerError::NoRegion)?.to_string();
         let credentials = self.config.credentials_provider().ok_or(CallerError::NoCredentials)?;
-        let connector = aws_smithy_http_client::Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(self.roots.clone())
-            .build();
-        Ok(Caller::new(connector, credentials, region))
+        Ok(Caller::new(self.https.clone(), credentials, region))
     }
 
     /// The endpoint of a service that somebody named.
@@ -184,8 +178,4 @@ impl Clients {
     pub fn sns(&self) -> aws_sdk_sns::Client {
         aws_sdk_sns::Client::new(&self.config)
     }
-}
-
-fn https(context: TlsContext) -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https()
 }

@@ -97,14 +97,14 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use aws_credential_types::provider::SharedCredentialsProvider;
-    use aws_smithy_http_client::Connector;
 
     use super::*;
+    use crate::clients::{Https, Trusted};
 
     fn caller() -> Caller {
         let credentials = Credentials::new("id", "secret", Some("token".to_owned()), None, "test");
         let credentials = SharedCredentialsProvider::new(credentials);
-        Caller::new(Connector::builder().build_http(), credentials, "eu-central-1".to_owned())
+        Caller::new(Https::new(Trusted::Amazon), credentials, "eu-central-1".to_owned())
     }
 
     #[tokio::test]

@@ -6,14 +6,11 @@
 //! URLs are anybody's, so the certificates that are trusted are those that the machine trusts, and not AWS's own.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use std::vec;
 
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext};
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use bytes::Bytes;
 use evercount_core::change::RowKey;
 use evercount_core::shadow::PrefetchFrom;
@@ -24,10 +21,12 @@ use evercount_pipeline::prefetch::{Fetched, PrefetchSource};
 use evercount_wire::json::{dynamodb_json, read_plain};
 use http::header::{ACCEPT, USER_AGENT};
 use http::{Request, StatusCode, Uri};
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::OnceCell;
+use tower::service_fn;
 
-use crate::caller::{exchange, told};
-use crate::clients::Clients;
+use crate::caller::{Failed, exchange, told};
+use crate::clients::{Clients, Https, Trusted};
 use crate::s3::{S3, is_bucket};
 
 pub use evercount_core::shadow::prefetch::Asker;
@@ -44,7 +43,7 @@ const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 pub struct WaysOut {
     asker: Asker,
     clients: Clients,
-    web: OnceLock<Connector>,
+    web: Https,
     s3: OnceCell<S3>,
 }
 
@@ -52,16 +51,8 @@ impl WaysOut {
     /// The ways out of whoever asks; S3 is reached as the clients reach AWS.
     #[must_use]
     pub fn new(asker: Asker, clients: Clients) -> Self {
-        Self { asker, clients, web: OnceLock::new(), s3: OnceCell::new() }
-    }
-
-    fn web(&self) -> &Connector {
-        self.web.get_or_init(|| {
-            Connector::builder()
-                .tls_provider(Provider::Rustls(CryptoMode::Ring))
-                .tls_context(TlsContext::default())
-                .build_with_resolver(Outside(self.asker))
-        })
+        let web = Https::looking_up(Trusted::Native, service_fn(move |name| outside(asker, name)));
+        Self { asker, clients, web, s3: OnceCell::new() }
     }
 
     /// The document behind a URL; `None` where the source says that there is none.
@@ -77,7 +68,7 @@ impl WaysOut {
         }
         let request = Request::get(uri).header(ACCEPT, "application/json").header(USER_AGENT, "evercount");
         let request = request.body(Bytes::new()).map_err(|error| error.to_string())?;
-        let answer = exchange(self.web(), request, DOCUMENT_BYTES_MAX).await;
+        let answer = exchange(&self.web, request, DOCUMENT_BYTES_MAX).await;
         let answer = answer.map_err(|error| told(&*error))?;
         match answer.status() {
             StatusCode::OK => Ok(Some(answer.into_body())),
@@ -97,21 +88,13 @@ impl WaysOut {
     }
 }
 
-/// Looks names up, and lets through the addresses at which a source may be.
-#[derive(Clone, Debug)]
-struct Outside(Asker);
-
-impl ResolveDns for Outside {
-    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        DnsFuture::new(async move {
-            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
-            let all: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-            // One that leads inside makes the others suspect.
-            match all.iter().all(|address| may_be_at(self.0, *address)) {
-                true => Ok(all),
-                false => Err(ResolveDnsError::new(format!("no source may be where `{name}` is"))),
-            }
-        })
+/// Looks a name up, and lets through the addresses at which a source may be.
+async fn outside(asker: Asker, name: Name) -> Result<vec::IntoIter<SocketAddr>, Failed> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+    // One that leads inside makes the others suspect.
+    match found.iter().all(|address| may_be_at(asker, address.ip())) {
+        true => Ok(found.into_iter()),
+        false => Err(format!("no source may be where `{name}` is").into()),
     }
 }
 

@@ -12,9 +12,8 @@
 //! add what that page has added to `amazon.pem` and to the test, and remove nothing before it ends. The
 //! first to end does so on 2037-12-31.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -53,26 +52,53 @@ impl Roots {
         }
     }
 
-    /// The roots, read and known to be usable: what builds connections from them would panic.
+    /// The roots; those of a file are read here, because they may be unusable.
     ///
     /// # Errors
     /// Where a file cannot be read or has no certificates.
-    pub(super) fn load(&self) -> Result<TlsContext, ConfigError> {
-        let refuse = |path: &Path, expected| wrong(&path.display().to_string(), expected);
-        let (pem, path) = match self {
-            Self::Native => return Ok(TlsContext::default()),
-            Self::Amazon => (AMAZON.as_bytes().to_vec(), Path::new("amazon")),
-            Self::File(path) => {
-                let unread = "a file that can be read; a function's own files are in `/var/task`";
-                let pem = std::fs::read(path).map_err(|_| refuse(path, unread))?;
-                let usable = parsed(&pem).is_some_and(|roots| !roots.is_empty());
-                let unusable = "a file with one or more root certificates in PEM, and no broken one";
-                (usable.then_some(pem).ok_or_else(|| refuse(path, unusable))?, path.as_path())
-            }
+    pub(super) fn load(self) -> Result<Trusted, ConfigError> {
+        let path = match self {
+            Self::Amazon => return Ok(Trusted::Amazon),
+            Self::Native => return Ok(Trusted::Native),
+            Self::File(path) => path,
         };
-        let store = TrustStore::empty().with_pem_certificate(pem);
-        let context = TlsContext::builder().with_trust_store(store).build();
-        context.map_err(|_| refuse(path, "roots that connections can be built from"))
+        let refuse = |expected| wrong(&path.display().to_string(), expected);
+        let unread = "a file that can be read; a function's own files are in `/var/task`";
+        let pem = std::fs::read(&path).map_err(|_| refuse(unread))?;
+        let usable = parsed(&pem).filter(|roots| !roots.is_empty());
+        let unusable = "a file with one or more root certificates in PEM, and no broken one";
+        usable.map(Trusted::These).ok_or_else(|| refuse(unusable))
+    }
+}
+
+/// Roots that nothing can be wrong with any more. Those that come with the program or the machine are read when
+/// the first connection needs them.
+#[derive(Clone, Debug)]
+pub(crate) enum Trusted {
+    /// Amazon's.
+    Amazon,
+    /// The machine's.
+    Native,
+    /// Those of a file.
+    These(RootCertStore),
+}
+
+impl Trusted {
+    /// The roots themselves.
+    pub(super) fn roots(self) -> RootCertStore {
+        match self {
+            Self::Amazon => parsed(AMAZON.as_bytes()).unwrap_or_else(RootCertStore::empty),
+            Self::Native => {
+                let found = rustls_native_certs::load_native_certs();
+                let mut roots = RootCertStore::empty();
+                let (usable, _) = roots.add_parsable_certificates(found.certs);
+                if usable == 0 {
+                    tracing::warn!(errors = ?found.errors, "the machine has no root certificates");
+                }
+                roots
+            }
+            Self::These(roots) => roots,
+        }
     }
 }
 

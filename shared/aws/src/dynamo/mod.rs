@@ -23,6 +23,7 @@ mod tables;
 mod usage;
 mod value;
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -30,9 +31,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
 pub use counted::DynamoTable;
-#[cfg(any(feature = "alerts", feature = "eventbridge", feature = "kinesis"))]
-pub(crate) use failure::judge;
-pub(crate) use failure::{Failure, retrying};
+pub(crate) use failure::{Failure, judge, retrying};
 pub use registry::DynamoServices;
 pub use source::{CountedTables, DynamoSource};
 pub use value::{ConversionError, from_attribute, from_attributes, to_attribute, to_attributes};
@@ -44,7 +43,7 @@ use crate::s3_functions::S3Functions;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The names of the three tables.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,10 +66,13 @@ impl Default for TableNames {
     }
 }
 
+/// A client that is made when the first call needs it.
+type Lazy = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
+
 /// A store on three DynamoDB tables.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
-    client: Client,
+    client: Lazy,
     tables: TableNames,
     functions: Option<S3Functions>,
 }
@@ -80,7 +82,17 @@ impl DynamoStore {
     /// the store's own.
     #[must_use]
     pub fn new(client: &Client, tables: TableNames) -> Self {
-        Self { client: without_retries(client), tables, functions: None }
+        let client = client.clone();
+        Self::with_client(move || client, tables)
+    }
+
+    /// A store that speaks through the client that `made` makes, once something is asked of it: the SDK reads a
+    /// table of all regions for its first client, which is most of what a function would start with. What may be
+    /// wrong with a client is known before.
+    #[must_use]
+    pub fn with_client(made: impl FnOnce() -> Client + Send + 'static, tables: TableNames) -> Self {
+        let client = LazyLock::new(Box::new(move || without_retries(&made())) as Box<_>);
+        Self { client: Arc::new(client), tables, functions: None }
     }
 
     /// Keeps functions elsewhere. Modules that are in the table already are still used: the address of one

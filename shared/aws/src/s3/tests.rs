@@ -4,13 +4,13 @@
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::Connector;
 
 use super::*;
+use crate::clients::{Https, Trusted};
 
 async fn s3(region: &str, url: Option<&str>, fips: bool, dual_stack: bool) -> S3 {
     let credentials = SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test"));
-    let caller = Caller::new(Connector::builder().build_http(), credentials, region.to_owned());
+    let caller = Caller::new(Https::new(Trusted::Amazon), credentials, region.to_owned());
     S3::new(caller, url.map(str::to_owned), fips, dual_stack).await.unwrap()
 }
 
