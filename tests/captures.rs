@@ -175,7 +175,7 @@ async fn check(capture: &Path, delivery: Delivery) -> (usize, usize) {
             let expected = expected(at, column);
             let found: BTreeMap<String, i64> = match column {
                 None => [("total".to_owned(), reading.total)].into(),
-                Some(_) => reading.groups.iter().map(|(key, n)| (text(&key.0[0].1), *n)).collect(),
+                Some(_) => reading.groups.iter().map(|(key, n)| (text(&key.parts()[0].1), *n)).collect(),
             };
             checks += 1;
             if found != expected || reading.uncertain != 0 {

@@ -253,7 +253,7 @@ impl Run {
                     .iter()
                     .map(|(key, n)| {
                         (
-                            key.0
+                            key.parts()
                                 .first()
                                 .map_or(Some("(absent)".to_owned()), |(_, value)| text(value, by_wire)),
                             *n,

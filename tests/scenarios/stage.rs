@@ -177,7 +177,7 @@ fn text(value: &Value) -> String {
 }
 
 fn name(key: &GroupKey) -> String {
-    key.0.iter().map(|(_, value)| text(value)).collect::<Vec<_>>().join("/")
+    key.parts().iter().map(|(_, value)| text(value)).collect::<Vec<_>>().join("/")
 }
 
 /// The groups of a reading.

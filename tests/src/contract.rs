@@ -166,7 +166,7 @@ fn definition(name: &str) -> CountDefinition {
 }
 
 fn group(text: &str) -> Cell {
-    Cell::Group(GroupKey(vec![(Path::column("status"), Value::String(text.to_owned()))]))
+    Cell::Group(GroupKey::new(vec![(Path::column("status"), Value::String(text.to_owned()))]))
 }
 
 fn move_of(logic: &LogicId, bucket: u32, cells: &[(Cell, i64)]) -> CellMove {

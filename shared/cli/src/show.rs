@@ -129,13 +129,13 @@ pub fn table(headers: &[&str], numbers: usize) -> Table {
 /// A group for people: its values, or `all` where nothing is grouped by.
 #[must_use]
 pub fn group(key: &GroupKey) -> String {
-    if key.0.is_empty() {
+    if key.parts().is_empty() {
         return "(all)".to_owned();
     }
     let part = |(path, value): &(evercount_core::path::Path, evercount_core::value::Value)| {
         format!("{path}={}", value_json(value))
     };
-    key.0.iter().map(part).collect::<Vec<_>>().join("  ")
+    key.parts().iter().map(part).collect::<Vec<_>>().join("  ")
 }
 
 /// What a cell is called.
@@ -186,7 +186,7 @@ pub fn groups(reading: &Reading) -> Table {
     groups.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
     for (key, n) in groups {
         // Here, a key of nothing is the group of items that lack the attributes.
-        let name = if key.0.is_empty() { "(absent)".to_owned() } else { group(key) };
+        let name = if key.parts().is_empty() { "(absent)".to_owned() } else { group(key) };
         let estimate = distinct.and_then(|distinct| distinct.groups.get(key));
         shown.add_row([name, n.to_string()].into_iter().chain(about(estimate)));
     }

@@ -350,7 +350,7 @@ fn page(reading: &Reading, version: &LogicVersion, query: &GroupQuery, as_of: Op
     let search = query.search.as_ref().map(|text| text.to_lowercase());
     let found = |key: &evercount_core::group::GroupKey| {
         search.as_ref().is_none_or(|text| {
-            key.0.iter().any(|(_, value)| {
+            key.parts().iter().any(|(_, value)| {
                 evercount_wire::group::value_json(value).to_string().to_lowercase().contains(text.as_str())
             })
         })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::definition::CountDefinition;
 use crate::distinct;
 use crate::function::is_answer;
-use crate::group::{Cell, GroupId, Grouped, group_of};
+use crate::group::{Cell, GroupId, GroupKey, Grouped, group_of};
 use crate::logic::{Base, LogicId, LogicState, LogicVersion, TableLogic};
 use crate::migration::{migrate, migrate_beyond};
 use crate::order::OrderVersion;
@@ -85,10 +85,10 @@ fn cells_of(logic: &LogicVersion, item: &Item) -> Result<Cells, Unavailable> {
 
 fn with_truths(definition: &CountDefinition, item: &Item, grouped: Grouped) -> Grouped {
     match (grouped, definition.filter.as_ref().filter(|_| definition.headroom.truth)) {
-        (Grouped::Key(mut key), Some(filter)) => {
+        (Grouped::Key(key), Some(filter)) => {
             let truths = filter.truths(item).into_iter().enumerate();
-            key.0.extend(truths.map(|(atom, truth)| (Predicate::truth_path(atom), truth)));
-            Grouped::Key(key)
+            let truths = truths.map(|(atom, truth)| (Predicate::truth_path(atom), truth));
+            Grouped::Key(GroupKey::new(key.parts().iter().cloned().chain(truths).collect()))
         }
         (grouped, _) => grouped,
     }

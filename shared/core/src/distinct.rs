@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn key(status: &str) -> GroupKey {
-        GroupKey(vec![(Path::column("status"), Value::String(status.to_owned()))])
+        GroupKey::new(vec![(Path::column("status"), Value::String(status.to_owned()))])
     }
 
     fn item(customer: Option<Value>) -> Item {

@@ -1,5 +1,7 @@
 //! Groups and cells: where an item is counted.
 
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::path::Path;
@@ -11,9 +13,23 @@ use crate::value::{Item, Value, canonical};
 pub const GROUP_KEY_BYTES_MAX: usize = 2_048;
 
 /// The values of the grouping attributes, in the order of the definition; absent attributes are
-/// left out, NULL is a value of its own.
+/// left out, NULL is a value of its own. A copy is the same key again, and no work.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct GroupKey(pub Vec<(Path, Value)>);
+pub struct GroupKey(Arc<[(Path, Value)]>);
+
+impl GroupKey {
+    /// A key of these values.
+    #[must_use]
+    pub fn new(parts: Vec<(Path, Value)>) -> Self {
+        Self(parts.into())
+    }
+
+    /// The values, each with its attribute.
+    #[must_use]
+    pub fn parts(&self) -> &[(Path, Value)] {
+        &self.0
+    }
+}
 
 /// A group by the digest of its key. A distinct count keeps thousands of cells for each group, so
 /// each names its group in eight bytes and not in up to [`GROUP_KEY_BYTES_MAX`]; the group's own
@@ -26,7 +42,7 @@ impl GroupId {
     #[must_use]
     pub fn of(key: &GroupKey) -> Self {
         let mut bytes = Vec::with_capacity(128);
-        for (path, value) in &key.0 {
+        for (path, value) in key.parts() {
             canonical::text(&path.to_string(), &mut bytes);
             canonical::value(value, &mut bytes);
         }
@@ -60,7 +76,7 @@ pub fn group_of(group_by: &[Path], item: &Item) -> Grouped {
             }
         }
     }
-    if bytes > GROUP_KEY_BYTES_MAX { Grouped::Overlong } else { Grouped::Key(GroupKey(key)) }
+    if bytes > GROUP_KEY_BYTES_MAX { Grouped::Overlong } else { Grouped::Key(GroupKey::new(key)) }
 }
 
 fn weight(value: &Value) -> usize {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::decimal::ShortDecimal;
 use crate::value::{Item, Value};
 
 /// The columns that are kept of a table's images, each with a number.
@@ -48,6 +49,10 @@ impl Columns {
 /// Reads a value as it stands in a record of one format; `None` where it is none.
 pub type ReadValue = fn(&[u8]) -> Option<Value>;
 
+/// Reads a value that is a short number; `None` where it is anything else, and where reading it as a value
+/// tells.
+pub type ReadNumber = fn(&[u8]) -> Option<ShortDecimal>;
+
 /// How the columns of unread images are numbered and read.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -55,6 +60,8 @@ pub struct Layout {
     pub columns: Columns,
     /// What reads a value.
     pub read: ReadValue,
+    /// What reads the same value where only how it compares matters.
+    pub read_number: ReadNumber,
 }
 
 /// The columns of an image as they stand in its record.
@@ -218,13 +225,17 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
+    fn no_number(_: &[u8]) -> Option<ShortDecimal> {
+        None
+    }
+
     fn read(bytes: &[u8]) -> Option<Value> {
         Some(Value::String(String::from_utf8(bytes.to_vec()).ok()?))
     }
 
     #[test]
     fn an_unread_image_is_the_item_of_its_columns_and_what_cannot_be_read_was_not_sent() {
-        let layout = Layout { columns: Columns::new(["b", "a", "c"].into()), read };
+        let layout = Layout { columns: Columns::new(["b", "a", "c"].into()), read, read_number: no_number };
         assert_eq!(layout.columns.names().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!((layout.columns.number("b"), layout.columns.number("d")), (Some(1), None));
         let mut frames = Frames::default();

@@ -33,9 +33,9 @@ use crate::image::ImageRef;
 use crate::logic::{Catalog, LogicVersion, TableLogic};
 use crate::order::OrderVersion;
 use crate::projection;
-use column::UnreadColumns;
+use column::ReadColumns;
 use cube::{Cube, Plain};
-use slot::Slots;
+use slot::{Slots, Word};
 
 /// Most combinations, values and groups that a table's memo keeps from one chunk to the next: with
 /// about half a kilobyte each they stay within 8 MiB. One chunk may add as many as it has images.
@@ -132,6 +132,18 @@ pub struct Plains {
     bits: u64,
 }
 
+impl Plains {
+    /// Which word.
+    pub(crate) fn word(self) -> usize {
+        self.word
+    }
+
+    /// Its bits.
+    pub(crate) fn bits(self) -> u64 {
+        self.bits
+    }
+}
+
 impl Iterator for Plains {
     type Item = usize;
 
@@ -158,11 +170,10 @@ pub struct TableMemo {
     /// The families that always go by the whole combination.
     whole_only: Vec<usize>,
     wholes: Vec<Whole>,
-    unread: UnreadColumns,
+    columns: ReadColumns,
     /// Of the row at hand.
     classes: Vec<u32>,
-    truths: Vec<u64>,
-    odds: Vec<u64>,
+    holds: Vec<Word>,
 }
 
 /// All live versions of one definition, and the combinations they have met.
@@ -213,9 +224,7 @@ impl TableMemo {
             }
         }
         memo.slots.seal(&memo.plain);
-        memo.unread = UnreadColumns::new(projection::columns(logic), &mut memo.slots);
-        let words = memo.plain.len().div_ceil(64);
-        (memo.truths, memo.odds) = (vec![0; words], vec![0; words]);
+        memo.columns = ReadColumns::new(projection::columns(logic), &mut memo.slots);
         memo
     }
 
@@ -242,34 +251,28 @@ impl TableMemo {
     fn kept(&self) -> usize {
         self.wholes.len()
             + self.slots.kept()
-            + self.unread.kept()
+            + self.columns.kept()
             + self.cubes.iter().map(Cube::groups).sum::<usize>()
     }
 
-    /// What an image counts for; `hits` is emptied first.
+    /// Adds to `hits` what an image counts for.
     ///
     /// # Errors
-    /// [`Unavailable`] as for [`counting::targets`].
+    /// [`Unavailable`] as for [`counting::targets`]; some hits may have been added then.
     pub fn judge(
         &mut self,
         image: ImageRef<'_>,
         at: Option<&OrderVersion>,
         hits: &mut Vec<Hit>,
     ) -> Result<(), Unavailable> {
-        hits.clear();
-        match image {
-            ImageRef::Unread(unread) if self.unread.classify(unread, &mut self.slots, &mut self.classes) => {}
-            _ => self.slots.classify(&image.item(), &mut self.classes),
-        }
-        self.truths.fill(u64::MAX);
-        self.odds.fill(0);
-        self.slots.judge(image, &self.classes, &self.plain, &mut self.truths, &mut self.odds);
+        self.columns.classify(image, &mut self.slots, &mut self.classes);
+        self.slots.judge(image, &self.classes, &self.plain, &mut self.holds);
         for (number, cube) in self.cubes.iter_mut().enumerate() {
-            cube.hits(number, image, &self.classes, (&self.truths, &self.odds), hits)?;
+            cube.hits(number, image, &self.classes, &self.holds, hits)?;
         }
-        for word in 0..self.odds.len() {
-            let odd = Plains { word, bits: self.odds.get(word).copied().unwrap_or_default() };
-            for plain in odd {
+        for word in 0..self.holds.len() {
+            let bits = self.holds.get(word).map_or(0, |word| word.odds);
+            for plain in (Plains { word, bits }) {
                 if let Some(family) = self.plain.get(plain).map(|plain| plain.family) {
                     self.hit_whole(family, image, at, hits)?;
                 }
@@ -322,13 +325,22 @@ impl TableMemo {
     /// The version and the cell of a hit by column.
     #[must_use]
     pub fn plain_of(&self, plain: usize, group: usize) -> Option<(&Arc<LogicVersion>, &Cell)> {
-        let plain = self.plain.get(plain)?;
-        Some((&plain.version, self.cubes.get(plain.cube)?.cell(group)?))
+        Some((self.version_of(plain)?, self.cell_of(plain, group)?))
     }
 
-    /// Which definitions have a grouping.
-    pub(crate) fn members_of(&self, cube: usize) -> Option<Range<usize>> {
-        self.cubes.get(cube).map(Cube::members)
+    /// The version of a definition by column.
+    pub(crate) fn version_of(&self, plain: usize) -> Option<&Arc<LogicVersion>> {
+        Some(&self.plain.get(plain)?.version)
+    }
+
+    /// The cell of a group of the grouping that a definition by column has.
+    pub(crate) fn cell_of(&self, plain: usize, group: usize) -> Option<&Cell> {
+        self.cubes.get(self.plain.get(plain)?.cube)?.cell(group)
+    }
+
+    /// Which definitions by column each grouping has.
+    pub(crate) fn groupings(&self) -> impl Iterator<Item = Range<usize>> {
+        self.cubes.iter().map(Cube::members)
     }
 
     /// What an image counts for under every live version of the table: what

@@ -6,7 +6,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use crate::group::{Cell, GroupKey};
+use crate::group::Cell;
 use crate::logic::LogicId;
 use crate::memo::{ShortHasher, ShortMap};
 use crate::path::Path;
@@ -103,10 +103,10 @@ fn weight(cell: &Cell) -> usize {
         _ => 64,
     };
     match cell {
-        Cell::Group(GroupKey(parts)) => {
+        Cell::Group(key) => {
             // A colon within each part, and braces or a comma around it.
             let part = |(path, of): &(Path, Value)| quoted(&path.to_string()) + value(of) + 2;
-            parts.iter().map(part).sum::<usize>() + 1 + NUMBER_BYTES
+            key.parts().iter().map(part).sum::<usize>() + 1 + NUMBER_BYTES
         }
         Cell::Overflow | Cell::Missing(_) | Cell::Uncertain | Cell::ByDelta | Cell::Untold => {
             14 + NUMBER_BYTES
@@ -178,19 +178,33 @@ impl Placement {
         }
     }
 
-    /// As [`Placement::place`] for a group that is counted by name under a cap of `groups_max`; whether
-    /// it still may be.
-    pub fn admit(&mut self, logic: &LogicId, group: &Cell, groups_max: u32) -> bool {
-        let (hint, buckets) = (hint(group), self.of(logic));
-        let is_known = buckets.places.contains_key(&hint);
-        let has_room = is_known || buckets.groups < groups_max as usize;
-        if has_room && !is_known {
-            buckets.choose(hint, group, room(logic));
-        }
-        has_room
+    /// As [`Placement::place`] for the groups of a logic version, which are counted by name under a cap of
+    /// `groups_max`.
+    pub fn admission(&mut self, logic: &LogicId, groups_max: u32) -> Admission<'_> {
+        Admission { room: room(logic), groups_max: groups_max as usize, buckets: self.of(logic) }
     }
 
     fn of(&mut self, logic: &LogicId) -> &mut Buckets {
         self.by_logic.entry(logic.clone()).or_default()
+    }
+}
+
+/// Where the groups of one logic version are kept.
+pub struct Admission<'a> {
+    buckets: &'a mut Buckets,
+    room: usize,
+    groups_max: usize,
+}
+
+impl Admission<'_> {
+    /// Whether a group is counted by name. Where it had no place it has one now.
+    pub fn admit(&mut self, group: &Cell) -> bool {
+        let hint = hint(group);
+        let is_known = self.buckets.places.contains_key(&hint);
+        let has_room = is_known || self.buckets.groups < self.groups_max;
+        if has_room && !is_known {
+            self.buckets.choose(hint, group, self.room);
+        }
+        has_room
     }
 }

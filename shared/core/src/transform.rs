@@ -38,7 +38,7 @@ impl Transform {
     /// Where a group goes; `None` where it is no longer counted.
     #[must_use]
     pub fn group(&self, key: &GroupKey) -> Option<GroupKey> {
-        let item = item_of(&key.0);
+        let item = item_of(key.parts());
         let mut item = Cow::Borrowed(&item);
         for action in &self.actions {
             action.apply(&mut item);
@@ -48,7 +48,7 @@ impl Transform {
         }
         let parts =
             self.group_by.iter().filter_map(|path| Some((path.clone(), value_of(&item, path)?.clone())));
-        Some(GroupKey(parts.collect()))
+        Some(GroupKey::new(parts.collect()))
     }
 
     /// The image of cells. Sketch registers name their group by its digest, so the groups they

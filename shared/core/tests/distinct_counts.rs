@@ -39,7 +39,7 @@ fn order(status: &str, customer: Option<&str>) -> Item {
 }
 
 fn group(status: &str) -> GroupKey {
-    GroupKey(vec![(Path::column("status"), Value::String(status.to_owned()))])
+    GroupKey::new(vec![(Path::column("status"), Value::String(status.to_owned()))])
 }
 
 impl Lane {

@@ -52,9 +52,9 @@ pub fn cell_name(cell: &Cell) -> String {
         Cell::Evidence { outcome, group } => {
             format!("{EVIDENCE}{}.{}", outcome.name(), group_text(*group))
         }
-        Cell::Group(GroupKey(key)) => {
+        Cell::Group(key) => {
             let mut name = String::from("{");
-            for (index, (path, value)) in key.iter().enumerate() {
+            for (index, (path, value)) in key.parts().iter().enumerate() {
                 if index > 0 {
                     name.push(',');
                 }
@@ -157,7 +157,7 @@ impl<'de> Deserialize<'de> for Entries {
 impl Entries {
     fn key(&self) -> Option<GroupKey> {
         let entry = |(path, json): &(String, Json)| Some((Path::parse(path).ok()?, value(json)?));
-        self.0.iter().map(entry).collect::<Option<_>>().map(GroupKey)
+        self.0.iter().map(entry).collect::<Option<_>>().map(GroupKey::new)
     }
 }
 
@@ -207,7 +207,7 @@ fn elements<T: Ord>(json: &Json, read: impl Fn(&Json) -> Option<T>) -> Option<st
 /// so NULL and absent stay apart. It does not read back: see [`cell_name`] for a form that does.
 #[must_use]
 pub fn group_json(group: &GroupKey) -> Json {
-    group.0.iter().map(|(path, value)| (path.to_string(), value_json(value))).collect()
+    group.parts().iter().map(|(path, value)| (path.to_string(), value_json(value))).collect()
 }
 
 /// A value as JSON for programs: a number in all its digits, a binary as text where it is UTF-8

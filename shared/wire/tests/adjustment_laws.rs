@@ -138,7 +138,7 @@ fn an_adjustment_of_any_length_comes_back_whole() {
 fn a_cut_of_any_size_comes_back_whole() {
     let cells = (0..20_000).map(|n: i64| {
         let key = vec![(evercount_core::path::Path::column("customer"), Value::String(format!("c-{n:030}")))];
-        (Cell::Group(evercount_core::group::GroupKey(key)), n - 5)
+        (Cell::Group(evercount_core::group::GroupKey::new(key)), n - 5)
     });
     let logic = LogicId::parse("orders_by_customer#v0001").unwrap();
     let cut = CutItem { logic, at: 5, lanes: Default::default(), cells: cells.collect() };

@@ -48,7 +48,7 @@ fn a_full_counter_item_is_one_write_unit() {
     for (name, parts) in shapes {
         let logic = LogicId { definition: DefinitionName::parse(name).unwrap(), number: 1 };
         let cell = |n: u32| {
-            Cell::Group(GroupKey(parts(n).into_iter().map(|(name, text)| one(name, text)).collect()))
+            Cell::Group(GroupKey::new(parts(n).into_iter().map(|(name, text)| one(name, text)).collect()))
         };
         let items = full_items(&logic, &lane, (0..500).map(cell));
         let (least, most) = (items.iter().min().unwrap(), items.iter().max().unwrap());

@@ -18,7 +18,7 @@ fn text(text: &str) -> Value {
 }
 
 fn group(entries: &[(&str, Value)]) -> GroupKey {
-    GroupKey(entries.iter().map(|(path, value)| (Path::parse(path).unwrap(), value.clone())).collect())
+    GroupKey::new(entries.iter().map(|(path, value)| (Path::parse(path).unwrap(), value.clone())).collect())
 }
 
 fn check(cell: &Cell, name: &str) {
@@ -165,7 +165,7 @@ fn path() -> impl Strategy<Value = Path> {
 
 fn cell() -> impl Strategy<Value = Cell> {
     prop_oneof![
-        8 => prop::collection::vec((path(), value()), 0..4).prop_map(|key| Cell::Group(GroupKey(key))),
+        8 => prop::collection::vec((path(), value()), 0..4).prop_map(|key| Cell::Group(GroupKey::new(key))),
         1 => any::<u16>().prop_map(Cell::Missing),
         1 => Just(Cell::Overflow),
         1 => Just(Cell::Uncertain),

@@ -86,8 +86,8 @@ async fn counts(store: &Memory, logics: &[LogicId]) -> Result<String, Error> {
     Ok(lines.iter().map(|(group, n)| format!("{group}: {n}\n")).collect())
 }
 
-fn line(name: &str, GroupKey(parts): &GroupKey) -> String {
-    let texts = parts.iter().map(|(_, value)| match value {
+fn line(name: &str, key: &GroupKey) -> String {
+    let texts = key.parts().iter().map(|(_, value)| match value {
         Value::String(text) => text.clone(),
         other => format!("{other:?}"),
     });

@@ -113,15 +113,15 @@ fn by_memo(catalog: &Catalog, rows: &[Change], chunks: usize) -> BTreeMap<String
         let mut tally = LaneTally::default();
         for row in rows {
             let image = row.after.as_ref().unwrap().by_ref();
-            tally.stage((&table, memo.of(&table, logic)), image, &row.version, 1).unwrap();
-            tally.take_staged(&memo, &mut placement);
+            tally.stage((&table, memo.of(&table, logic)), (None, Some(image)), &row.version).unwrap();
+            tally.take_staged();
         }
         let (mut sum, mut evidence) = (Contributions::new(), Contributions::new());
         tally.finish(&memo, &mut placement, &mut sum, &mut evidence);
         for (logic, cells) in sum {
             for (cell, n) in cells {
                 if let Cell::Group(key) = cell {
-                    let parts = key.0.iter().map(|(_, value)| text_of(value));
+                    let parts = key.parts().iter().map(|(_, value)| text_of(value));
                     let name = std::iter::once(logic.definition.as_str()).chain(parts);
                     *counts.entry(name.collect::<Vec<_>>().join(" ")).or_insert(0) += n;
                 }

@@ -83,7 +83,7 @@ fn derived(number: u32, state: LogicState) -> LogicVersion {
 fn adjustment(definition_name: &str, plan: &str, at: Micros) -> Adjustment {
     let row = |status: &str| Item::from([("status".to_owned(), Value::String(status.to_owned()))]);
     let compared = Compared { agreed: 90, explained: 9, unexplained: 1, failed: 0 };
-    let open = GroupKey(vec![(Path::column("status"), Value::String("OPEN".to_owned()))]);
+    let open = GroupKey::new(vec![(Path::column("status"), Value::String("OPEN".to_owned()))]);
     let text = Typed { types: TypeSet([FieldType::String { max_length: None }].into()), declared: None };
     let update = LogicUpdate {
         definition: definition(definition_name),
@@ -489,7 +489,7 @@ pub async fn a_derived_version_comes_back_as_it_was_written<S: Store>(store: &S)
 /// Tallies are cells like others, and are moved like others.
 pub async fn evidence_comes_back_as_it_was_tallied<S: Store>(store: &S) {
     let id = logic(NAME, 2);
-    let open = Some(GroupId::of(&GroupKey(vec![(Path::column("status"), Value::Null)])));
+    let open = Some(GroupId::of(&GroupKey::new(vec![(Path::column("status"), Value::Null)])));
     let tally = |outcome, group, n| (Cell::Evidence { outcome, group }, n);
     let tallied = [
         tally(Outcome::Agreed, open, 5),

@@ -214,7 +214,7 @@ impl Workload {
                 };
                 (Path::column(*name), Value::String(text))
             };
-            *cells.entry(Cell::Group(GroupKey(by.iter().map(part).collect()))).or_insert(0) += 1;
+            *cells.entry(Cell::Group(GroupKey::new(by.iter().map(part).collect()))).or_insert(0) += 1;
         }
         cells
     }

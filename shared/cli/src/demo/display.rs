@@ -128,7 +128,7 @@ fn counts(reading: &Reading) -> String {
     let mut text = format!("{} v{} {mark} ", id.definition, id.number);
     for (key, n) in &reading.groups {
         let names: Vec<String> = key
-            .0
+            .parts()
             .iter()
             .map(|(_, value)| value_json(value).as_str().unwrap_or_default().to_owned())
             .collect();

@@ -310,7 +310,8 @@ fn names(logic: &LogicVersion, key: &GroupKey) -> Vec<String> {
     if paths.is_empty() {
         return vec!["(all)".to_owned()];
     }
-    let name = |path| match key.0.iter().find(|(of, _)| of == path).map(|(_, value)| value_json(value)) {
+    let name = |path| match key.parts().iter().find(|(of, _)| of == path).map(|(_, value)| value_json(value))
+    {
         None => "(absent)".to_owned(),
         Some(Value::String(text)) => text,
         Some(other) => other.to_string(),

@@ -231,7 +231,7 @@ fn moved(view: &View) -> Vec<String> {
 /// A group under a definition.
 #[must_use]
 pub fn group(key: &GroupKey, definition: &CountDefinition) -> String {
-    if key.0.is_empty() && !definition.group_by.is_empty() {
+    if key.parts().is_empty() && !definition.group_by.is_empty() {
         return "(absent)".to_owned();
     }
     plain(show::group(key))

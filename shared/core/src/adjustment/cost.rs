@@ -85,7 +85,7 @@ fn share(facts: &Facts, attribute: &str, values: &[Value], items: u64) -> Option
     let of = |value: &Value| {
         let has = |path: &Path, part: &Value| *path == key && part == value;
         let groups =
-            facts.groups.iter().filter(|(group, _)| group.0.iter().any(|(path, part)| has(path, part)));
+            facts.groups.iter().filter(|(group, _)| group.parts().iter().any(|(path, part)| has(path, part)));
         let counts: Vec<i64> = groups.map(|(_, n)| *n).collect();
         (!counts.is_empty()).then(|| counts.iter().sum::<i64>())
     };

@@ -13,6 +13,7 @@ use crate::counting::{self, Cells, Contributions, Unavailable};
 use crate::evidence;
 use crate::function::is_answer;
 use crate::group::Cell;
+use crate::image::Image;
 use crate::lane::{LaneId, LaneState};
 use crate::ledger::{self, LedgerRow, Transition};
 use crate::logic::{LogicId, TableLogic};
@@ -228,7 +229,7 @@ impl Draft<'_> {
             }
         }
         self.rows.extend(staged);
-        self.lane_tally.take_staged(self.memo, self.placement);
+        self.lane_tally.take_staged();
         counting::add(&mut self.sum, &moved, 1);
         Ok(outcome)
     }
@@ -240,13 +241,9 @@ impl Draft<'_> {
         logic: &TableLogic,
     ) -> Result<Outcome, Poison> {
         let memo = self.memo.of(table, logic);
-        for (image, sign) in [(&change.after, 1), (&change.before, -1)] {
-            if let Some(image) = image {
-                let judged =
-                    self.lane_tally.stage((table, &mut *memo), image.by_ref(), &change.version, sign);
-                judged.map_err(|Unavailable| unavailable(change))?;
-            }
-        }
+        let images = (change.before.as_ref().map(Image::by_ref), change.after.as_ref().map(Image::by_ref));
+        let judged = self.lane_tally.stage((table, memo), images, &change.version);
+        judged.map_err(|Unavailable| unavailable(change))?;
         Ok(Outcome::Applied)
     }
 

@@ -4,8 +4,10 @@
 //! A change takes its before image out and puts its after image in. Both are only tallied here; what
 //! nets to nothing was never a movement of any cell.
 
+use std::ops::Range;
+
 use crate::change::TableName;
-use crate::counting::{self, Contributions, Targets, Unavailable};
+use crate::counting::{self, Cells, Contributions, Unavailable};
 use crate::evidence;
 use crate::group::Cell;
 use crate::image::ImageRef;
@@ -21,94 +23,94 @@ use super::plan::cap;
 pub struct LaneTally {
     tables: Vec<(TableName, TableTally)>,
     /// What the record at hand would count, until it is known that all of it can be judged.
-    staged: Vec<(usize, i64, Hit)>,
     hits: Vec<Hit>,
+    staged: Vec<Staged>,
+}
+
+/// What one image would count: of which table, how often, and up to which of the hits.
+#[derive(Debug)]
+struct Staged {
+    table: usize,
+    sign: i64,
+    until: usize,
 }
 
 #[derive(Debug, Default)]
 struct TableTally {
-    /// By grouping, and in it by group and definition.
-    cubes: Vec<Vec<Entry>>,
-    touched: Vec<Touched>,
+    cubes: Vec<CubeTally>,
     registers: ShortMap<(usize, usize, u32), i64>,
     wholes: ShortMap<usize, Whole>,
 }
 
-/// One definition's count of one group.
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    net: i64,
-    is_touched: bool,
+/// The counts of one grouping's groups: a row for each group that was met, in which each definition
+/// has a place.
+#[derive(Debug, Default)]
+struct CubeTally {
+    /// The definitions.
+    members: Range<usize>,
+    /// The words that have their bits.
+    words: Range<usize>,
+    /// By the memo's number of a group: its row, counted from 1.
+    rows: Vec<usize>,
+    /// By row: the group's number.
+    groups: Vec<usize>,
+    nets: Vec<i64>,
+    /// A bit for each definition that counts the group, whatever it nets to; in words as the memo has them.
+    met: Vec<u64>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Touched {
-    cube: usize,
-    index: usize,
-    plain: usize,
-    group: usize,
-    /// Whether the group is beyond its definition's cap.
-    beyond: bool,
-}
-
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Whole {
     net: i64,
     /// How many after images it was: what evidence is tallied by.
     afters: i64,
-    capped: Targets,
 }
 
 impl LaneTally {
-    /// Judges an image of the record at hand.
+    /// Judges the images of a change of the record at hand.
     ///
     /// # Errors
-    /// [`Unavailable`] where it cannot be judged; nothing of the record is counted then.
+    /// [`Unavailable`] where one cannot be judged; nothing of the record is counted then, once it is
+    /// [dropped](Self::drop_staged).
     pub fn stage(
         &mut self,
         (table, memo): (&TableName, &mut TableMemo),
-        image: ImageRef<'_>,
+        (before, after): (Option<ImageRef<'_>>, Option<ImageRef<'_>>),
         at: &OrderVersion,
-        sign: i64,
     ) -> Result<(), Unavailable> {
-        let number = match self.tables.iter().position(|(known, _)| known == table) {
+        let table = match self.tables.iter().position(|(known, _)| known == table) {
             Some(number) => number,
             None => {
-                self.tables.push((table.clone(), TableTally::default()));
+                self.tables.push((table.clone(), TableTally::of(memo)));
                 self.tables.len() - 1
             }
         };
-        memo.judge(image, Some(at), &mut self.hits)?;
-        self.staged.extend(self.hits.iter().map(|hit| (number, sign, *hit)));
+        for (image, sign) in [(after, 1), (before, -1)] {
+            if let Some(image) = image {
+                memo.judge(image, Some(at), &mut self.hits)?;
+                self.staged.push(Staged { table, sign, until: self.hits.len() });
+            }
+        }
         Ok(())
     }
 
     /// Forgets what was staged.
     pub fn drop_staged(&mut self) {
+        self.hits.clear();
         self.staged.clear();
     }
 
     /// Counts what was staged.
-    pub fn take_staged(&mut self, memo: &Memo, placement: &mut Placement) {
-        // Looked up once for a record's hits, which are of one table nearly always.
-        let mut at_hand: Option<(usize, &TableMemo)> = None;
-        for (number, sign, hit) in self.staged.drain(..) {
-            let Some((table, tally)) = self.tables.get_mut(number) else { continue };
-            let memo = match at_hand {
-                Some((known, memo)) if known == number => memo,
-                _ => {
-                    let Some(memo) = memo.get(table) else { continue };
-                    at_hand = Some((number, memo));
-                    memo
-                }
-            };
-            match hit {
-                Hit::Plain { cube, plains, group, register } => {
-                    tally.plains(memo, placement, (cube, group), plains, register, sign);
-                }
-                Hit::Whole(number) => tally.whole(memo, placement, number, sign),
+    pub fn take_staged(&mut self) {
+        let mut from = 0;
+        for Staged { table, sign, until } in &self.staged {
+            if let (Some((_, tally)), Some(hits)) = (self.tables.get_mut(*table), self.hits.get(from..*until))
+            {
+                hits.iter().for_each(|hit| tally.take(hit, *sign));
             }
+            from = *until;
         }
+        self.drop_staged();
     }
 
     /// By how much every cell moves, and the evidence of it.
@@ -128,49 +130,30 @@ impl LaneTally {
 }
 
 impl TableTally {
-    fn plains(
-        &mut self,
-        memo: &TableMemo,
-        placement: &mut Placement,
-        (cube, group): (usize, usize),
-        plains: Plains,
-        register: u32,
-        sign: i64,
-    ) {
-        let Some(members) = memo.members_of(cube) else { return };
-        if self.cubes.len() <= cube {
-            self.cubes.resize_with(cube + 1, Vec::new);
-        }
-        let Some(entries) = self.cubes.get_mut(cube) else { return };
-        let first = group * members.len();
-        if entries.len() < first + members.len() {
-            entries.resize_with(first + members.len(), Entry::default);
-        }
-        for plain in plains {
-            let index = first + plain - members.start;
-            let Some(entry) = entries.get_mut(index) else { return };
-            entry.net += sign;
-            if !entry.is_touched {
-                entry.is_touched = true;
-                let beyond = is_beyond(memo, placement, plain, group);
-                self.touched.push(Touched { cube, index, plain, group, beyond });
-            }
-            if register != NO_REGISTER {
-                *self.registers.entry((plain, group, register)).or_default() += sign;
-            }
-        }
+    fn of(memo: &TableMemo) -> Self {
+        let words = |members: &Range<usize>| members.start / 64..members.end.div_ceil(64);
+        let cube = |members| CubeTally { words: words(&members), members, ..CubeTally::default() };
+        Self { cubes: memo.groupings().map(cube).collect(), ..Self::default() }
     }
 
-    fn whole(&mut self, memo: &TableMemo, placement: &mut Placement, number: usize, sign: i64) {
-        let Some(judged) = memo.whole_of(number) else { return };
-        let Ok(targets) = &judged.judged else { return };
-        let whole = self.wholes.entry(number).or_insert_with(|| {
-            let mut capped = targets.clone();
-            cap(&mut capped.cells, None, &judged.logic, placement);
-            Whole { net: 0, afters: 0, capped }
-        });
-        whole.net += sign;
-        whole.afters += i64::from(sign > 0);
+    fn take(&mut self, hit: &Hit, sign: i64) {
+        match *hit {
+            Hit::Plain { cube, plains, group, register } => {
+                if let Some(cube) = self.cubes.get_mut(cube) {
+                    cube.take(plains, group, sign);
+                }
+                if register != NO_REGISTER {
+                    for plain in plains {
+                        *self.registers.entry((plain, group, register)).or_default() += sign;
+                    }
+                }
+            }
+            Hit::Whole(number) => {
+                let whole = self.wholes.entry(number).or_default();
+                whole.net += sign;
+                whole.afters += i64::from(sign > 0);
+            }
+        }
     }
 
     fn finish(
@@ -181,49 +164,125 @@ impl TableTally {
         evidence: &mut Contributions,
     ) {
         let mut beyond = ShortMap::default();
-        for touched in &self.touched {
-            if touched.beyond {
-                beyond.insert((touched.plain, touched.group), ());
-            }
-            let net = self.cubes.get(touched.cube).and_then(|entries| entries.get(touched.index));
-            let Some((version, cell)) = memo.plain_of(touched.plain, touched.group) else { continue };
-            let cell = if touched.beyond { &Cell::Overflow } else { cell };
-            if let Some(entry) = net.filter(|entry| entry.net != 0) {
-                move_cell(sum, &version.id, cell.clone(), entry.net);
-            }
+        for cube in &self.cubes {
+            cube.finish(memo, placement, sum, &mut beyond);
         }
         for ((plain, group, register), net) in self.registers {
             let Some((version, cell)) = memo.plain_of(plain, group) else { continue };
             let cell = if beyond.contains_key(&(plain, group)) { &Cell::Overflow } else { cell };
             if let Some(register) = register_of(register, cell).filter(|_| net != 0) {
-                move_cell(sum, &version.id, register, net);
+                move_cells(sum, &version.id, vec![(register, net)]);
             }
         }
-        // In the order in which they were first judged: what finds no room among the groups that
-        // evidence is tallied by must not depend on a map's order.
+        // In the order in which they were first judged: what finds no room among the groups that are
+        // counted by name must not depend on a map's order.
         let mut wholes: Vec<(usize, Whole)> = self.wholes.into_iter().collect();
         wholes.sort_by_key(|(number, _)| *number);
         for (number, whole) in wholes {
             let Some(judged) = memo.whole_of(number) else { continue };
-            let stored = counting::stored(&judged.logic.live, &whole.capped.cells);
-            counting::add(sum, &stored, whole.net);
-            evidence::tally(&judged.logic, &whole.capped, whole.afters, placement, evidence);
+            let Ok(targets) = &judged.judged else { continue };
+            let mut targets = targets.clone();
+            cap(&mut targets.cells, None, &judged.logic, placement);
+            counting::add(sum, &counting::stored(&judged.logic.live, &targets.cells), whole.net);
+            evidence::tally(&judged.logic, &targets, whole.afters, placement, evidence);
         }
     }
 }
 
-/// Whether a group is beyond its definition's cap; where it is not, its place is taken now, so that
-/// the groups of one chunk count against the cap as well.
-fn is_beyond(memo: &TableMemo, placement: &mut Placement, plain: usize, group: usize) -> bool {
-    let Some((version, cell @ Cell::Group(_))) = memo.plain_of(plain, group) else { return false };
-    !placement.admit(&version.id, cell, version.definition.groups_max)
+impl CubeTally {
+    fn take(&mut self, plains: Plains, group: usize, sign: i64) {
+        let row = match self.rows.get(group) {
+            Some(row) if *row > 0 => *row - 1,
+            _ => self.add_row(group),
+        };
+        let (words, members) = (self.words.len(), self.members.len());
+        if let Some(met) = self.met.get_mut(row * words + plains.word() - self.words.start) {
+            *met |= plains.bits();
+        }
+        let Some(nets) = self.nets.get_mut(row * members..(row + 1) * members) else { return };
+        for plain in plains {
+            if let Some(net) = nets.get_mut(plain - self.members.start) {
+                *net += sign;
+            }
+        }
+    }
+
+    #[cold]
+    fn add_row(&mut self, group: usize) -> usize {
+        if self.rows.len() <= group {
+            self.rows.resize(group + 1, 0);
+        }
+        self.groups.push(group);
+        if let Some(row) = self.rows.get_mut(group) {
+            *row = self.groups.len();
+        }
+        self.nets.resize(self.groups.len() * self.members.len(), 0);
+        self.met.resize(self.groups.len() * self.words.len(), 0);
+        self.groups.len() - 1
+    }
+
+    /// By how much one definition's cells move, by row; those of the groups that it has not met left out.
+    fn nets_of(&self, plain: usize) -> impl Iterator<Item = (usize, i64)> {
+        let (words, members) = (self.words.len(), self.members.len());
+        let (word, bit) = (plain / 64 - self.words.start, 1_u64 << (plain % 64));
+        let met = self.met.iter().skip(word).step_by(words.max(1));
+        let nets = self.nets.iter().skip(plain - self.members.start).step_by(members.max(1));
+        let rows = met.zip(nets).enumerate();
+        rows.filter(move |(_, (met, _))| *met & bit != 0).map(|(row, (_, net))| (row, *net))
+    }
+
+    fn finish(
+        &self,
+        memo: &TableMemo,
+        placement: &mut Placement,
+        sum: &mut Contributions,
+        beyond: &mut ShortMap<(usize, usize), ()>,
+    ) {
+        // Rows in the order of their cells, found once for all definitions, whose cells are in it.
+        let cells: Vec<Option<&Cell>> =
+            self.groups.iter().map(|group| memo.cell_of(self.members.start, *group)).collect();
+        let mut sorted: Vec<usize> = (0..cells.len()).collect();
+        sorted.sort_unstable_by_key(|row| cells.get(*row).copied().flatten());
+        let mut moved: Vec<i64> = Vec::new();
+        for plain in self.members.clone() {
+            let Some(version) = memo.version_of(plain) else { continue };
+            let mut overflow = 0;
+            let mut admission = placement.admission(&version.id, version.definition.groups_max);
+            moved.clear();
+            moved.resize(cells.len(), 0);
+            for (row, net) in self.nets_of(plain) {
+                let Some(cell) = cells.get(row).copied().flatten() else { continue };
+                // The place of a group is taken now, so that the groups of one chunk count against the cap
+                // as well.
+                if matches!(cell, Cell::Group(_)) && admission.admit(cell) {
+                    if let Some(moved) = moved.get_mut(row) {
+                        *moved = net;
+                    }
+                    continue;
+                }
+                overflow += net;
+                if let (Cell::Group(_), Some(group)) = (cell, self.groups.get(row)) {
+                    beyond.insert((plain, *group), ());
+                }
+            }
+            let moving = sorted.iter().filter_map(|row| {
+                let (net, cell) = (*moved.get(*row)?, cells.get(*row).copied().flatten()?);
+                (net != 0).then(|| (cell.clone(), net))
+            });
+            let overflow = Some((Cell::Overflow, overflow)).filter(|(_, net)| *net != 0);
+            move_cells(sum, &version.id, moving.chain(overflow).collect());
+        }
+    }
 }
 
-fn move_cell(sum: &mut Contributions, logic: &LogicId, cell: Cell, net: i64) {
-    let cells = match sum.get_mut(logic) {
-        Some(cells) => cells,
-        None => sum.entry(logic.clone()).or_default(),
-    };
-    // What cancels out is left out when the movements are placed.
-    *cells.entry(cell).or_insert(0) += net;
+/// Moves cells, each of which is there once.
+fn move_cells(sum: &mut Contributions, logic: &LogicId, moved: Vec<(Cell, i64)>) {
+    if moved.is_empty() {
+        return;
+    }
+    match sum.get_mut(logic) {
+        // What cancels out is left out when the movements are placed.
+        Some(cells) => moved.into_iter().for_each(|(cell, net)| *cells.entry(cell).or_insert(0) += net),
+        None => drop(sum.insert(logic.clone(), Cells::from_iter(moved))),
+    }
 }

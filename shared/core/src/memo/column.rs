@@ -1,18 +1,22 @@
-//! Owns the classes of columns that nobody has read: a value is read once, and known by its bytes after.
+//! Owns the way from an image's columns to classes. A column that nobody has read is read once for each value,
+//! and known by its bytes after.
+
+use std::hash::{Hash, Hasher};
 
 use super::ShortMap;
 use super::slot::Slots;
-use crate::image::{Columns, Unread};
+use crate::image::{Columns, ImageRef, Unread};
+use crate::value::Item;
 
 /// Most values that are known by their bytes of a column of which only places among constants matter, or
-/// registers. Reading such a value costs little more than finding it, and a column of amounts has
-/// another one in every row.
+/// registers. Such a column may have another one in every row.
 const PLACED_MAX: usize = 1_024;
 
-/// The columns of a table.
+/// The columns of a table that counts read.
 #[derive(Debug, Default)]
-pub(super) struct UnreadColumns {
+pub(super) struct ReadColumns {
     names: Columns,
+    /// In the order of their names, which is that of an item.
     columns: Vec<Column>,
     /// The class of every slot for an image without any column.
     absent: Vec<u32>,
@@ -23,20 +27,77 @@ pub(super) struct UnreadColumns {
 /// One column.
 #[derive(Debug, Default)]
 struct Column {
+    name: Box<str>,
     /// The slots whose paths begin with it.
     slots: Vec<usize>,
     /// Whether any of them tells each value from every other.
     tells_values: bool,
-    /// Their classes, by the bytes of a value.
-    known: ShortMap<Box<[u8]>, Box<[u32]>>,
+    /// Whether all of them tell by how a short number compares.
+    compares: bool,
+    /// Where the classes of a value begin among [`Self::classes`], by its bytes.
+    known: ShortMap<ShortBytes, usize>,
+    /// The same of values that are longer.
+    known_long: ShortMap<Box<[u8]>, usize>,
+    classes: Vec<u32>,
 }
 
-impl UnreadColumns {
+impl Column {
+    /// How many values are known.
+    fn kept(&self) -> usize {
+        self.known.len() + self.known_long.len()
+    }
+
+    /// The classes of a value, where they are known.
+    fn classes_of(&self, bytes: &[u8]) -> Option<&[u32]> {
+        let known = match ShortBytes::of(bytes) {
+            Some(short) => self.known.get(&short)?,
+            None => self.known_long.get(bytes)?,
+        };
+        self.classes.get(*known..)
+    }
+
+    fn note(&mut self, bytes: &[u8], classes: &[u32]) {
+        let begin = self.classes.len();
+        self.classes.extend_from_slice(classes);
+        match ShortBytes::of(bytes) {
+            Some(short) => drop(self.known.insert(short, begin)),
+            None => drop(self.known_long.insert(bytes.into(), begin)),
+        }
+    }
+}
+
+/// The bytes of a short value and their number, which are compared in four steps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct ShortBytes([u64; 4]);
+
+impl ShortBytes {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let mut padded = [0; 32];
+        let (last, front) = padded.split_last_mut()?;
+        front.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        *last = u8::try_from(bytes.len()).ok()?;
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(padded.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        Some(Self(words))
+    }
+}
+
+impl Hash for ShortBytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|word| state.write_u64(*word));
+    }
+}
+
+impl ReadColumns {
     /// Columns about which nothing is known yet.
     pub(super) fn new(names: Columns, slots: &mut Slots) -> Self {
         let column = |name: &str| {
-            let (slots, tells_values) = slots.of_column(name);
-            Column { slots, tells_values, known: ShortMap::default() }
+            let of_column = slots.of_column(name);
+            let tells_values = of_column.iter().any(|slot| slots.tells_values(*slot));
+            let compares = of_column.iter().all(|slot| slots.compares(*slot));
+            Column { name: name.into(), slots: of_column, tells_values, compares, ..Column::default() }
         };
         let columns = names.names().map(column).collect();
         Self { names, columns, absent: slots.absent(), classes: Vec::new() }
@@ -44,44 +105,78 @@ impl UnreadColumns {
 
     /// How many values are known.
     pub(super) fn kept(&self) -> usize {
-        self.columns.iter().map(|column| column.known.len()).sum()
+        self.columns.iter().map(Column::kept).sum()
     }
 
-    /// The class of an image's value in every slot; `false` where its columns are others, and nothing is
-    /// known of it.
-    pub(super) fn classify(&mut self, image: &Unread, slots: &mut Slots, classes: &mut Vec<u32>) -> bool {
-        let columns = &image.layout().columns;
-        if !columns.is(&self.names) {
-            if *columns != self.names {
-                return false;
-            }
-            // Those that follow have this very list.
-            self.names = columns.clone();
-        }
+    /// The class of an image's value in every slot.
+    pub(super) fn classify(&mut self, image: ImageRef<'_>, slots: &mut Slots, classes: &mut Vec<u32>) {
         classes.clear();
         classes.extend_from_slice(&self.absent);
-        for (number, bytes) in image.values() {
-            let Some(column) = self.columns.get_mut(number) else { return false };
-            let mut put = |known: &[u32]| {
-                for (slot, class) in column.slots.iter().zip(known) {
-                    if let Some(place) = classes.get_mut(*slot) {
-                        *place = *class;
+        match image {
+            ImageRef::Item(item) => self.classify_item(item, slots, classes),
+            ImageRef::Unread(unread) if self.has_numbers_of(unread) => {
+                self.classify_unread(unread, slots, classes);
+            }
+            ImageRef::Unread(unread) => self.classify_item(&unread.item(), slots, classes),
+        }
+    }
+
+    fn classify_item(&self, item: &Item, slots: &mut Slots, classes: &mut [u32]) {
+        // Both are in the order of names.
+        let mut columns = self.columns.iter().peekable();
+        for (name, value) in item {
+            while let Some(column) = columns.next_if(|column| *column.name <= **name) {
+                if *column.name == **name {
+                    for slot in &column.slots {
+                        let class = slots.class_in(*slot, value);
+                        put(classes, *slot, class);
                     }
+                    break;
                 }
-            };
-            let is_kept = column.tells_values || column.known.len() < PLACED_MAX;
-            if is_kept && let Some(known) = column.known.get(bytes) {
-                put(known);
+            }
+        }
+    }
+
+    /// Whether the columns of an image have the numbers that they have here.
+    fn has_numbers_of(&mut self, image: &Unread) -> bool {
+        let columns = &image.layout().columns;
+        if columns.is(&self.names) {
+            return true;
+        }
+        if *columns != self.names {
+            return false;
+        }
+        // Those that follow have this very list.
+        self.names = columns.clone();
+        true
+    }
+
+    fn classify_unread(&mut self, image: &Unread, slots: &mut Slots, classes: &mut [u32]) {
+        for (number, bytes) in image.values() {
+            let Some(column) = self.columns.get_mut(number) else { continue };
+            if column.compares
+                && let Some(number) = (image.layout().read_number)(bytes)
+            {
+                column.slots.iter().for_each(|slot| put(classes, *slot, slots.class_of(*slot, number)));
+                continue;
+            }
+            if let Some(known) = column.classes_of(bytes) {
+                column.slots.iter().zip(known).for_each(|(slot, class)| put(classes, *slot, *class));
                 continue;
             }
             let value = image.layout().value(bytes);
             self.classes.clear();
             self.classes.extend(column.slots.iter().map(|slot| slots.class_in(*slot, &value)));
-            put(&self.classes);
-            if is_kept {
-                column.known.insert(bytes.into(), self.classes.as_slice().into());
+            column.slots.iter().zip(&self.classes).for_each(|(slot, class)| put(classes, *slot, *class));
+            if column.tells_values || column.kept() < PLACED_MAX {
+                column.note(bytes, &self.classes);
             }
         }
-        true
+    }
+}
+
+fn put(classes: &mut [u32], slot: usize, class: u32) {
+    if let Some(place) = classes.get_mut(slot) {
+        *place = class;
     }
 }

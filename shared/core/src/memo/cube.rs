@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::slot::{Kind, Slots, UNAVAILABLE, register_class};
+use super::slot::{Kind, Slots, UNAVAILABLE, Word, register_class};
 use super::{Hit, NO_REGISTER, Plains, ShortMap};
 use crate::counting::Unavailable;
 use crate::group::{Cell, Grouped, group_of};
@@ -79,11 +79,12 @@ pub(super) struct Cube {
     mask: Vec<u64>,
     /// The same by their numbers, which follow one another.
     members: Range<usize>,
-    known: ShortMap<Box<[u32]>, usize>,
-    /// The same by class, where one slot alone tells the groups apart.
-    by_class: Vec<Option<usize>>,
+    /// Groups by their slots' classes, one after the other: each map leads from where the classes so far have
+    /// led, and the next class, on; the last one to the group.
+    ways: Vec<ShortMap<u64, u32>>,
+    /// The same by class, where one slot alone tells the groups apart, or none.
+    by_class: Vec<Option<u32>>,
     cells: Vec<Cell>,
-    key: Vec<u32>,
 }
 
 impl Cube {
@@ -95,10 +96,9 @@ impl Cube {
             register: plain.register,
             mask: Vec::new(),
             members: 0..0,
-            known: ShortMap::default(),
+            ways: vec![ShortMap::default(); plain.group.len().saturating_sub(1)],
             by_class: Vec::new(),
             cells: Vec::new(),
-            key: Vec::new(),
         }
     }
 
@@ -142,13 +142,13 @@ impl Cube {
         cube: usize,
         image: ImageRef<'_>,
         classes: &[u32],
-        (truths, odds): (&[u64], &[u64]),
+        holds: &[Word],
         hits: &mut Vec<Hit>,
     ) -> Result<(), Unavailable> {
         let mut place = None;
-        for word in 0..self.mask.len() {
-            let of = |words: &[u64]| words.get(word).copied().unwrap_or_default();
-            let bits = of(&self.mask) & of(truths) & !of(odds);
+        for word in self.members.start / 64..self.mask.len() {
+            let (Some(mask), Some(holds)) = (self.mask.get(word), holds.get(word)) else { break };
+            let bits = mask & holds.plain();
             if bits != 0 {
                 let (group, register) = match place {
                     Some(place) => place,
@@ -162,31 +162,43 @@ impl Cube {
 
     /// The group of an image, and where its distinct value falls.
     fn place(&mut self, image: ImageRef<'_>, classes: &[u32]) -> Result<(usize, u32), Unavailable> {
-        let class = |slot: &usize| classes.get(*slot).copied();
-        self.key.clear();
-        self.key.extend(self.group.iter().filter_map(class));
-        let register = self.register.as_ref().and_then(class);
-        if self.key.contains(&UNAVAILABLE) || register == Some(UNAVAILABLE) {
+        let class = |slot: &usize| classes.get(*slot).copied().unwrap_or(UNAVAILABLE);
+        let register = self.register.as_ref().map(class);
+        // Values that were not sent make no group, so that none is known by them.
+        if register == Some(UNAVAILABLE) {
             return Err(Unavailable);
         }
         let register = register.map_or(NO_REGISTER, register_class);
-        let known = match self.key.as_slice() {
-            [class] => self.by_class.get(*class as usize).copied().flatten(),
-            classes => self.known.get(classes).copied(),
+        let mut group_classes = self.group.iter().map(class);
+        let first = group_classes.next().unwrap_or_default();
+        let known = if self.ways.is_empty() {
+            self.by_class.get(first as usize).copied().flatten()
+        } else {
+            let mut steps = self.ways.iter().zip(group_classes);
+            steps.try_fold(first, |at, (way, class)| way.get(&step(at, class)).copied())
         };
-        if let Some(group) = known {
-            return Ok((group, register));
-        }
+        let group = match known {
+            Some(group) => group,
+            None => self.add(image, classes)?,
+        };
+        Ok((group as usize, register))
+    }
+
+    /// Adds the group of an image, which is not there.
+    fn add(&mut self, image: ImageRef<'_>, classes: &[u32]) -> Result<u32, Unavailable> {
         let cell = match group_of(&self.group_by, &image.item()) {
             Grouped::Key(key) => Cell::Group(key),
             Grouped::Overlong => Cell::Overflow,
             Grouped::Unavailable => return Err(Unavailable),
         };
-        let group = self.cells.len();
+        // There are fewer than images of one chunk and [`super::KEPT_MAX`] together.
+        let group = u32::try_from(self.cells.len()).map_err(|_| Unavailable)?;
         self.cells.push(cell);
-        match self.key.as_slice() {
-            [class] => {
-                let class = *class as usize;
+        let mut group_classes = self.group.iter().filter_map(|slot| classes.get(*slot).copied());
+        let mut at = group_classes.next().unwrap_or_default();
+        match self.ways.split_last_mut() {
+            None => {
+                let class = at as usize;
                 if self.by_class.len() <= class {
                     self.by_class.resize(class + 1, None);
                 }
@@ -194,8 +206,19 @@ impl Cube {
                     *place = Some(group);
                 }
             }
-            classes => drop(self.known.insert(classes.into(), group)),
+            Some((last, ways)) => {
+                for (way, class) in ways.iter_mut().zip(group_classes.by_ref()) {
+                    let next = u32::try_from(way.len()).map_err(|_| Unavailable)?;
+                    at = *way.entry(step(at, class)).or_insert(next);
+                }
+                last.insert(step(at, group_classes.next().unwrap_or_default()), group);
+            }
         }
-        Ok((group, register))
+        Ok(group)
     }
+}
+
+/// From where classes have led, by the next class.
+fn step(at: u32, class: u32) -> u64 {
+    u64::from(at) << 32 | u64::from(class)
 }

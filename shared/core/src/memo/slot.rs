@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::cube::Plain;
 use super::{NO_REGISTER, ShortMap};
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, ShortDecimal};
 use crate::distinct;
 use crate::group::{Cell, GroupId};
 use crate::image::ImageRef;
 use crate::logic::TableLogic;
 use crate::migration::item_of;
 use crate::path::{Path, Segment};
-use crate::predicate::{Atom, Operand, Predicate};
+use crate::predicate::{Atom, Operand, Predicate, Truth};
 use crate::value::{Item, Value};
 
 /// Classes that every kind of slot has.
@@ -49,17 +49,28 @@ struct Slot {
     values: ShortMap<Value, u32>,
     /// Of [`Kind::Place`]: the constants.
     constants: Constants,
-    /// Whether the truth of any part of a definition by column is told here.
-    tested: bool,
-    /// By class: for each definition by column, whether its parts hold, and whether there is more to
-    /// say.
-    judged: Vec<Option<Judged>>,
+    /// By class: where what it means to the definitions by column begins among [`Slots::judged`], once it was
+    /// worked out.
+    judged: Vec<Option<usize>>,
 }
 
-#[derive(Debug)]
-struct Judged {
-    truths: Box<[u64]>,
-    odds: Box<[u64]>,
+/// What a class of one slot means to 64 definitions by column, a bit for each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    /// Whether its parts hold.
+    truths: u64,
+    /// Whether there is more to say.
+    pub(super) odds: u64,
+}
+
+impl Word {
+    /// Before any part is looked at.
+    const ALL: Self = Self { truths: u64::MAX, odds: 0 };
+
+    /// Those whose parts hold, and of which there is no more to say.
+    pub(super) fn plain(self) -> u64 {
+        self.truths & !self.odds
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +84,8 @@ struct Constants {
 #[derive(Debug, Default)]
 struct Sorted {
     numbers: Vec<Decimal>,
+    /// The same, as far as they are short.
+    short_numbers: Vec<ShortDecimal>,
     texts: Vec<String>,
     binaries: Vec<Vec<u8>>,
 }
@@ -81,8 +94,11 @@ struct Sorted {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
-    /// How many classes were judged by definition.
-    judged: usize,
+    /// Those by which the truth of any part of a definition by column is told.
+    tested: Vec<usize>,
+    /// What was judged, each in as many words as all definitions by column have bits.
+    judged: Vec<Word>,
+    words: usize,
 }
 
 /// Where a value lies among constants in ascending order: below the first, at it, between it and
@@ -93,6 +109,11 @@ fn place<T>(constants: &[T], compare: impl Fn(&T) -> std::cmp::Ordering) -> u32 
         Err(at) => 2 * at,
     };
     u32::try_from(place).unwrap_or(u32::MAX / 4)
+}
+
+/// The class of a number at a place among constants.
+fn number_class(place: u32) -> u32 {
+    FIRST + 3 * place
 }
 
 impl Slot {
@@ -123,7 +144,7 @@ impl Slot {
                     Value::StringSet(_) => TEXT_SET,
                     Value::NumberSet(_) => NUMBER_SET,
                     Value::BinarySet(_) => BINARY_SET,
-                    Value::Number(number) => FIRST + 3 * place(&sorted.numbers, |one| one.cmp(number)),
+                    Value::Number(number) => number_class(place(&sorted.numbers, |one| one.cmp(number))),
                     Value::String(text) => {
                         FIRST + 1 + 3 * place(&sorted.texts, |one| one.as_str().cmp(text.as_str()))
                     }
@@ -141,23 +162,19 @@ impl Slot {
     }
 
     /// What a class means to the definitions by column: worked out on the first value of the class.
-    fn judge(&self, number: usize, image: &Item, plain: &[Plain]) -> Judged {
-        let words = plain.len().div_ceil(64);
-        let mut judged = Judged { truths: vec![u64::MAX; words].into(), odds: vec![0; words].into() };
+    fn judge(&self, number: usize, image: &Item, plain: &[Plain]) -> Vec<Word> {
+        let mut judged = vec![Word::ALL; plain.len().div_ceil(64)];
         let alone = item_of(self.path.lookup(image).map(|value| (self.path.clone(), value.clone())).as_ref());
         for (at, one) in plain.iter().enumerate() {
             for part in one.parts(number) {
                 let evaluation = part.evaluate(&alone);
-                let (word, bit) = (at / 64, 1_u64 << (at % 64));
-                if evaluation.truth != crate::predicate::Truth::True
-                    && let Some(truths) = judged.truths.get_mut(word)
-                {
-                    *truths &= !bit;
+                let Some(word) = judged.get_mut(at / 64) else { continue };
+                let bit = 1_u64 << (at % 64);
+                if evaluation.truth != Truth::True {
+                    word.truths &= !bit;
                 }
-                if (evaluation.unavailable || !evaluation.missing.is_empty())
-                    && let Some(odds) = judged.odds.get_mut(word)
-                {
-                    *odds |= bit;
+                if evaluation.unavailable || !evaluation.missing.is_empty() {
+                    word.odds |= bit;
                 }
             }
         }
@@ -176,7 +193,6 @@ impl Slots {
                     kind,
                     values: ShortMap::default(),
                     constants: Constants::default(),
-                    tested: false,
                     judged: Vec::new(),
                 });
                 self.slots.len() - 1
@@ -212,10 +228,13 @@ impl Slots {
 
     /// Ends the making of slots.
     pub(super) fn seal(&mut self, plain: &[Plain]) {
-        for (number, slot) in self.slots.iter_mut().enumerate() {
-            slot.tested = plain.iter().any(|one| one.tests(number));
+        self.words = plain.len().div_ceil(64);
+        let is_tested = |slot: &usize| plain.iter().any(|one| one.tests(*slot));
+        self.tested = (0..self.slots.len()).filter(is_tested).collect();
+        for slot in &mut self.slots {
             let constants = std::mem::take(&mut slot.constants);
             slot.constants.sorted = Sorted {
+                short_numbers: constants.numbers.iter().filter_map(Decimal::short_decimal).collect(),
                 numbers: constants.numbers.into_iter().collect(),
                 texts: constants.texts.into_iter().collect(),
                 binaries: constants.binaries.into_iter().collect(),
@@ -225,28 +244,41 @@ impl Slots {
 
     /// How many values and classes are kept.
     pub(super) fn kept(&self) -> usize {
-        self.judged + self.slots.iter().map(|slot| slot.values.len()).sum::<usize>()
+        self.judged.len().checked_div(self.words).unwrap_or_default()
+            + self.slots.iter().map(|slot| slot.values.len()).sum::<usize>()
     }
 
-    /// The class of an image's value in every slot.
-    pub(super) fn classify(&mut self, image: &Item, classes: &mut Vec<u32>) {
-        classes.clear();
-        classes.extend(self.slots.iter_mut().map(|slot| slot.class(slot.path.lookup(image))));
+    /// The slots whose paths begin with a column.
+    pub(super) fn of_column(&self, column: &str) -> Vec<usize> {
+        let all = self.slots.iter().enumerate();
+        all.filter(|(_, slot)| slot.path.column_name() == column).map(|(number, _)| number).collect()
     }
 
-    /// The slots whose paths begin with a column, and whether any of them keeps values.
-    pub(super) fn of_column(&self, column: &str) -> (Vec<usize>, bool) {
-        let of = |slot: &Slot| slot.path.column_name() == column;
-        let all = self.slots.iter().enumerate().filter(|(_, slot)| of(slot));
-        let keeps = self.slots.iter().any(|slot| of(slot) && slot.kind == Kind::Value);
-        (all.map(|(number, _)| number).collect(), keeps)
+    /// Whether a slot tells each value from every other.
+    pub(super) fn tells_values(&self, slot: usize) -> bool {
+        self.slots.get(slot).is_some_and(|slot| slot.kind == Kind::Value)
+    }
+
+    /// Whether a slot tells by how a short number compares: [`Self::class_of`] may be asked of it.
+    pub(super) fn compares(&self, slot: usize) -> bool {
+        self.slots.get(slot).is_some_and(|slot| {
+            let sorted = &slot.constants.sorted;
+            slot.kind == Kind::Place
+                && slot.path.rest().is_empty()
+                && sorted.short_numbers.len() == sorted.numbers.len()
+        })
+    }
+
+    /// The class of a number in a slot that compares.
+    pub(super) fn class_of(&self, slot: usize, number: ShortDecimal) -> u32 {
+        let numbers = self.slots.get(slot).map(|slot| slot.constants.sorted.short_numbers.as_slice());
+        number_class(place(numbers.unwrap_or_default(), |one| one.cmp(&number)))
     }
 
     /// The class in every slot of an image that has nothing.
     pub(super) fn absent(&mut self) -> Vec<u32> {
-        let mut classes = Vec::new();
-        self.classify(&Item::new(), &mut classes);
-        classes
+        let nothing = Item::new();
+        self.slots.iter_mut().map(|slot| slot.class(slot.path.lookup(&nothing))).collect()
     }
 
     /// The class in a slot of an image whose value of the slot's column is this.
@@ -254,33 +286,36 @@ impl Slots {
         self.slots.get_mut(slot).map_or(ABSENT, |slot| slot.class(slot.path.lookup_in(value)))
     }
 
-    /// Narrows the truths of the definitions by column to those whose parts all hold.
+    /// The definitions by column whose parts all hold.
     pub(super) fn judge(
         &mut self,
         image: ImageRef<'_>,
         classes: &[u32],
         plain: &[Plain],
-        truths: &mut [u64],
-        odds: &mut [u64],
+        holds: &mut Vec<Word>,
     ) {
-        for (number, (slot, class)) in self.slots.iter_mut().zip(classes).enumerate() {
-            if !slot.tested {
+        holds.resize(self.words, Word::ALL);
+        holds.fill(Word::ALL);
+        for number in &self.tested {
+            let (Some(slot), Some(class)) = (self.slots.get_mut(*number), classes.get(*number)) else {
                 continue;
-            }
+            };
             let class = *class as usize;
-            if slot.judged.len() <= class {
-                slot.judged.resize_with(class + 1, || None);
-            }
-            if slot.judged.get(class).is_none_or(Option::is_none) {
-                let judged = slot.judge(number, &image.item(), plain);
-                if let Some(place) = slot.judged.get_mut(class) {
-                    *place = Some(judged);
-                    self.judged += 1;
+            let known = slot.judged.get(class).copied().flatten().unwrap_or_else(|| {
+                let known = self.judged.len();
+                self.judged.extend(slot.judge(*number, &image.item(), plain));
+                if slot.judged.len() <= class {
+                    slot.judged.resize(class + 1, None);
                 }
-            }
-            if let Some(Some(judged)) = slot.judged.get(class) {
-                truths.iter_mut().zip(&judged.truths).for_each(|(word, narrower)| *word &= narrower);
-                odds.iter_mut().zip(&judged.odds).for_each(|(word, more)| *word |= more);
+                if let Some(place) = slot.judged.get_mut(class) {
+                    *place = Some(known);
+                }
+                known
+            });
+            let narrower = self.judged.get(known..).unwrap_or_default();
+            for (word, narrower) in holds.iter_mut().zip(narrower) {
+                word.truths &= narrower.truths;
+                word.odds |= narrower.odds;
             }
         }
     }

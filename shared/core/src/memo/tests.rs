@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, ShortDecimal};
 use crate::definition::{CountDefinition, DefinitionName, Headroom};
 use crate::image::{Columns, Frames, Layout, Unread};
 use crate::logic::{Base, Coverage, LogicState, Relation};
@@ -210,6 +210,10 @@ fn read(bytes: &[u8]) -> Option<Value> {
     VALUES.with_borrow(|values| values.get(place).cloned())
 }
 
+fn read_number(bytes: &[u8]) -> Option<ShortDecimal> {
+    if let Value::Number(number) = read(bytes)? { number.short_decimal() } else { None }
+}
+
 /// The columns of an item that are among these, under bytes that stand for their values.
 fn unread(columns: &Columns, item: &Item) -> Unread {
     let mut frames = Frames::default();
@@ -224,7 +228,7 @@ fn unread(columns: &Columns, item: &Item) -> Unread {
         });
         frames.push(column, &(place as u64).to_le_bytes()).unwrap();
     }
-    frames.image(&Layout { columns: columns.clone(), read })
+    frames.image(&Layout { columns: columns.clone(), read, read_number })
 }
 
 #[test]

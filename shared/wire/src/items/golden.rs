@@ -162,7 +162,7 @@ fn adopted() -> (TableName, AdoptedShape) {
 }
 
 fn cut() -> CutItem {
-    let open = GroupKey(vec![(Path::column("state"), Value::String("OPEN".to_owned()))]);
+    let open = GroupKey::new(vec![(Path::column("state"), Value::String("OPEN".to_owned()))]);
     CutItem {
         logic: LogicId::parse("open_orders#v0002").unwrap(),
         at: AT,

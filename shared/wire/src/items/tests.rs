@@ -43,7 +43,7 @@ fn sequence() -> SequenceNumber {
 }
 
 fn cells() -> Cells {
-    let group = Cell::Group(GroupKey(vec![
+    let group = Cell::Group(GroupKey::new(vec![
         (Path::column("status"), text("OPEN")),
         (Path::column("zip"), Value::Null),
     ]));
@@ -51,7 +51,7 @@ fn cells() -> Cells {
 }
 
 fn registers() -> Cells {
-    let group = Some(GroupId::of(&GroupKey(vec![(Path::column("status"), text("OPEN"))])));
+    let group = Some(GroupId::of(&GroupKey::new(vec![(Path::column("status"), text("OPEN"))])));
     [
         (Cell::Register { group, register: 1_993, rank: 2 }, 1),
         (Cell::Register { group: None, register: 7, rank: 53 }, -1),
@@ -445,7 +445,9 @@ fn versions() -> impl Strategy<Value = OrderVersion> {
 
 fn any_cells() -> impl Strategy<Value = Cells> {
     let group = prop::collection::vec(("[a-z. ]{1,6}", values()), 0..3).prop_map(|parts| {
-        Cell::Group(GroupKey(parts.into_iter().map(|(name, value)| (Path::column(name), value)).collect()))
+        Cell::Group(GroupKey::new(
+            parts.into_iter().map(|(name, value)| (Path::column(name), value)).collect(),
+        ))
     });
     let register = (any::<Option<u64>>(), 0_u16..4_096, 1_u8..=53)
         .prop_map(|(group, register, rank)| Cell::Register { group: group.map(GroupId), register, rank });

@@ -13,7 +13,7 @@ use evercount_core::value::{Item, Value, canonical};
 
 use super::names::{Kept, Names, Opened};
 use super::template::{Places, Template};
-use super::value::{Digested, Made, Nothing, described, item, read_value};
+use super::value::{Digested, Made, Nothing, described, item, read_number, read_value};
 use super::{Cursor, DEPTH_MAX, Met, once};
 use crate::cdc::key_identity;
 use crate::cdc::time::{Unit, change_time};
@@ -43,7 +43,8 @@ struct Table {
 
 impl Table {
     fn new(name: TableName, projection: Projection) -> Self {
-        let layout = projection.unread().map(|columns| Layout { columns: columns.clone(), read: read_value });
+        let layout = projection.unread().cloned();
+        let layout = layout.map(|columns| Layout { columns, read: read_value, read_number });
         Self { name, projection, names: Names::default(), layout }
     }
 }

@@ -1,5 +1,6 @@
 //! Owns the fast reading of attribute values in DynamoDB JSON.
 
+use evercount_core::decimal::ShortDecimal;
 use evercount_core::value::{Item, Value, canonical};
 
 use super::{Cursor, DEPTH_MAX, Met};
@@ -182,11 +183,13 @@ fn nested<S: Sink>(cursor: &mut Cursor<'_>, sink: &mut S, depth: usize) -> Optio
 /// Reads a value that was taken out of its record as it stands there.
 pub(super) fn read_value(bytes: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(bytes).ok()?;
-    // Numbers are those that are read again and again: few rows have the same.
-    if let Some(number) = text.strip_prefix("{\"N\":\"").and_then(|rest| rest.strip_suffix("\"}")) {
-        return number.parse().ok().map(Value::Number);
-    }
     made(&mut Cursor::new(text), DEPTH_MAX)
+}
+
+/// As [`read_value`], of a short number that is written plainly: numbers are those that are read again and
+/// again, because few rows have the same.
+pub(super) fn read_number(bytes: &[u8]) -> Option<ShortDecimal> {
+    ShortDecimal::read(bytes.strip_prefix(b"{\"N\":\"")?.strip_suffix(b"\"}")?)
 }
 
 fn made(cursor: &mut Cursor<'_>, depth: usize) -> Option<Value> {

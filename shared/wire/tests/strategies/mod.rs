@@ -405,7 +405,7 @@ fn compared() -> impl Strategy<Value = Compared> {
 }
 
 pub fn group() -> impl Strategy<Value = GroupKey> {
-    vec((path(), value()), 0..3).prop_map(GroupKey)
+    vec((path(), value()), 0..3).prop_map(GroupKey::new)
 }
 
 fn report() -> impl Strategy<Value = ShadowReport> {

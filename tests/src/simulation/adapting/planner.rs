@@ -402,7 +402,7 @@ mod tests {
             super::super::shape::Wanted { status: 1, city: 2, level: 0, tier: 0, amount: 0, note: 0 };
         let (earlier, later) = (old.item(wanted, None), old.after(&change).item(wanted, None));
         let text = |name: &str, value: &str| (Path::column(name), Value::String(value.to_owned()));
-        let in_group = |key: Vec<(Path, Value)>| Cells::from([(Cell::Group(GroupKey(key)), 1)]);
+        let in_group = |key: Vec<(Path, Value)>| Cells::from([(Cell::Group(GroupKey::new(key)), 1)]);
         let both = || in_group(vec![text("status", "A"), text("city4", "Paris")]);
         let facts = Facts { has_ledger: true, source_is_readable: true, ..Facts::default() };
         for (head, expected) in [

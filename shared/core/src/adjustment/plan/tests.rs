@@ -174,7 +174,7 @@ fn a_pinned_partition_key_says_what_is_read_and_what_that_costs() {
         Predicate::Atom(Atom::In { operand: Operand::Path(Path::column("customer")), values })
     };
     let text = |name: &str| Value::String(name.to_owned());
-    let customer = |name: &str| GroupKey(vec![(Path::column("customer"), text(name))]);
+    let customer = |name: &str| GroupKey::new(vec![(Path::column("customer"), text(name))]);
     let facts = Facts {
         source_items: Some(1_000),
         source_bytes: Some(4_096_000),
