@@ -71,11 +71,7 @@ where
     let attempts_max = attempts.min().unwrap_or(1).max(1);
     let mut doubt: Option<Vec<Step>> = None;
     for attempt in 1..=attempts_max {
-        let before = match once {
-            Some(once) => once.before(agent.table.carried_out(&once.token).await?.as_ref()),
-            None => Before::Nothing,
-        };
-        match (before, doubt.take()) {
+        match (carried_out(agent, once).await?, doubt.take()) {
             (Before::Nothing, None) => {}
             (Before::Nothing, Some(steps)) => {
                 if is_done(agent, requests, &steps, now).await? {
@@ -97,6 +93,12 @@ where
             match outcome {
                 Ok(decision) => steps.push(Step { known, read, written_for, decision }),
                 Err(refusal) => {
+                    // What it was refused for may be what the same request made since the note was looked for.
+                    match carried_out(agent, once).await? {
+                        Before::Nothing => {}
+                        Before::Same => return Ok(Applied::Before),
+                        Before::Other => return Ok(Applied::OtherRequest),
+                    }
                     let refused = Mutated::of(Err(refusal), attempt, written_for, known.in_force());
                     let refused = refused.noted(agent.store, request.row, now).await;
                     let before = steps.into_iter().map(|step| step.mutated(attempt));
@@ -128,6 +130,17 @@ where
         Some(request) => vec![refused.noted(agent.store, request.row, now).await],
         None => Vec::new(),
     })))
+}
+
+/// What was done under the token of a request that takes effect once.
+async fn carried_out<R, S, T: CountedTable>(
+    agent: &Agent<'_, R, S, T>,
+    once: Option<&Once>,
+) -> Result<Before, StoreError> {
+    Ok(match once {
+        Some(once) => once.before(agent.table.carried_out(&once.token).await?.as_ref()),
+        None => Before::Nothing,
+    })
 }
 
 /// Whether a write was made whose reply was lost. All of it was or nothing.
