@@ -57,6 +57,19 @@ impl Buckets {
         is_new
     }
 
+    /// Whether a group may be counted by name: it is already, or there are fewer than so many.
+    fn has_room(&self, hint: u64, groups_max: u32) -> bool {
+        self.groups < groups_max as usize || self.places.contains_key(&hint)
+    }
+
+    /// The counter item of a cell, chosen where it has none yet.
+    fn place(&mut self, hint: u64, cell: &Cell, room: usize) -> u32 {
+        match self.places.get(&hint) {
+            Some(bucket) => *bucket,
+            None => self.choose(hint, cell, room),
+        }
+    }
+
     /// Chooses a counter item of so much room for a cell that has none yet.
     fn choose(&mut self, hint: u64, cell: &Cell, room: usize) -> u32 {
         let bytes = weight(cell);
@@ -156,9 +169,7 @@ impl Placement {
     /// Whether a group may still be counted by name under a cap of `groups_max`.
     #[must_use]
     pub fn has_room(&self, logic: &LogicId, cell: &Cell, groups_max: u32) -> bool {
-        self.by_logic.get(logic).is_none_or(|buckets| {
-            buckets.groups < groups_max as usize || buckets.places.contains_key(&hint(cell))
-        })
+        self.by_logic.get(logic).is_none_or(|buckets| buckets.has_room(hint(cell), groups_max))
     }
 
     /// Whether evidence may still be tallied by group.
@@ -171,17 +182,13 @@ impl Placement {
 
     /// The counter item a cell belongs in, choosing one where it has none yet.
     pub fn place(&mut self, logic: &LogicId, cell: &Cell) -> u32 {
-        let (hint, buckets) = (hint(cell), self.of(logic));
-        match buckets.places.get(&hint) {
-            Some(bucket) => *bucket,
-            None => buckets.choose(hint, cell, room(logic)),
-        }
+        self.of(logic).place(hint(cell), cell, room(logic))
     }
 
     /// As [`Placement::place`] for the groups of a logic version, which are counted by name under a cap of
     /// `groups_max`.
     pub fn admission(&mut self, logic: &LogicId, groups_max: u32) -> Admission<'_> {
-        Admission { room: room(logic), groups_max: groups_max as usize, buckets: self.of(logic) }
+        Admission { room: room(logic), groups_max, buckets: self.of(logic) }
     }
 
     fn of(&mut self, logic: &LogicId) -> &mut Buckets {
@@ -193,17 +200,16 @@ impl Placement {
 pub struct Admission<'a> {
     buckets: &'a mut Buckets,
     room: usize,
-    groups_max: usize,
+    groups_max: u32,
 }
 
 impl Admission<'_> {
     /// Whether a group is counted by name. Where it had no place it has one now.
     pub fn admit(&mut self, group: &Cell) -> bool {
         let hint = hint(group);
-        let is_known = self.buckets.places.contains_key(&hint);
-        let has_room = is_known || self.buckets.groups < self.groups_max;
-        if has_room && !is_known {
-            self.buckets.choose(hint, group, self.room);
+        let has_room = self.buckets.has_room(hint, self.groups_max);
+        if has_room {
+            self.buckets.place(hint, group, self.room);
         }
         has_room
     }

@@ -16,7 +16,7 @@ const PLACED_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct ReadColumns {
     names: Columns,
-    /// In the order of their names, which is that of an item.
+    /// In the order of their names.
     columns: Vec<Column>,
     /// The class of every slot for an image without any column.
     absent: Vec<u32>,
@@ -27,7 +27,6 @@ pub(super) struct ReadColumns {
 /// One column.
 #[derive(Debug, Default)]
 struct Column {
-    name: Box<str>,
     /// The slots whose paths begin with it.
     slots: Vec<usize>,
     /// Whether any of them tells each value from every other.
@@ -97,7 +96,7 @@ impl ReadColumns {
             let of_column = slots.of_column(name);
             let tells_values = of_column.iter().any(|slot| slots.tells_values(*slot));
             let compares = of_column.iter().all(|slot| slots.compares(*slot));
-            Column { name: name.into(), slots: of_column, tells_values, compares, ..Column::default() }
+            Column { slots: of_column, tells_values, compares, ..Column::default() }
         };
         let columns = names.names().map(column).collect();
         Self { names, columns, absent: slots.absent(), classes: Vec::new() }
@@ -123,10 +122,10 @@ impl ReadColumns {
 
     fn classify_item(&self, item: &Item, slots: &mut Slots, classes: &mut [u32]) {
         // Both are in the order of names.
-        let mut columns = self.columns.iter().peekable();
+        let mut columns = self.names.names().zip(&self.columns).peekable();
         for (name, value) in item {
-            while let Some(column) = columns.next_if(|column| *column.name <= **name) {
-                if *column.name == **name {
+            while let Some((known, column)) = columns.next_if(|(known, _)| *known <= name.as_str()) {
+                if known == name {
                     for slot in &column.slots {
                         let class = slots.class_in(*slot, value);
                         put(classes, *slot, class);
