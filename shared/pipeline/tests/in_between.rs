@@ -1,5 +1,5 @@
-//! A write whose reply is lost, to a table whose items carry no versions: what somebody else made in between
-//! is not taken for it.
+//! What somebody else makes in between: it is not taken for a write whose reply was lost, to a table whose items
+//! carry no versions; and where it is the same request under the same token, nobody is refused for it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::decimal::Decimal;
 use evercount_core::function::NoFunctions;
+use evercount_core::migration::graph::Migration;
 use evercount_core::mutation::once::Once;
 use evercount_core::mutation::settings::MutationSettings;
 use evercount_core::mutation::{ConditionFailed, Intent, Kind, Mutation};
@@ -92,6 +93,17 @@ fn item(n: i64) -> Item {
     key().into_iter().chain([("n".to_owned(), Value::Number(Decimal::from(n)))]).collect()
 }
 
+/// What tables allow, and migrations that somebody wrote.
+type Setting = (MutationSettings, BTreeMap<TableName, Vec<Migration>>);
+
+fn agent<'a, T>(
+    memory: &'a Memory,
+    table: &'a T,
+    (settings, written): &'a Setting,
+) -> Agent<'a, Memory, Memory, T> {
+    Agent { registry: memory, store: memory, table, settings, written, functions: &NoFunctions }
+}
+
 /// What is told of a mutation of an item that counts 5, alone and in a transaction, and what the item is.
 async fn told(intent: &dyn Intent, is_made: bool, theirs: Option<Item>) -> (Result<(), StoreError>, Item) {
     let mut all = Vec::new();
@@ -102,15 +114,8 @@ async fn told(intent: &dyn Intent, is_made: bool, theirs: Option<Item>) -> (Resu
         let first = TableWrite { row: row(), item: Some(from_nothing), beside: None };
         memory.write(&first).await.unwrap();
         let table = Lossy { memory: &memory, is_made, theirs: theirs.clone(), first: AtomicBool::new(true) };
-        let (settings, written) = (MutationSettings::default(), BTreeMap::new());
-        let agent = Agent {
-            registry: &memory,
-            store: &memory,
-            table: &table,
-            settings: &settings,
-            written: &written,
-            functions: &NoFunctions,
-        };
+        let setting = (MutationSettings::default(), BTreeMap::new());
+        let agent = agent(&memory, &table, &setting);
         let (row, key) = (row(), key());
         let request = Request { row: &row, key: &key, intent, declared: None, expected: None };
         let warm = Warm::default();
@@ -149,4 +154,49 @@ async fn what_would_change_nothing_once_more_stands() {
     for (is_made, theirs) in [(true, None), (false, Some(item(9)))] {
         assert_eq!(told(&set, is_made, theirs).await, (Ok(()), item(9)));
     }
+}
+
+/// A put whose condition fails, because by the time of its decision another transaction was carried out.
+struct Overtaken<'a> {
+    memory: &'a Memory,
+    theirs: Once,
+}
+
+impl Intent for Overtaken<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Put
+    }
+
+    fn after(&self, _: Option<&Item>) -> Result<Option<Item>, ConditionFailed> {
+        let theirs = self.theirs.clone();
+        self.memory.tamper(|state| drop(state.carried_out.insert(theirs.token.clone(), theirs)));
+        Err(ConditionFailed)
+    }
+
+    fn stated(&self) -> Item {
+        item(0)
+    }
+
+    fn depends_on(&self, _: &str) -> bool {
+        true
+    }
+}
+
+async fn told_under_a_token(theirs: &Once, ours: &Once) -> Applied {
+    let memory = Memory::default();
+    let intent = Overtaken { memory: &memory, theirs: theirs.clone() };
+    let setting = (MutationSettings::default(), BTreeMap::new());
+    let agent = agent(&memory, &memory, &setting);
+    let (row, key) = (row(), key());
+    let request = Request { row: &row, key: &key, intent: &intent, declared: None, expected: None };
+    together::run(&agent, &Warm::default(), &[request], Some(ours), 0).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_comes_second_under_a_token_is_told_what_the_first_did_and_not_that_a_condition_failed() {
+    let once = |token: &str, request| Once { token: token.to_owned(), request, at: 0 };
+    assert_eq!(told_under_a_token(&once("one", 1), &once("one", 1)).await, Applied::Before);
+    assert_eq!(told_under_a_token(&once("one", 2), &once("one", 1)).await, Applied::OtherRequest);
+    let refused = told_under_a_token(&once("two", 1), &once("one", 1)).await;
+    assert!(matches!(&refused, Applied::Now(all) if all.refused().is_some()), "{refused:?}");
 }
