@@ -64,41 +64,82 @@ pub struct Layout {
     pub read_number: ReadNumber,
 }
 
-/// The columns of an image as they stand in its record.
+/// The columns of an image as they stand in its record, numbers behind the rest: those are many where values
+/// are many, and what is only compared is a number more often than not.
 #[derive(Clone, Debug)]
 pub struct Unread {
     layout: Layout,
     frames: Box<[u8]>,
+    numbers_at: usize,
 }
 
 /// Columns of an image that is being taken out of its record: for each the number, the length, and the
 /// bytes of its value.
 #[derive(Clone, Debug, Default)]
-pub struct Frames(Vec<u8>);
+pub struct Frames {
+    others: Vec<u8>,
+    numbers: Vec<u8>,
+}
+
+/// A column of an unread image.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its number.
+    pub column: usize,
+    /// The bytes of its value.
+    pub value: &'a [u8],
+    /// All of it: frames are alike where these are.
+    pub bytes: &'a [u8],
+}
 
 /// What stands before the bytes of a value: a column's number, and their length.
 const HEAD: usize = 8;
 
+/// Adds a frame; `None` where there is no room for so much.
+#[inline]
+fn add(frames: &mut Vec<u8>, column: usize, value: &[u8]) -> Option<()> {
+    let (column, length) = (u32::try_from(column).ok()?, u32::try_from(value.len()).ok()?);
+    let head = u64::from(column) << 32 | u64::from(length);
+    frames.extend_from_slice(&head.to_le_bytes());
+    frames.extend_from_slice(value);
+    Some(())
+}
+
+fn frames(mut rest: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    std::iter::from_fn(move || {
+        let head = u64::from_le_bytes(*rest.first_chunk::<HEAD>()?);
+        let length = usize::try_from(head & u64::from(u32::MAX)).ok()?;
+        let (bytes, behind) = rest.split_at_checked(HEAD + length)?;
+        rest = behind;
+        Some(Frame { column: usize::try_from(head >> 32).ok()?, value: bytes.get(HEAD..)?, bytes })
+    })
+}
+
 impl Frames {
     /// Begins another image.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.others.clear();
+        self.numbers.clear();
     }
 
     /// Adds a column, which the image has once; `None` where there is no room for so much.
     #[inline]
     pub fn push(&mut self, column: usize, value: &[u8]) -> Option<()> {
-        let (column, length) = (u32::try_from(column).ok()?, u32::try_from(value.len()).ok()?);
-        let head = u64::from(column) << 32 | u64::from(length);
-        self.0.extend_from_slice(&head.to_le_bytes());
-        self.0.extend_from_slice(value);
-        Some(())
+        add(&mut self.others, column, value)
+    }
+
+    /// As [`Self::push`], of a column whose value is a number.
+    #[inline]
+    pub fn push_number(&mut self, column: usize, value: &[u8]) -> Option<()> {
+        add(&mut self.numbers, column, value)
     }
 
     /// The image.
     #[must_use]
     pub fn image(&self, layout: &Layout) -> Unread {
-        Unread { layout: layout.clone(), frames: self.0.as_slice().into() }
+        let (others, numbers) = (self.others.as_slice(), self.numbers.as_slice());
+        let frames = [others, numbers].concat().into();
+        Unread { layout: layout.clone(), frames, numbers_at: others.len() }
     }
 }
 
@@ -109,24 +150,22 @@ impl Unread {
         &self.layout
     }
 
-    /// The columns, by their numbers, and the bytes of their values.
-    pub fn values(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let mut rest = &*self.frames;
-        std::iter::from_fn(move || {
-            let (head, behind) = rest.split_first_chunk::<HEAD>()?;
-            let head = u64::from_le_bytes(*head);
-            let length = usize::try_from(head & u64::from(u32::MAX)).ok()?;
-            let (value, behind) = behind.split_at_checked(length)?;
-            rest = behind;
-            Some((usize::try_from(head >> 32).ok()?, value))
-        })
+    /// The columns, those that are numbers last.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        frames(&self.frames)
+    }
+
+    /// The bytes of all columns that are no numbers, and the columns that are.
+    pub fn apart(&self) -> (&[u8], impl Iterator<Item = Frame<'_>>) {
+        let (others, numbers) = self.frames.split_at_checked(self.numbers_at).unwrap_or((&self.frames, &[]));
+        (others, frames(numbers))
     }
 
     /// The values, read.
     #[must_use]
     pub fn item(&self) -> Item {
-        let named = self.values().filter_map(|(column, bytes)| {
-            Some((self.layout.columns.name(column)?.to_owned(), self.layout.value(bytes)))
+        let named = self.frames().filter_map(|Frame { column, value, .. }| {
+            Some((self.layout.columns.name(column)?.to_owned(), self.layout.value(value)))
         });
         named.collect()
     }
@@ -241,13 +280,20 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(0, b"left over").unwrap();
         frames.clear();
-        frames.push(2, b"").unwrap();
+        frames.push_number(2, b"").unwrap();
         frames.push(0, b"one").unwrap();
         let image = Image::Unread(frames.image(&layout));
         let text = |text: &str| Value::String(text.to_owned());
         let item = Item::from([("a".to_owned(), text("one")), ("c".to_owned(), text(""))]);
         assert_eq!(image, Image::from(item));
         frames.push(1, b"\xff").unwrap();
+        let unread = frames.image(&layout);
+        let (others, numbers) = unread.apart();
+        assert_eq!(others.len(), 2 * HEAD + 3 + 1);
+        assert_eq!(
+            numbers.map(|frame| (frame.column, frame.value)).collect::<Vec<_>>(),
+            [(2, b"".as_slice())]
+        );
         assert_eq!(frames.image(&layout).item().get("b"), Some(&Value::Unavailable));
         assert_eq!(Frames::default().image(&layout).item(), Item::new());
     }

@@ -17,6 +17,7 @@
 
 mod column;
 mod cube;
+mod row;
 mod slot;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +36,7 @@ use crate::order::OrderVersion;
 use crate::projection;
 use column::ReadColumns;
 use cube::{Cube, Plain};
+use row::{Asked, KnownRows};
 use slot::{Slots, Word};
 
 /// Most combinations, values and groups that a table's memo keeps from one chunk to the next: with
@@ -81,7 +83,9 @@ pub(crate) type ShortMap<K, V> = HashMap<K, V, BuildHasherDefault<ShortHasher>>;
 #[derive(Debug, Default)]
 pub struct Memo {
     revision: Option<u64>,
-    tables: BTreeMap<TableName, TableMemo>,
+    /// The table that was met last, which more often than not is met next.
+    at_hand: Option<Box<(TableName, TableMemo)>>,
+    others: BTreeMap<TableName, Box<(TableName, TableMemo)>>,
 }
 
 impl Memo {
@@ -89,21 +93,34 @@ impl Memo {
     /// between chunks, because numbers of combinations are used within one.
     pub fn refresh(&mut self, catalog: &Catalog) {
         if self.revision != Some(catalog.revision) {
-            self.tables.clear();
-            self.revision = Some(catalog.revision);
+            *self = Self { revision: Some(catalog.revision), ..Self::default() };
         }
-        self.tables.retain(|_, table| table.kept() <= KEPT_MAX);
+        let keeps = |held: &mut Box<(TableName, TableMemo)>| {
+            held.1.rows.forget();
+            held.1.kept() <= KEPT_MAX
+        };
+        self.at_hand = self.at_hand.take().and_then(|mut held| keeps(&mut held).then_some(held));
+        self.others.retain(|_, held| keeps(held));
     }
 
     /// The memo of a table, by the name its ledger rows are kept under.
     pub fn of(&mut self, table: &TableName, logic: &TableLogic) -> &mut TableMemo {
-        self.tables.entry(table.clone()).or_insert_with(|| TableMemo::new(logic))
+        let at_hand = match self.at_hand.take() {
+            Some(held) if held.0 == *table => held,
+            another => {
+                self.others.extend(another.map(|another| (another.0.clone(), another)));
+                let known = self.others.remove(table);
+                known.unwrap_or_else(|| Box::new((table.clone(), TableMemo::new(logic))))
+            }
+        };
+        &mut self.at_hand.insert(at_hand).1
     }
 
     /// The memo of a table, where it has one.
     #[must_use]
     pub fn get(&self, table: &TableName) -> Option<&TableMemo> {
-        self.tables.get(table)
+        let at_hand = self.at_hand.as_ref().filter(|held| held.0 == *table);
+        at_hand.or_else(|| self.others.get(table)).map(|held| &held.1)
     }
 }
 
@@ -123,6 +140,8 @@ pub enum Hit {
     },
     /// What a whole combination counts for, by its number.
     Whole(usize),
+    /// All that a row counts for which is known as a whole, by its number.
+    Known(usize),
 }
 
 /// Definitions that are kept by column: some of those that share a word of bits.
@@ -171,6 +190,7 @@ pub struct TableMemo {
     whole_only: Vec<usize>,
     wholes: Vec<Whole>,
     columns: ReadColumns,
+    rows: KnownRows,
     /// Of the row at hand.
     classes: Vec<u32>,
     holds: Vec<Word>,
@@ -225,6 +245,10 @@ impl TableMemo {
         }
         memo.slots.seal(&memo.plain);
         memo.columns = ReadColumns::new(projection::columns(logic), &mut memo.slots);
+        // What a migration makes of a row depends on when the row was written, too.
+        if memo.families.iter().any(|family| !family.untils.is_empty()) {
+            memo.rows.give_up();
+        }
         memo
     }
 
@@ -252,6 +276,7 @@ impl TableMemo {
         self.wholes.len()
             + self.slots.kept()
             + self.columns.kept()
+            + self.rows.kept()
             + self.cubes.iter().map(Cube::groups).sum::<usize>()
     }
 
@@ -260,6 +285,30 @@ impl TableMemo {
     /// # Errors
     /// [`Unavailable`] as for [`counting::targets`]; some hits may have been added then.
     pub fn judge(
+        &mut self,
+        image: ImageRef<'_>,
+        at: Option<&OrderVersion>,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Unavailable> {
+        let Self { columns, slots, rows, .. } = self;
+        let asked = rows.ask(|written| columns.key(image, slots, written));
+        let new = match asked {
+            Asked::Known(row) => {
+                hits.push(Hit::Known(row));
+                return Ok(());
+            }
+            Asked::New(row) => Some(row),
+            Asked::Unasked => None,
+        };
+        let begin = hits.len();
+        self.judge_by_column(image, at, hits)?;
+        if let Some(row) = new {
+            self.rows.note(row, hits.get(begin..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn judge_by_column(
         &mut self,
         image: ImageRef<'_>,
         at: Option<&OrderVersion>,
@@ -322,6 +371,12 @@ impl TableMemo {
         self.wholes.get(number)
     }
 
+    /// What a row counts for that is known as a whole: nothing else that is.
+    #[must_use]
+    pub fn hits_of(&self, row: usize) -> &[Hit] {
+        self.rows.hits_of(row)
+    }
+
     /// The version and the cell of a hit by column.
     #[must_use]
     pub fn plain_of(&self, plain: usize, group: usize) -> Option<(&Arc<LogicVersion>, &Cell)> {
@@ -356,8 +411,13 @@ impl TableMemo {
         let mut hits = Vec::new();
         self.judge(image, at, &mut hits)?;
         let mut targets = Targets::default();
+        let hits = match hits.as_slice() {
+            [Hit::Known(row)] => self.hits_of(*row),
+            hits => hits,
+        };
         for hit in hits {
-            match hit {
+            match *hit {
+                Hit::Known(_) => {}
                 Hit::Plain { plains, group, register, .. } => {
                     for (version, cell) in plains.filter_map(|plain| self.plain_of(plain, group)) {
                         let mut cells = Cells::from([(cell.clone(), 1)]);

@@ -39,7 +39,11 @@ struct Staged {
 struct TableTally {
     cubes: Vec<CubeTally>,
     registers: ShortMap<(usize, usize, u32), i64>,
-    wholes: ShortMap<usize, Whole>,
+    wholes: ShortMap<usize, Met>,
+    /// Of the rows that the memo knows as a whole, by their number there.
+    known: Vec<Met>,
+    /// Which of them were met, in that order.
+    met: Vec<usize>,
 }
 
 /// The counts of one grouping's groups: a row for each group that was met, in which each definition
@@ -59,11 +63,29 @@ struct CubeTally {
     met: Vec<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Whole {
-    net: i64,
-    /// How many after images it was: what evidence is tallied by.
-    afters: i64,
+/// How often something was met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    /// In after images: what evidence is tallied by.
+    after: i64,
+    before: i64,
+}
+
+impl Met {
+    /// Once.
+    fn once(sign: i64) -> Self {
+        Self { after: i64::from(sign > 0), before: i64::from(sign < 0) }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.after += other.after;
+        self.before += other.before;
+    }
+
+    /// How many more there are now.
+    fn net(self) -> i64 {
+        self.after - self.before
+    }
 }
 
 impl LaneTally {
@@ -106,7 +128,7 @@ impl LaneTally {
         for Staged { table, sign, until } in &self.staged {
             if let (Some((_, tally)), Some(hits)) = (self.tables.get_mut(*table), self.hits.get(from..*until))
             {
-                hits.iter().for_each(|hit| tally.take(hit, *sign));
+                hits.iter().for_each(|hit| tally.take(hit, Met::once(*sign)));
             }
             from = *until;
         }
@@ -121,8 +143,9 @@ impl LaneTally {
         sum: &mut Contributions,
         evidence: &mut Contributions,
     ) {
-        for (table, tally) in self.tables {
+        for (table, mut tally) in self.tables {
             if let Some(memo) = memo.get(&table) {
+                tally.take_known(memo);
                 tally.finish(memo, placement, sum, evidence);
             }
         }
@@ -136,23 +159,38 @@ impl TableTally {
         Self { cubes: memo.groupings().map(cube).collect(), ..Self::default() }
     }
 
-    fn take(&mut self, hit: &Hit, sign: i64) {
+    fn take(&mut self, hit: &Hit, met: Met) {
         match *hit {
+            Hit::Known(row) => {
+                if self.known.len() <= row {
+                    self.known.resize(row + 1, Met::default());
+                }
+                if let Some(known) = self.known.get_mut(row) {
+                    if known.after + known.before == 0 {
+                        self.met.push(row);
+                    }
+                    known.add(met);
+                }
+            }
             Hit::Plain { cube, plains, group, register } => {
                 if let Some(cube) = self.cubes.get_mut(cube) {
-                    cube.take(plains, group, sign);
+                    cube.take(plains, group, met.net());
                 }
                 if register != NO_REGISTER {
                     for plain in plains {
-                        *self.registers.entry((plain, group, register)).or_default() += sign;
+                        *self.registers.entry((plain, group, register)).or_default() += met.net();
                     }
                 }
             }
-            Hit::Whole(number) => {
-                let whole = self.wholes.entry(number).or_default();
-                whole.net += sign;
-                whole.afters += i64::from(sign > 0);
-            }
+            Hit::Whole(number) => self.wholes.entry(number).or_default().add(met),
+        }
+    }
+
+    /// Takes what the rows that are known as a whole count for, as often as they were met.
+    fn take_known(&mut self, memo: &TableMemo) {
+        for row in std::mem::take(&mut self.met) {
+            let met = self.known.get(row).copied().unwrap_or_default();
+            memo.hits_of(row).iter().for_each(|hit| self.take(hit, met));
         }
     }
 
@@ -176,21 +214,21 @@ impl TableTally {
         }
         // In the order in which they were first judged: what finds no room among the groups that are
         // counted by name must not depend on a map's order.
-        let mut wholes: Vec<(usize, Whole)> = self.wholes.into_iter().collect();
+        let mut wholes: Vec<(usize, Met)> = self.wholes.into_iter().collect();
         wholes.sort_by_key(|(number, _)| *number);
         for (number, whole) in wholes {
             let Some(judged) = memo.whole_of(number) else { continue };
             let Ok(targets) = &judged.judged else { continue };
             let mut targets = targets.clone();
             cap(&mut targets.cells, None, &judged.logic, placement);
-            counting::add(sum, &counting::stored(&judged.logic.live, &targets.cells), whole.net);
-            evidence::tally(&judged.logic, &targets, whole.afters, placement, evidence);
+            counting::add(sum, &counting::stored(&judged.logic.live, &targets.cells), whole.net());
+            evidence::tally(&judged.logic, &targets, whole.after, placement, evidence);
         }
     }
 }
 
 impl CubeTally {
-    fn take(&mut self, plains: Plains, group: usize, sign: i64) {
+    fn take(&mut self, plains: Plains, group: usize, net: i64) {
         let row = match self.rows.get(group) {
             Some(row) if *row > 0 => *row - 1,
             _ => self.add_row(group),
@@ -201,8 +239,8 @@ impl CubeTally {
         }
         let Some(nets) = self.nets.get_mut(row * members..(row + 1) * members) else { return };
         for plain in plains {
-            if let Some(net) = nets.get_mut(plain - self.members.start) {
-                *net += sign;
+            if let Some(known) = nets.get_mut(plain - self.members.start) {
+                *known += net;
             }
         }
     }

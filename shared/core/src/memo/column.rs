@@ -5,12 +5,23 @@ use std::hash::{Hash, Hasher};
 
 use super::ShortMap;
 use super::slot::Slots;
-use crate::image::{Columns, ImageRef, Unread};
+use crate::decimal::ShortDecimal;
+use crate::image::{Columns, Frame, ImageRef, Unread};
 use crate::value::Item;
 
 /// Most values that are known by their bytes of a column of which only places among constants matter, or
 /// registers. Such a column may have another one in every row.
 const PLACED_MAX: usize = 1_024;
+
+/// Bytes of a word.
+const WORD: usize = 8;
+
+/// Most bytes of a whole image that is known by its bytes; columns that are longer have many values.
+const KEY_BYTES_MAX: usize = 512;
+
+/// What marks the number and a class of a column that is only compared, and not its frame, which begins with a
+/// number of its own.
+const COMPARED: u64 = 1 << 63;
 
 /// The columns of a table that counts read.
 #[derive(Debug, Default)]
@@ -53,6 +64,11 @@ impl Column {
             None => self.known_long.get(bytes)?,
         };
         self.classes.get(*known..)
+    }
+
+    /// A short number of which only matters how it compares.
+    fn number(&self, image: &Unread, bytes: &[u8]) -> Option<ShortDecimal> {
+        if self.compares { (image.layout().read_number)(bytes) } else { None }
     }
 
     fn note(&mut self, bytes: &[u8], classes: &[u32]) {
@@ -120,6 +136,35 @@ impl ReadColumns {
         }
     }
 
+    /// What the judgement of an image depends on: the bytes of its columns that are no numbers, and, written
+    /// down, those of its numbers, or the classes of one that is only compared. `None` where it is too much.
+    pub(super) fn key<'i>(
+        &mut self,
+        image: ImageRef<'i>,
+        slots: &Slots,
+        written: &mut Vec<u64>,
+    ) -> Option<&'i [u8]> {
+        let ImageRef::Unread(unread) = image else { return None };
+        if !self.has_numbers_of(unread) {
+            return None;
+        }
+        let (others, frames) = unread.apart();
+        written.clear();
+        for frame in frames {
+            let Some(column) = self.columns.get(frame.column) else { continue };
+            match column.number(unread, frame.value) {
+                Some(number) => {
+                    let column_number = COMPARED | (frame.column as u64) << 32;
+                    let classes = column.slots.iter().map(|slot| slots.class_of(*slot, number));
+                    classes.for_each(|class| written.push(column_number | u64::from(class)));
+                }
+                // Its length comes first, so what fills up its last word is no part of it.
+                None => written.extend(frame.bytes.chunks(WORD).map(filled)),
+            }
+        }
+        (others.len() + written.len() * WORD <= KEY_BYTES_MAX).then_some(others)
+    }
+
     fn classify_item(&self, item: &Item, slots: &mut Slots, classes: &mut [u32]) {
         // Both are in the order of names.
         let mut columns = self.names.names().zip(&self.columns).peekable();
@@ -151,11 +196,9 @@ impl ReadColumns {
     }
 
     fn classify_unread(&mut self, image: &Unread, slots: &mut Slots, classes: &mut [u32]) {
-        for (number, bytes) in image.values() {
-            let Some(column) = self.columns.get_mut(number) else { continue };
-            if column.compares
-                && let Some(number) = (image.layout().read_number)(bytes)
-            {
+        for Frame { column, value: bytes, .. } in image.frames() {
+            let Some(column) = self.columns.get_mut(column) else { continue };
+            if let Some(number) = column.number(image, bytes) {
                 column.slots.iter().for_each(|slot| put(classes, *slot, slots.class_of(*slot, number)));
                 continue;
             }
@@ -172,6 +215,11 @@ impl ReadColumns {
             }
         }
     }
+}
+
+/// A word that begins with these bytes.
+fn filled(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 fn put(classes: &mut [u32], slot: usize, class: u32) {

@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use super::*;
+use crate::chunk::LaneTally;
+use crate::counting::Contributions;
 use crate::decimal::{Decimal, ShortDecimal};
 use crate::definition::{CountDefinition, DefinitionName, Headroom};
 use crate::image::{Columns, Frames, Layout, Unread};
@@ -13,6 +15,7 @@ use crate::logic::{Base, Coverage, LogicState, Relation};
 use crate::migration::{Action, Conversion, Step};
 use crate::order::LogRank;
 use crate::path::{Path, Segment};
+use crate::placement::Placement;
 use crate::predicate::{Atom, AttributeType, Comparison, Operand, Predicate};
 use crate::transform::Transform;
 use crate::value::{Item, Value};
@@ -226,7 +229,11 @@ fn unread(columns: &Columns, item: &Item) -> Unread {
                 values.len() - 1
             })
         });
-        frames.push(column, &(place as u64).to_le_bytes()).unwrap();
+        let bytes = (place as u64).to_le_bytes();
+        match value {
+            Value::Number(_) => frames.push_number(column, &bytes).unwrap(),
+            _ => frames.push(column, &bytes).unwrap(),
+        }
     }
     frames.image(&Layout { columns: columns.clone(), read, read_number })
 }
@@ -261,4 +268,46 @@ fn a_memo_of_another_catalog_is_forgotten_and_so_is_one_that_grew_too_large() {
     meet(&mut memo, KEPT_MAX as i64);
     memo.refresh(&catalog(2));
     assert!(memo.get(&table).is_none());
+}
+
+#[test]
+fn rows_that_are_known_are_counted_also_where_no_more_will_be() {
+    let text = |text: &str| Value::String(text.to_owned());
+    let definition = CountDefinition {
+        name: DefinitionName::parse("with_k").unwrap(),
+        table: TableName::new("t"),
+        group_by: Vec::new(),
+        filter: Some(Predicate::Atom(Atom::BeginsWith(Path::column("a"), text("k")))),
+        distinct: None,
+        groups_max: 100,
+        headroom: Headroom::default(),
+    };
+    let version = LogicVersion::new(1, definition, LogicState::Active, Coverage::Whole, 0);
+    let id = version.id.clone();
+    let catalog = Catalog::new(1, [version], []);
+    let table = TableName::new("t");
+    let logic = catalog.table(&table).unwrap();
+    let layout = Layout {
+        columns: projection::columns(logic),
+        read: |bytes| Some(Value::String(String::from_utf8(bytes.to_vec()).ok()?)),
+        read_number: |_| None,
+    };
+    let at = OrderVersion::binlog(0, 1, 1, 0, LogRank::Change);
+    let (mut memo, mut placement, mut frames) = (Memo::default(), Placement::default(), Frames::default());
+    // Two rows of three are new, which a chunk finds out in its midst, and the next one begins with.
+    for _ in 0..2 {
+        memo.refresh(&catalog);
+        let (mut tally, mut sum) = (LaneTally::default(), Contributions::new());
+        for number in 0..20_000 {
+            frames.clear();
+            let row = if number % 3 == 0 { "k".to_owned() } else { format!("k{number}") };
+            frames.push(0, row.as_bytes()).unwrap();
+            let image = frames.image(&layout);
+            let images = (None, Some(ImageRef::Unread(&image)));
+            tally.stage((&table, memo.of(&table, logic)), images, &at).unwrap();
+            tally.take_staged();
+        }
+        tally.finish(&memo, &mut placement, &mut sum, &mut Contributions::new());
+        assert_eq!(sum.get(&id).unwrap().values().sum::<i64>(), 20_000);
+    }
 }

@@ -263,8 +263,10 @@ fn unread(
         }
         if field.kept != Kept::No || field.is_version {
             let value = cursor.between(field.value, cursor.passed())?.as_bytes();
-            if let Kept::Unread(column) = field.kept {
-                frames.push(column, value)?;
+            match (field.kept, field.opened) {
+                (Kept::Unread(column), Some(Opened::Number)) => frames.push_number(column, value)?,
+                (Kept::Unread(column), _) => frames.push(column, value)?,
+                _ => {}
             }
             if field.is_version {
                 version = read_value(value).as_ref().map_or(ItemVersion::NONE, version_in);
