@@ -38,7 +38,7 @@ fn record(number: u32) -> StreamRecord {
         sequence: SequenceNumber::parse(&(number + 1).to_string()).unwrap(),
         partition_key: number.to_string(),
         arrived_at: at,
-        data: Ok(data.into_bytes().into()),
+        data: data.into_bytes().into(),
     }
 }
 

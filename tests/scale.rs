@@ -84,7 +84,7 @@ fn to_and_fro(workload: &Workload) -> Vec<StreamRecord> {
             sequence: SequenceNumber::parse(&format!("{}{number}", "9".repeat(60))).unwrap(),
             partition_key: "order-x".to_owned(),
             arrived_at: at,
-            data: Ok(data.into_bytes().into()),
+            data: data.into_bytes().into(),
         }
     };
     vec![record(1, "NEW", "PAID"), record(2, "PAID", "NEW")]
@@ -174,7 +174,7 @@ mod embedded {
             if number == BATCHES {
                 let mut broken = batch.last().cloned().unwrap();
                 broken.sequence = SequenceNumber::parse(&"9".repeat(60)).unwrap();
-                broken.data = Ok(vec![b'x'; 3_000].into());
+                broken.data = vec![b'x'; 3_000].into();
                 batch.push(broken);
             }
             reports.push(count::run(store, &mut warm, &lane, &batch, options, 0, || true).await);

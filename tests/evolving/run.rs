@@ -219,7 +219,7 @@ impl Run {
             sequence: SequenceNumber::parse(&self.next.to_string()).unwrap(),
             partition_key: record["key"].to_string().chars().take(200).collect(),
             arrived_at: self.now,
-            data: Ok(line.as_bytes().to_vec().into()),
+            data: line.as_bytes().to_vec().into(),
         }
     }
 

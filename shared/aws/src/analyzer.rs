@@ -120,7 +120,7 @@ impl<S: Store + RegistryStore + Send, T: SourceTable, A: Alerts> Analyzer<S, T, 
         payload: Bytes,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
-        Ok(self.analyze(read_event(payload)?, deadline).await)
+        Ok(self.analyze(read_event(&payload)?, deadline).await)
     }
 
     async fn analyze(&self, batches: Vec<ShardBatch>, deadline: Micros) -> KinesisEventResponse {
@@ -176,7 +176,9 @@ impl<S: Store + RegistryStore + Send, T: SourceTable, A: Alerts> Analyzer<S, T, 
     /// The event of a record; one that was cut to fit is looked up in the registry. `None` where
     /// it cannot be read.
     async fn read(&self, record: &StreamRecord) -> Result<Option<SchemaChangeEvent>, StoreError> {
-        let Some(text) = record.data.as_ref().ok().and_then(|data| std::str::from_utf8(data).ok()) else {
+        let mut room = Vec::new();
+        let data = record.data.read(&mut room);
+        let Some(text) = data.ok().and_then(|data| std::str::from_utf8(data).ok()) else {
             return Ok(None);
         };
         let Ok(event) = from_json(text) else { return Ok(None) };

@@ -101,7 +101,7 @@ impl<S: Store + Send> Counter<S> {
         payload: Bytes,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
-        Ok(self.count(read_event(payload)?, deadline).await)
+        Ok(self.count(read_event(&payload)?, deadline).await)
     }
 
     async fn count(&self, batches: Vec<ShardBatch>, deadline: Micros) -> KinesisEventResponse {

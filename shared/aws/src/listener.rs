@@ -87,7 +87,7 @@ impl<S: RegistryStore + TableStore + Send, E: SchemaEvents> SchemaListener<S, E>
         payload: Bytes,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
-        Ok(self.listen(read_event(payload)?, deadline).await)
+        Ok(self.listen(read_event(&payload)?, deadline).await)
     }
 
     async fn listen(&self, batches: Vec<ShardBatch>, deadline: Micros) -> KinesisEventResponse {

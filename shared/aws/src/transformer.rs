@@ -82,7 +82,7 @@ where
     /// # Errors
     /// As [`EventTransformer::handle`].
     pub async fn handle_payload(&self, payload: Bytes) -> Result<KinesisEventResponse, EventError> {
-        Ok(self.transform(read_event(payload)?).await)
+        Ok(self.transform(read_event(&payload)?).await)
     }
 
     async fn transform(&self, batches: Vec<ShardBatch>) -> KinesisEventResponse {

@@ -73,7 +73,7 @@ pub struct StreamRecord {
     pub partition_key: String,
     /// When Kinesis took it, microseconds since the epoch.
     pub arrived_at: Micros,
-    /// Its data, or why it could not be taken out of its envelope.
+    /// Its data.
     pub data: Data,
 }
 
@@ -316,8 +316,7 @@ impl<S: Store> Batch<'_, S> {
     fn keep_bytes(&self, chunk: &mut Chunk) {
         for one in chunk.commit.quarantined.iter_mut().filter(|one| one.poison.raw.is_empty()) {
             if let Some(record) = self.records.iter().find(|record| record.sequence == one.sequence) {
-                let raw = record.data.as_deref();
-                one.poison.raw = raw.unwrap_or_else(|text| text.as_bytes()).to_vec();
+                one.poison.raw = record.data.raw();
                 one.poison.partition_key = Some(record.partition_key.clone());
             }
         }

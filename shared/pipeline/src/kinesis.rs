@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use evercount_core::lane::{LaneId, SequenceNumber};
-use evercount_wire::kinesis_event::{self, Place, unpack};
+use evercount_wire::kinesis_event;
 
 use crate::count::StreamRecord;
 
@@ -30,34 +30,18 @@ pub enum EventError {
 pub type ShardBatch = (LaneId, Vec<StreamRecord>);
 
 /// Reads an invocation's payload. Lambda's events hold one shard's records; anything else that makes
-/// events need not know that. Where nobody else holds the payload, the data of records takes its place.
+/// events need not know that.
 ///
 /// # Errors
 /// [`EventError`].
-pub fn read_event(payload: Bytes) -> Result<Vec<ShardBatch>, EventError> {
-    let (mut batches, places) = read_all_but_data(&payload)?;
-    let mut waiting: Vec<_> = batches.iter_mut().map(|(_, records)| records.iter_mut()).collect();
-    for unpacked in unpack(payload, places) {
-        let (batch, data) = unpacked?;
-        if let Some(record) = waiting.get_mut(batch).and_then(Iterator::next) {
-            record.data = data;
-        }
-    }
-    Ok(batches)
-}
-
-/// Records without their data; and for each, in the order of the payload, its batch and where its data is.
-type Dataless = (Vec<ShardBatch>, Vec<(usize, Place)>);
-
-fn read_all_but_data(payload: &[u8]) -> Result<Dataless, EventError> {
+pub fn read_event(payload: &Bytes) -> Result<Vec<ShardBatch>, EventError> {
     let records = kinesis_event::read(payload)?;
-    let mut places = Vec::with_capacity(records.len());
     let mut batches: Vec<ShardBatch> = Vec::new();
     let mut left = records.len();
     // The next record is of the same shard nearly always.
     let mut last: Option<Last<'_>> = None;
     for record in records {
-        let place = record.place(payload);
+        let data = record.data(payload);
         let is_same = |last: &&Last<'_>| last.source == record.source && record.id.starts_with(&*last.shard);
         let batch = match last.as_ref().filter(is_same) {
             Some(last) => last.batch,
@@ -69,19 +53,18 @@ fn read_all_but_data(payload: &[u8]) -> Result<Dataless, EventError> {
                 batch
             }
         };
-        places.push((batch, place));
         let stream_record = StreamRecord {
             sequence: sequence(&record.sequence)?,
             partition_key: record.partition_key.to_string(),
             arrived_at: record.arrived_at,
-            data: Ok(Bytes::new()),
+            data,
         };
         left -= 1;
         if let Some((_, records)) = batches.get_mut(batch) {
             records.push(stream_record);
         }
     }
-    Ok((batches, places))
+    Ok(batches)
 }
 
 /// Where a record was from.

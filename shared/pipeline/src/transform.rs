@@ -223,8 +223,9 @@ impl<S: RegistryStore + TableStore + QuarantineStore + FunctionStore, C: Conform
     async fn run(&mut self, records: &[StreamRecord]) -> Result<(), StoreError> {
         let mut decoder = self.decoder().await?;
         let mut used: BTreeMap<Subject, SchemaId> = BTreeMap::new();
+        let mut room = Vec::new();
         for record in records {
-            let parts = match decode_record(&decoder, None, record) {
+            let parts = match decode_record(&decoder, None, record, &mut room) {
                 Content::Changes(changes) => changes.into_iter().map(of_row).collect(),
                 Content::Tables(events, _) => {
                     for event in events {
@@ -473,7 +474,7 @@ impl<S: RegistryStore + TableStore + QuarantineStore + FunctionStore, C: Conform
             reason: refusal.reason.to_owned(),
             detail: refusal.detail,
             table,
-            raw: record.data.as_deref().unwrap_or_default().to_vec(),
+            raw: record.data.raw(),
             partition_key: Some(record.partition_key.clone()),
         };
         self.quarantine(record, poison);
@@ -534,7 +535,8 @@ fn of_row(change: Change) -> Part {
 
 /// The events of a record that is no table's row; none where it is no event either.
 fn events(record: &StreamRecord) -> Result<Vec<Part>, Refusal> {
-    let text = record.data.as_deref().ok().and_then(|data| std::str::from_utf8(data).ok());
+    let mut room = Vec::new();
+    let text = record.data.read(&mut room).ok().and_then(|data| std::str::from_utf8(data).ok());
     match text.and_then(event::read) {
         None => Ok(Vec::new()),
         Some(Ok(observed)) => {

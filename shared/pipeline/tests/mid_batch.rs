@@ -46,7 +46,7 @@ fn order() -> StreamRecord {
         sequence: SequenceNumber::parse("1").unwrap(),
         partition_key: "o-1".to_owned(),
         arrived_at: 0,
-        data: Ok(data.to_vec().into()),
+        data: data.to_vec().into(),
     }
 }
 

@@ -4,13 +4,12 @@
 //! is not base64 must not fail the invocation, or it would block its shard until it expires; so the
 //! data that cannot be decoded travels on as the text that it came as.
 //!
-//! An event is as large as Lambda lets one be, and lives as long as its records do. So data is decoded
-//! where it stands, in the event's own memory, once all else has been read from there.
+//! An event is larger than what a processor keeps at hand, and a record is not. So data stays in base64 until
+//! its record is read.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::Bytes;
 use evercount_core::order::Micros;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -35,71 +34,96 @@ pub struct EventRecord<'a> {
     pub data: Cow<'a, str>,
 }
 
-/// A record's data, or the text that stands for it where that is no base64.
-pub type Data = Result<Bytes, String>;
-
-/// Where the data of a record is to be found when its event has been read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Place(At);
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum At {
-    /// In the payload.
-    Here(Range<usize>),
-    /// Not as it stands in the payload, because that has escapes.
-    Apart(String),
+/// A record's data.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Data {
+    /// As it is.
+    Plain(Bytes),
+    /// As an event has it: what stands between the quotes of a JSON string, which should be base64.
+    Base64(Bytes),
+    /// A text that is no base64.
+    Text(String),
 }
 
-impl EventRecord<'_> {
-    /// The place of its data in the payload that it was read from.
-    #[must_use]
-    pub fn place(&self, payload: &[u8]) -> Place {
-        let text = self.data.as_bytes();
-        let start = text.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
-        let range = start..start.wrapping_add(text.len());
-        let is_there = payload.get(range.clone()).is_some_and(|found| std::ptr::eq(found, text));
-        Place(if is_there { At::Here(range) } else { At::Apart(self.data.clone().into_owned()) })
+impl From<Vec<u8>> for Data {
+    fn from(data: Vec<u8>) -> Self {
+        Self::Plain(data.into())
     }
 }
 
-/// The data at places of a payload, which stand in its order, each with what it came with.
-///
-/// # Errors
-/// [`EventError::Json`] where a text that was not looked at before is none in JSON.
-pub fn unpack<T>(
-    payload: Bytes,
-    places: impl IntoIterator<Item = (T, Place)>,
-) -> impl Iterator<Item = Result<(T, Data), EventError>> {
-    let mut rest = payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
-    let (mut passed, mut decoded) = (0, Vec::new());
-    places.into_iter().map(move |(with, Place(at))| {
-        let Range { start, end } = match at {
-            At::Here(range) => range,
-            At::Apart(text) => return Ok((with, decode(text))),
+impl Data {
+    /// The data, for which `room` is used where it has to be decoded.
+    ///
+    /// # Errors
+    /// The text that stands in its place where that is no base64.
+    pub fn read<'a>(&'a self, room: &'a mut Vec<u8>) -> Result<&'a [u8], String> {
+        let text = match self {
+            Self::Plain(data) => return Ok(data),
+            Self::Text(text) => return Err(text.clone()),
+            Self::Base64(text) => text,
         };
-        rest.advance(start.saturating_sub(passed).min(rest.len()));
-        let mut data = rest.split_to(end.saturating_sub(start).min(rest.len()));
-        passed = end;
-        // Beside it first: of what cannot be decoded, all is wanted.
-        decoded.clear();
-        if base64_simd::STANDARD.decode_append(&data, &mut decoded).is_err() {
-            return Ok((with, decode(unescaped(&data)?)));
+        room.clear();
+        if base64_simd::STANDARD.decode_append(text, room).is_err() {
+            *room = carefully(text)?;
         }
-        data.truncate(decoded.len());
-        data.copy_from_slice(&decoded);
-        Ok((with, Ok(data.freeze())))
-    })
+        Ok(room)
+    }
+
+    /// The data, for who reads few of them.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn bytes(&self) -> Result<Cow<'_, [u8]>, String> {
+        match self {
+            Self::Plain(data) => Ok(Cow::Borrowed(data)),
+            Self::Base64(_) | Self::Text(_) => {
+                let mut room = Vec::new();
+                self.read(&mut room)?;
+                Ok(Cow::Owned(room))
+            }
+        }
+    }
+
+    /// All there is of it: the data, or the text that stands in its place.
+    #[must_use]
+    pub fn raw(&self) -> Vec<u8> {
+        self.bytes().map_or_else(String::into_bytes, Cow::into_owned)
+    }
+
+    /// Most bytes that it has.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        match self {
+            Self::Plain(data) | Self::Base64(data) => data.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
 }
 
-fn decode(text: String) -> Data {
-    json::read_base64(&text).map(Bytes::from).map_err(|_| text)
-}
-
-/// What stands between the quotes of a string.
-fn unescaped(content: &[u8]) -> Result<String, EventError> {
+/// Decodes what stands between the quotes of a string, which may have escapes.
+fn carefully(content: &[u8]) -> Result<Vec<u8>, String> {
     let quoted = [b"\"", content, b"\""].concat();
-    serde_json::from_slice(&quoted)
-        .map_err(|error| EventError::Json(format!("{:?} error in data", error.classify())))
+    let text = serde_json::from_slice(&quoted);
+    let text = text.unwrap_or_else(|_| String::from_utf8_lossy(content).into_owned());
+    json::read_base64(&text).map_err(|_| text)
+}
+
+impl EventRecord<'_> {
+    /// Its data, as the payload has it that it was read from.
+    #[must_use]
+    pub fn data(&self, payload: &Bytes) -> Data {
+        let text = self.data.as_bytes();
+        let start = text.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
+        let range = start..start.wrapping_add(text.len());
+        match payload.get(range.clone()) {
+            Some(found) if std::ptr::eq(found, text) => Data::Base64(payload.slice(range)),
+            // A text that had escapes stands nowhere.
+            _ => match json::read_base64(&self.data) {
+                Ok(data) => data.into(),
+                Err(_) => Data::Text(self.data.clone().into_owned()),
+            },
+        }
+    }
 }
 
 /// Why a payload is no Kinesis event. Nothing can be told apart in it, so nothing is lost by having

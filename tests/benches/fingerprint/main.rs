@@ -112,7 +112,7 @@ fn run(variant: &str, records: u64) {
                         sequence: SequenceNumber::parse(&number.to_string()).unwrap(),
                         partition_key: "p".to_owned(),
                         arrived_at: 0,
-                        data: Ok(text.into_bytes().into()),
+                        data: text.into_bytes().into(),
                     }
                 })
                 .collect();

@@ -137,7 +137,7 @@ pub async fn a_batch_is_counted_once_however_often_it_is_delivered<S: Store>(sto
         sequence: sequence(n),
         partition_key: "p".to_owned(),
         arrived_at: AT,
-        data: Ok(data.into_bytes().into()),
+        data: data.into_bytes().into(),
     })
     .collect();
     let options = CountOptions { mode: CountMode::Ledger, format: None, epoch: 0 };

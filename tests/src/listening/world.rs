@@ -134,7 +134,7 @@ fn stream_record(emission: &Emission, arrived_at: i64, number: u64) -> StreamRec
         sequence: sequence(number),
         partition_key: emission.partition_key.clone(),
         arrived_at,
-        data: Ok(emission.data.clone().into()),
+        data: emission.data.clone().into(),
     }
 }
 
@@ -421,7 +421,7 @@ impl World {
         let mut sightings = BTreeMap::new();
         for (lane, records) in &self.given {
             for record in records.values() {
-                let told = record.data.as_ref().ok().and_then(|data| self.told.get(data.as_ref()));
+                let told = record.data.bytes().ok().and_then(|data| self.told.get(data.as_ref()));
                 if let Some((subject, items)) = told {
                     *sightings.entry((subject.clone(), lane.clone())).or_insert(0) += items;
                 }

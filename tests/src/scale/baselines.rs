@@ -55,7 +55,7 @@ impl PerRecord {
     pub fn count(&mut self, records: &[StreamRecord]) {
         let decoder = Decoder::new(None, 0);
         for record in records {
-            if let Content::Changes(changes) = decode_record(&decoder, None, record) {
+            if let Content::Changes(changes) = decode_record(&decoder, None, record, &mut Vec::new()) {
                 changes.iter().for_each(|change| self.change(change, record));
             }
         }

@@ -185,7 +185,7 @@ impl Workload {
                 .unwrap(),
             partition_key: format!("order-{id:08}"),
             arrived_at: at,
-            data: Ok(data.into_bytes().into()),
+            data: data.into_bytes().into(),
         }
     }
 

@@ -253,7 +253,7 @@ fn mean_record_bytes() -> f64 {
     // From a table that has filled, as the figures are.
     (0..BATCHES_BEFORE).for_each(|_| drop(workload.batch(BATCH_RECORDS)));
     let records = workload.batch(BATCH_RECORDS);
-    let bytes: usize = records.iter().map(|record| record.data.as_ref().map_or(0, |data| data.len())).sum();
+    let bytes: usize = records.iter().map(|record| record.data.raw().len()).sum();
     bytes as f64 / records.len() as f64
 }
 

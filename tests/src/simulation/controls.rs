@@ -192,7 +192,9 @@ impl Memoryless {
 
 fn add(memory: &Memory, catalog: &Catalog, record: &StreamRecord, options: count::CountOptions) {
     let decoder = evercount_wire::cdc::Decoder::new(options.format, options.epoch);
-    let Content::Changes(changes) = count::decode_record(&decoder, None, record) else { return };
+    let Content::Changes(changes) = count::decode_record(&decoder, None, record, &mut Vec::new()) else {
+        return;
+    };
     let mut sum = Contributions::new();
     for change in &changes {
         for logic in catalog.of_table(&change.row.table) {

@@ -37,7 +37,7 @@ impl Stored {
                 .unwrap_or_else(|| unreachable!("the stream numbers its records with digits")),
             partition_key: self.emitted.partition_key.clone(),
             arrived_at: self.arrived_at,
-            data: Ok(self.emitted.data.clone().into()),
+            data: self.emitted.data.clone().into(),
         }
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
 use evercount_core::change::{Change, Record, RowIdentity, TableName};
 use evercount_core::chunk::{Content, Delivery, Poison};
 use evercount_core::function::{self, FunctionId, Images};
@@ -62,8 +61,9 @@ impl<S: Store> Batch<'_, S> {
         let is_new =
             |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
         let (mut deliveries, mut stopped_at) = (Vec::with_capacity(self.records.len()), None);
+        let mut room = Vec::new();
         for record in self.records.iter().filter(is_new) {
-            let mut content = decode_record(&decoder, Some(&mut scanner), record);
+            let mut content = decode_record(&decoder, Some(&mut scanner), record, &mut room);
             match &mut content {
                 Content::Tables(events, _) => {
                     for event in events {
@@ -88,8 +88,7 @@ impl<S: Store> Batch<'_, S> {
                 stopped_at = Some(record.sequence.clone());
                 break;
             }
-            let bytes = record.data.as_ref().map_or_else(String::len, Bytes::len);
-            let sequence = record.sequence.clone();
+            let (sequence, bytes) = (record.sequence.clone(), record.data.bytes_max());
             deliveries.push(Delivery { sequence, arrived_at: record.arrived_at, bytes, content });
         }
         functions::add_unanswered(&mut self.report.unanswered, &at_hand.missing, evaluator.into_failures());
@@ -130,27 +129,24 @@ fn images(change: &Change, mode: CountMode) -> Images {
 
 /// Decodes one record as a counter does. A decoder that panics is a bug, but not a reason to block a shard.
 ///
-/// A scanner leaves out of the images what it was told not to keep.
-pub fn decode_record(decoder: &Decoder, scanner: Option<&mut Scanner>, record: &StreamRecord) -> Content {
+/// A scanner leaves out of the images what it was told not to keep. `room` is used for the record's data.
+pub fn decode_record(
+    decoder: &Decoder,
+    scanner: Option<&mut Scanner>,
+    record: &StreamRecord,
+    room: &mut Vec<u8>,
+) -> Content {
     let poison = |reason: String, detail: String, table| {
         Content::Poison(Poison {
             reason,
             detail,
             table,
-            raw: record.data.as_deref().unwrap_or_default().to_vec(),
+            raw: record.data.raw(),
             partition_key: Some(record.partition_key.clone()),
         })
     };
-    let data = match &record.data {
-        Ok(data) => data,
-        Err(raw) => {
-            let mut content =
-                poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
-            if let Content::Poison(poison) = &mut content {
-                poison.raw = raw.clone().into_bytes();
-            }
-            return content;
-        }
+    let Ok(data) = record.data.read(room) else {
+        return poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
     };
     let envelope =
         Envelope { data, partition_key: Some(&record.partition_key), arrival: Some(record.arrived_at) };

@@ -99,9 +99,9 @@ impl Sighted {
 
 /// Decodes a batch. The decoder learns the shapes of tables on the way.
 pub(super) fn sight(decoder: &mut Decoder, records: &[StreamRecord]) -> Sighted {
-    let mut sighted = Sighted::default();
+    let (mut sighted, mut room) = (Sighted::default(), Vec::new());
     for record in records {
-        let Ok(data) = &record.data else {
+        let Ok(data) = record.data.read(&mut room) else {
             sighted.undecodable += 1;
             continue;
         };

@@ -40,40 +40,105 @@ struct Alike<'a> {
     source: &'a str,
 }
 
+/// Bytes that are looked through together: a pass that sees that they are UTF-8 leaves them where the next one
+/// finds them sooner than in the memory of an event, which is larger than what a processor keeps at hand.
+const BLOCK: usize = 128 * 1_024;
+
 /// Reads an event; `None` where it is unusual in any way.
 pub(crate) fn scan(payload: &[u8]) -> Option<Vec<EventRecord<'_>>> {
-    let mut cursor = Cursor::new(simdutf8::basic::from_utf8(payload).ok()?);
+    let mut records = Records::default();
+    let (mut at, mut size) = (0, BLOCK);
+    loop {
+        let rest = payload.get(at..)?;
+        let block = block(rest, size);
+        let mut cursor = Cursor::new(simdutf8::basic::from_utf8(block).ok()?);
+        if at == 0 {
+            head(&mut cursor)?;
+        }
+        if !records.take(&mut cursor, payload.len()) {
+            let mut cursor = Cursor::new(simdutf8::basic::from_utf8(rest.get(cursor.passed()..)?).ok()?);
+            cursor.take(b'}')?;
+            cursor.end()?;
+            return Some(records.read);
+        }
+        if block.len() == rest.len() {
+            return None;
+        }
+        // A record that is cut off is read as the first one of the next block.
+        size = if cursor.passed() == 0 { size.saturating_mul(2) } else { BLOCK };
+        at += cursor.passed();
+    }
+}
+
+/// Most of the first bytes of a text, and no half character of it.
+fn block(text: &[u8], size: usize) -> &[u8] {
+    let is_inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
+    let mut end = size.min(text.len());
+    while is_inside(&end) && end > 0 {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or(text)
+}
+
+/// Takes what stands before the records. Events have this one field.
+fn head(cursor: &mut Cursor<'_>) -> Option<()> {
     cursor.take(b'{')?;
-    // Events have this one field.
     if cursor.name()? != "Records" {
         return None;
     }
-    cursor.take(b'[')?;
-    let mut records = Vec::new();
-    let mut alike: Option<Alike<'_>> = None;
-    let mut more = !cursor.takes(b']')?;
-    while more {
-        let start = cursor;
-        let draft = match alike.as_ref().and_then(|alike| alike.read(&mut cursor)) {
+    cursor.take(b'[')
+}
+
+/// The records of an event.
+#[derive(Default)]
+struct Records<'a> {
+    read: Vec<EventRecord<'a>>,
+    alike: Option<Alike<'a>>,
+}
+
+impl<'a> Records<'a> {
+    /// Takes records, of which so many bytes have all, as far as they stand here as a whole; whether there are
+    /// more.
+    fn take(&mut self, cursor: &mut Cursor<'a>, bytes: usize) -> bool {
+        if self.read.is_empty() {
+            let mut ahead = *cursor;
+            if ahead.takes(b']') == Some(true) {
+                *cursor = ahead;
+                return false;
+            }
+        }
+        loop {
+            let start = *cursor;
+            let Some((record, more)) = self.one(cursor) else {
+                *cursor = start;
+                return true;
+            };
+            // As many as there are if the others are as long as this one.
+            if self.read.is_empty() {
+                self.read.reserve(bytes / cursor.since(&start).map_or(bytes, str::len).max(1));
+            }
+            self.read.push(record);
+            if !more {
+                return false;
+            }
+        }
+    }
+
+    /// Takes a record and what stands behind it; whether that says that there are more.
+    fn one(&mut self, cursor: &mut Cursor<'a>) -> Option<(EventRecord<'a>, bool)> {
+        let start = *cursor;
+        let draft = match self.alike.as_ref().and_then(|alike| alike.read(cursor)) {
             Some(draft) => draft,
             None => {
-                cursor = start;
-                let (draft, places) = record(&mut cursor)?;
-                let template = Template::of(&start, &cursor, &places)?;
-                alike = Some(Alike { template, source: draft.source? });
-                // As many as there are if the others are as long as this one.
-                if records.is_empty() {
-                    records.reserve(payload.len() / cursor.since(&start)?.len().max(1));
-                }
+                *cursor = start;
+                let (draft, places) = record(cursor)?;
+                let template = Template::of(&start, cursor, &places)?;
+                self.alike = Some(Alike { template, source: draft.source? });
                 draft
             }
         };
-        records.push(draft.record()?);
-        more = cursor.more(b']')?;
+        Some((draft.record()?, cursor.more(b']')?))
     }
-    cursor.take(b'}')?;
-    cursor.end()?;
-    Some(records)
 }
 
 impl<'a> Draft<'a> {
