@@ -95,16 +95,28 @@ where
     F: Future<Output = Result<R, Error>>,
     R: Serialize,
 {
+    runtime(handler).run().await
+}
+
+/// The runtime of a handler, for who puts layers around it.
+pub fn runtime<'a, H, F, R>(
+    handler: H,
+) -> Runtime<impl Service<LambdaInvocation, Response = (), Error = Error> + use<'a, H, F, R>>
+where
+    H: Fn(Invocation) -> F + 'a,
+    F: Future<Output = Result<R, Error>> + 'a,
+    R: Serialize + 'a,
+{
     let aside = Aside::default();
     let layer = TakeBody(aside.clone());
-    let call = service_fn(|event: LambdaEvent<()>| {
+    let call = service_fn(move |event: LambdaEvent<()>| {
         let invocation = aside.take(&event.context.request_id);
         // The Runtime API tells milliseconds.
         let deadline = i64::try_from(event.context.deadline.saturating_mul(1_000)).unwrap_or(i64::MAX);
         let answer = invocation.map(|body| handler(Invocation { body, deadline }));
         async move { answer.map_err(Error::from)?.await }
     });
-    Runtime::new(call).layer(layer).run().await
+    Runtime::new(call).layer(layer)
 }
 
 /// The time, microseconds since the epoch.

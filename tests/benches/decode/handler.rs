@@ -2,6 +2,9 @@
 //! told, on the in-memory store, so that all of its time goes into bytes and deltas. Told `floor`, it
 //! does only what every such function must: read the event, and look at each byte of each record once.
 
+#[path = "../../peers/src/timed.rs"]
+mod timed;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use evercount_wire::cdc::Format;
 use evercount_wire::definition;
 use lambda_runtime::Error;
 use mimalloc::MiMalloc;
+use timed::{Timed, answer};
 use tokio::sync::Mutex;
 
 /// A batch makes and drops some ten values for each of its records, thousands of which live at once.
@@ -35,7 +39,8 @@ async fn main() -> Result<(), Error> {
     }
     let told = std::env::args().nth(1);
     if told.as_deref() == Some("floor") {
-        return evercount_runtime::run(|invocation: Invocation| async move { floor(invocation.body) }).await;
+        let floor = |invocation: Invocation| async move { floor(invocation.body).map(answer) };
+        return evercount_runtime::runtime(floor).layer(Timed).run().await;
     }
     let mode = match told.as_deref() {
         Some("ledger") => CountMode::Ledger,
@@ -43,32 +48,33 @@ async fn main() -> Result<(), Error> {
     };
     let options = CountOptions { mode, format: Some(Format::DynamoDb), epoch: 0 };
     let state = Arc::new((store, logics, Mutex::new(Warm::default())));
-    evercount_runtime::run(|invocation: Invocation| {
+    let call = |invocation: Invocation| {
         let state = Arc::clone(&state);
         async move {
             let (store, logics, warm) = &*state;
             let mut warm = warm.lock().await;
-            for (lane, records) in kinesis::read_event(invocation.body)? {
+            for (lane, records) in kinesis::read_event(&invocation.body)? {
                 let report = count::run(store, &mut warm, &lane, &records, options, 0, || true).await;
                 if report.tally.quarantined > 0 || report.first_unapplied.is_some() {
                     return Err(Error::from(format!("{report:?}")));
                 }
             }
-            counts(store, logics).await
+            counts(store, logics).await.map(answer)
         }
-    })
-    .await
+    };
+    evercount_runtime::runtime(call).layer(Timed).run().await
 }
 
 /// How many bytes the records of an event have.
-fn floor(body: Bytes) -> Result<usize, Error> {
+fn floor(body: Bytes) -> Result<String, Error> {
     let mut bytes = 0;
-    for (_, records) in kinesis::read_event(body)? {
+    let mut room = Vec::new();
+    for (_, records) in kinesis::read_event(&body)? {
         for record in records {
-            bytes += std::str::from_utf8(&record.data.map_err(Error::from)?)?.len();
+            bytes += std::str::from_utf8(record.data.read(&mut room)?)?.len();
         }
     }
-    Ok(bytes)
+    Ok(bytes.to_string())
 }
 
 /// What was counted, as every variant tells it: a line for each group.

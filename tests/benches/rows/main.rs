@@ -1,15 +1,23 @@
 //! What it costs to keep counts of decoded rows: this counter beside engines that keep any query of
 //! them, and beside a map by texts.
 //!
-//! `cargo bench -p evercount-tests --no-default-features --bench rows [-- --json]`
+//! `cargo bench -p evercount-tests --no-default-features --bench rows [-- --json] [-- --dbsp]`
 //!
 //! Rows come as images that are there from now on and images that are gone, in chunks, and each chunk's
 //! sums are told, as a transaction of the counter or a step of an engine tells them. All must count the
-//! same before any figure is taken. Each program is run under callgrind with two numbers of chunks; the
-//! difference leaves out start-up and set-up. It prints why, and measures nothing, where there is no
-//! valgrind.
+//! same before any figure is taken. Each program is run with two numbers of chunks; the difference leaves
+//! out start-up and set-up. Figures are CPU time, in turns, and instructions under callgrind. An engine
+//! sorts what it keeps, so that it waits for memory and for branches that were foreseen wrongly, where a map
+//! does not: by time it is further behind than by instructions.
+//!
+//! The engine of dbsp is built only where `--dbsp` asks for it, which takes a quarter of an hour.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may panic and prints its figures")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark may panic and prints its figures"
+)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -37,10 +45,20 @@ use serde_json::json;
 
 /// Images of a chunk.
 const CHUNK: usize = 4_000;
-/// Chunks of the two runs.
-const CHUNKS: [usize; 2] = [4, 16];
-/// How much less than an engine it must take.
-const TIMES_LESS: f64 = 6.0;
+/// Chunks of the two runs whose instructions are counted.
+const COUNTED: [usize; 2] = [4, 16];
+/// Chunks of the two runs whose time is taken: of the counter, and of what is slower.
+const TIMED: [usize; 2] = [500, 4_500];
+const TIMED_SLOWER: [usize; 2] = [100, 500];
+/// Turns of each program.
+const TURNS: usize = 5;
+/// Ticks of a second in which the kernel tells of time (proc(5), `sysconf(_SC_CLK_TCK)`): of these turns a
+/// tick is a hundredth at most.
+const TICKS: f64 = 100.0;
+/// How much less than differential dataflow it must take.
+const TIMES_DIFFERENTIAL: f64 = 6.0;
+/// How much less than dbsp.
+const TIMES_DBSP: f64 = 12.0;
 
 /// An image that is there from now on, or is gone, as the counter's decoder leaves it.
 struct Row {
@@ -91,7 +109,7 @@ fn main() {
                 println!("{group}\t{n}");
             }
         }
-        _ => compare(arguments.iter().any(|argument| argument == "--json")),
+        _ => compare(|flag| arguments.iter().any(|argument| argument == flag)),
     }
 }
 
@@ -156,9 +174,16 @@ fn by_text(rows: &[Row], chunks: usize) -> Counts {
 struct Program {
     path: PathBuf,
     arguments: Vec<String>,
+    timed: [usize; 2],
+    /// CPU nanoseconds a row.
+    turns: Vec<f64>,
 }
 
 impl Program {
+    fn new(path: PathBuf, argument: &str, timed: [usize; 2]) -> Self {
+        Self { path, arguments: vec![argument.to_owned()], timed, turns: Vec::new() }
+    }
+
     fn command(&self, chunks: usize) -> Command {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).arg(chunks.to_string());
@@ -173,11 +198,39 @@ impl Program {
         lines.map(|(group, n)| (group.to_owned(), n.parse().unwrap())).collect()
     }
 
-    /// Instructions a row.
-    fn a_row(&self) -> f64 {
-        let [few, many] = CHUNKS.map(|chunks| callgrind::of_command(&self.command(chunks)).unwrap());
-        (many - few) as f64 / ((CHUNKS[1] - CHUNKS[0]) * CHUNK) as f64
+    /// Takes one turn.
+    fn time(&mut self) {
+        let [few, many] = self.timed.map(|chunks| {
+            let before = seconds_of_children();
+            self.counts(chunks);
+            seconds_of_children() - before
+        });
+        self.turns.push((many - few) * 1e9 / rows_between(self.timed));
     }
+
+    fn nanoseconds(&self) -> f64 {
+        let mut turns = self.turns.clone();
+        turns.sort_by(f64::total_cmp);
+        turns.get(turns.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Instructions a row.
+    fn instructions(&self) -> f64 {
+        let [few, many] = COUNTED.map(|chunks| callgrind::of_command(&self.command(chunks)).unwrap());
+        (many - few) as f64 / rows_between(COUNTED)
+    }
+}
+
+fn rows_between([few, many]: [usize; 2]) -> f64 {
+    ((many - few) * CHUNK) as f64
+}
+
+/// CPU time of all programs that were started and have ended (proc(5), `stat`).
+fn seconds_of_children() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The name of the program, in parentheses, may have spaces in it; behind it, `cutime` is the 14th field.
+    let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(13).take(2);
+    fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
 }
 
 /// The rows as the engines read them.
@@ -194,33 +247,69 @@ fn file_of_rows() -> tempfile::NamedTempFile {
     file
 }
 
-fn compare(as_json: bool) {
+fn compare(has: impl Fn(&str) -> bool) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let this = |variant: &str| Program {
-        path: std::env::current_exe().unwrap(),
-        arguments: vec![variant.to_owned()],
-    };
+    let this = std::env::current_exe().unwrap();
     let file = file_of_rows();
-    let differential = Program {
-        path: peer(tests, "differential", Some("differential")).unwrap(),
-        arguments: vec![file.path().display().to_string()],
+    let engine = |name| {
+        let path = peer(tests, name, Some(name)).unwrap();
+        Program::new(path, &file.path().display().to_string(), TIMED_SLOWER)
     };
-    let (ours, text) = (this("ours"), this("text"));
-    let groups = ours.counts(2);
-    for other in [&text, &differential] {
+    let mut programs = vec![
+        Program::new(this.clone(), "ours", TIMED),
+        Program::new(this, "text", TIMED_SLOWER),
+        engine("differential"),
+    ];
+    if has("--dbsp") {
+        programs.push(engine("dbsp"));
+    }
+    let groups = programs.first().unwrap().counts(2);
+    for other in &programs {
         assert_eq!(other.counts(2), groups, "{} counts otherwise", other.path.display());
     }
-    let measured = match callgrind::is_there() {
-        true => Ok([&ours, &text, &differential].map(Program::a_row)),
-        false => Err(callgrind::MISSING),
-    };
-    let figure = |name, what, of: fn([f64; 3]) -> f64, goal| Figure::of(name, what, measured.map(of), goal);
-    let goal = Goal::AtLeast(TIMES_LESS);
+    for turn in 0..TURNS {
+        programs.iter_mut().for_each(Program::time);
+        eprint!("\rturn {} of {TURNS}", turn + 1);
+    }
+    eprintln!();
+    let times: Vec<f64> = programs.iter().map(Program::nanoseconds).collect();
+    let instructions: Vec<f64> =
+        if callgrind::is_there() { programs.iter().map(Program::instructions).collect() } else { Vec::new() };
+    let by_ours = |of: &[f64], at: usize| of.get(at).zip(of.first()).map(|(theirs, ours)| theirs / ours);
+    let (unbuilt, uncounted) = ("it is built with `--dbsp`", callgrind::MISSING);
     let figures = [
-        figure("row", "instructions a decoded row", |[ours, ..]| ours, Goal::None),
-        figure("times_text", "a map by texts, by ours", |[ours, text, _]| text / ours, Goal::None),
-        figure("times_differential", "differential dataflow, by ours", |[ours, _, other]| other / ours, goal),
+        Figure::of(
+            "row",
+            "instructions a decoded row",
+            instructions.first().copied().ok_or(uncounted),
+            Goal::None,
+        ),
+        Figure::of("row_ns", "CPU ns a decoded row", times.first().copied().ok_or(uncounted), Goal::None),
+        Figure::of(
+            "times_text",
+            "CPU of a map by texts, by ours",
+            by_ours(&times, 1).ok_or(uncounted),
+            Goal::None,
+        ),
+        Figure::of(
+            "times_differential",
+            "CPU of differential dataflow, by ours",
+            by_ours(&times, 2).ok_or(uncounted),
+            Goal::AtLeast(TIMES_DIFFERENTIAL),
+        ),
+        Figure::of(
+            "times_differential_instructions",
+            "instructions of differential dataflow, by ours",
+            by_ours(&instructions, 2).ok_or(uncounted),
+            Goal::None,
+        ),
+        Figure::of(
+            "times_dbsp",
+            "CPU of dbsp, by ours",
+            by_ours(&times, 3).ok_or(unbuilt),
+            Goal::AtLeast(TIMES_DBSP),
+        ),
     ];
     let details = json!({ "rows_of_a_chunk": CHUNK, "groups": groups.len() });
-    println!("{}", figures::report("rows", &figures, &details, as_json));
+    println!("{}", figures::report("rows", &figures, &details, has("--json")));
 }

@@ -1,3 +1,4 @@
 //! What the baselines share.
 
 pub mod rows;
+pub mod timed;

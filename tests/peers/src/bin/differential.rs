@@ -11,13 +11,10 @@ use evercount_peers::rows::{self, Row};
 /// A group: of which count, and by which values.
 type Group = (u8, String, String);
 
-fn groups(row: Row) -> Vec<Group> {
-    let mut groups = Vec::with_capacity(2);
-    if row.status == "ACTIVE" && row.hundredths > 10_000 {
-        groups.push((0, row.country, row.plan));
-    }
-    groups.push((1, row.status, String::new()));
-    groups
+fn groups(row: Row) -> impl Iterator<Item = Group> {
+    let is_large = row.status == "ACTIVE" && row.hundredths > 10_000;
+    let large = is_large.then_some((0, row.country, row.plan));
+    large.into_iter().chain(std::iter::once((1, row.status, String::new())))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use evercount_peers::timed::{Timed, answer};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Counts {
 async fn main() -> Result<(), Error> {
     let counts = Mutex::new(Counts::default());
     let counts = &counts;
-    run(service_fn(|event: LambdaEvent<KinesisEvent>| async move {
+    let call = service_fn(|event: LambdaEvent<KinesisEvent>| async move {
         let mut counts = counts.lock().map_err(|_| "poisoned")?;
         for record in event.payload.records {
             let change: Value = serde_json::from_slice(&record.kinesis.data.0)?;
@@ -53,7 +54,7 @@ async fn main() -> Result<(), Error> {
                 counts.image(image, -1);
             }
         }
-        Ok::<String, Error>(counts.told())
-    }))
-    .await
+        Ok::<String, Error>(answer(counts.told()))
+    });
+    Runtime::new(call).layer(Timed).run().await
 }
