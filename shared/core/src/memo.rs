@@ -84,8 +84,8 @@ pub(crate) type ShortMap<K, V> = HashMap<K, V, BuildHasherDefault<ShortHasher>>;
 pub struct Memo {
     revision: Option<u64>,
     /// The table that was met last, which more often than not is met next.
-    at_hand: Option<Box<(TableName, TableMemo)>>,
-    others: BTreeMap<TableName, Box<(TableName, TableMemo)>>,
+    at_hand: Option<(TableName, Box<TableMemo>)>,
+    others: BTreeMap<TableName, Box<TableMemo>>,
 }
 
 impl Memo {
@@ -95,12 +95,11 @@ impl Memo {
         if self.revision != Some(catalog.revision) {
             *self = Self { revision: Some(catalog.revision), ..Self::default() };
         }
-        let keeps = |held: &mut Box<(TableName, TableMemo)>| {
-            held.1.rows.forget();
-            held.1.kept() <= KEPT_MAX
-        };
-        self.at_hand = self.at_hand.take().and_then(|mut held| keeps(&mut held).then_some(held));
-        self.others.retain(|_, held| keeps(held));
+        self.others.extend(self.at_hand.take());
+        self.others.retain(|_, table| {
+            table.rows.forget();
+            table.kept() <= KEPT_MAX
+        });
     }
 
     /// The memo of a table, by the name its ledger rows are kept under.
@@ -108,9 +107,9 @@ impl Memo {
         let at_hand = match self.at_hand.take() {
             Some(held) if held.0 == *table => held,
             another => {
-                self.others.extend(another.map(|another| (another.0.clone(), another)));
-                let known = self.others.remove(table);
-                known.unwrap_or_else(|| Box::new((table.clone(), TableMemo::new(logic))))
+                self.others.extend(another);
+                let known = self.others.remove_entry(table);
+                known.unwrap_or_else(|| (table.clone(), Box::new(TableMemo::new(logic))))
             }
         };
         &mut self.at_hand.insert(at_hand).1
@@ -119,8 +118,10 @@ impl Memo {
     /// The memo of a table, where it has one.
     #[must_use]
     pub fn get(&self, table: &TableName) -> Option<&TableMemo> {
-        let at_hand = self.at_hand.as_ref().filter(|held| held.0 == *table);
-        at_hand.or_else(|| self.others.get(table)).map(|held| &held.1)
+        match &self.at_hand {
+            Some((held, memo)) if held == table => Some(memo),
+            _ => self.others.get(table).map(Box::as_ref),
+        }
     }
 }
 
