@@ -87,6 +87,14 @@ impl Figure {
     }
 }
 
+/// The middle of some values, of two the greater; `None` where there are none.
+#[must_use]
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
 /// The value of a figure by its name; not a number where there is none.
 #[must_use]
 pub fn value_of(figures: &[Figure], name: &str) -> f64 {

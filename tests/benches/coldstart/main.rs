@@ -209,11 +209,7 @@ fn start(candidate: &Candidate) -> io::Result<Start> {
 
 impl Candidate {
     fn median(&self) -> Start {
-        let of = |pick: fn(&Start) -> f64| {
-            let mut figures: Vec<f64> = self.starts.iter().map(pick).collect();
-            figures.sort_by(f64::total_cmp);
-            figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-        };
+        let of = |pick: fn(&Start) -> f64| figures::median(self.starts.iter().map(pick)).unwrap_or(f64::NAN);
         Start {
             wall_ms: of(|one| one.wall_ms),
             cpu_ms: of(|one| one.cpu_ms),

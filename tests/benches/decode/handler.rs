@@ -2,6 +2,7 @@
 //! told, on the in-memory store, so that all of its time goes into bytes and deltas. Told `floor`, it
 //! does only what every such function must: read the event, and look at each byte of each record once.
 
+// The clock of what it is compared with, which is of another workspace.
 #[path = "../../peers/src/timed.rs"]
 mod timed;
 

@@ -73,9 +73,7 @@ impl Variant {
 
     /// CPU microseconds a record.
     fn median(&self, of: fn(&Turn) -> f64) -> Option<f64> {
-        let mut figures: Vec<f64> = self.turns.iter().map(of).collect();
-        figures.sort_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied()
+        figures::median(self.turns.iter().map(of))
     }
 }
 

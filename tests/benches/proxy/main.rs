@@ -102,12 +102,6 @@ impl Way {
     }
 }
 
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.into_iter().collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
 /// One round: requests a second, and the time of each.
 async fn round(clients: &[Caller]) -> (f64, Vec<f64>) {
     let started = Instant::now();
@@ -213,10 +207,10 @@ fn main() {
     ]);
     for (connections, [straight, through]) in &measured {
         let pairs = straight.rates.iter().zip(&through.rates);
-        let share = median(pairs.map(|(straight, through)| through / straight));
+        let share = figures::median(pairs.map(|(straight, through)| through / straight)).unwrap();
         let added = |hundredths| through.within(hundredths) - straight.within(hundredths);
         let (p50, p99) = (added(50), added(99));
-        let rates = [straight, through].map(|way| median(way.rates.iter().copied()));
+        let rates = [straight, through].map(|way| figures::median(way.rates.iter().copied()).unwrap());
         let (names, what) = match connections {
             1 => (["share_1", "p99_added_1"], "one connection"),
             4 => (["share_4", "p99_added_4"], "4 connections"),

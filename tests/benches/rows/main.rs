@@ -209,9 +209,7 @@ impl Program {
     }
 
     fn nanoseconds(&self) -> f64 {
-        let mut turns = self.turns.clone();
-        turns.sort_by(f64::total_cmp);
-        turns.get(turns.len() / 2).copied().unwrap_or(f64::NAN)
+        figures::median(self.turns.iter().copied()).unwrap_or(f64::NAN)
     }
 
     /// Instructions a row.
@@ -275,40 +273,23 @@ fn compare(has: impl Fn(&str) -> bool) {
     let times: Vec<f64> = programs.iter().map(Program::nanoseconds).collect();
     let instructions: Vec<f64> =
         if callgrind::is_there() { programs.iter().map(Program::instructions).collect() } else { Vec::new() };
-    let by_ours = |of: &[f64], at: usize| of.get(at).zip(of.first()).map(|(theirs, ours)| theirs / ours);
     let (unbuilt, uncounted) = ("it is built with `--dbsp`", callgrind::MISSING);
+    let first =
+        |name, what, of: &[f64]| Figure::of(name, what, of.first().copied().ok_or(uncounted), Goal::None);
+    let by_ours = |name, what, of: &[f64], program: usize, missing, goal| {
+        let ratio = of.get(program).zip(of.first()).map(|(theirs, ours)| theirs / ours);
+        Figure::of(name, what, ratio.ok_or(missing), goal)
+    };
+    let (differential, dbsp) = (Goal::AtLeast(TIMES_DIFFERENTIAL), Goal::AtLeast(TIMES_DBSP));
+    let (in_time, counted) =
+        ("CPU of differential dataflow, by ours", "instructions of differential dataflow, by ours");
     let figures = [
-        Figure::of(
-            "row",
-            "instructions a decoded row",
-            instructions.first().copied().ok_or(uncounted),
-            Goal::None,
-        ),
-        Figure::of("row_ns", "CPU ns a decoded row", times.first().copied().ok_or(uncounted), Goal::None),
-        Figure::of(
-            "times_text",
-            "CPU of a map by texts, by ours",
-            by_ours(&times, 1).ok_or(uncounted),
-            Goal::None,
-        ),
-        Figure::of(
-            "times_differential",
-            "CPU of differential dataflow, by ours",
-            by_ours(&times, 2).ok_or(uncounted),
-            Goal::AtLeast(TIMES_DIFFERENTIAL),
-        ),
-        Figure::of(
-            "times_differential_instructions",
-            "instructions of differential dataflow, by ours",
-            by_ours(&instructions, 2).ok_or(uncounted),
-            Goal::None,
-        ),
-        Figure::of(
-            "times_dbsp",
-            "CPU of dbsp, by ours",
-            by_ours(&times, 3).ok_or(unbuilt),
-            Goal::AtLeast(TIMES_DBSP),
-        ),
+        first("row", "instructions a decoded row", &instructions),
+        first("row_ns", "CPU ns a decoded row", &times),
+        by_ours("times_text", "CPU of a map by texts, by ours", &times, 1, uncounted, Goal::None),
+        by_ours("times_differential", in_time, &times, 2, uncounted, differential),
+        by_ours("times_differential_instructions", counted, &instructions, 2, uncounted, Goal::None),
+        by_ours("times_dbsp", "CPU of dbsp, by ours", &times, 3, unbuilt, dbsp),
     ];
     let details = json!({ "rows_of_a_chunk": CHUNK, "groups": groups.len() });
     println!("{}", figures::report("rows", &figures, &details, has("--json")));
