@@ -10,6 +10,10 @@ use std::str::FromStr;
 
 use compact_str::CompactString;
 
+mod short;
+
+pub use short::ShortDecimal;
+
 /// Most significant digits of a number. PostgreSQL's largest declared `NUMERIC` precision.
 pub const DIGITS_MAX: usize = 1_000;
 
@@ -224,79 +228,6 @@ impl Decimal {
     }
 }
 
-/// A number of few digits, as an integer: numbers that are only compared need no more. Equal and ordered as
-/// the [`Decimal`]s are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct ShortDecimal(i128);
-
-/// How many digits behind the point the integer of a [`ShortDecimal`] has; also the most of a number's.
-const SHORT_PLACES: usize = 18;
-/// Powers of ten, up to that of those places.
-const POWERS: [u64; SHORT_PLACES + 1] = [
-    1,
-    10,
-    100,
-    1_000,
-    10_000,
-    100_000,
-    1_000_000,
-    10_000_000,
-    100_000_000,
-    1_000_000_000,
-    10_000_000_000,
-    100_000_000_000,
-    1_000_000_000_000,
-    10_000_000_000_000,
-    100_000_000_000_000,
-    1_000_000_000_000_000,
-    10_000_000_000_000_000,
-    100_000_000_000_000_000,
-    1_000_000_000_000_000_000,
-];
-
-impl ShortDecimal {
-    /// Reads plain notation; `None` where a number needs another, is too long, or is none.
-    #[must_use]
-    pub fn read(text: &[u8]) -> Option<Self> {
-        let (negative, digits) = match text {
-            [b'-', digits @ ..] => (true, digits),
-            digits => (false, digits),
-        };
-        // One byte more for the point; what so few digits say fits 64 bits.
-        if digits.len() > SHORT_PLACES + 1 || digits.last().is_none_or(|last| *last == b'.') {
-            return None;
-        }
-        let (mut number, mut point) = (0_u64, 0);
-        for (at, byte) in digits.iter().enumerate() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit < 10 {
-                number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-            } else if *byte == b'.' && point == 0 && at > 0 {
-                point = at;
-            } else {
-                return None;
-            }
-        }
-        let fraction = if point > 0 { digits.len() - 1 - point } else { 0 };
-        let unit = POWERS.get(SHORT_PLACES.checked_sub(fraction)?)?;
-        Some(Self::new(negative, i128::from(number) * i128::from(*unit)))
-    }
-
-    fn new(negative: bool, number: i128) -> Self {
-        Self(if negative { -number } else { number })
-    }
-}
-
-impl Decimal {
-    /// The same number as an integer, where it is short enough.
-    #[must_use]
-    pub fn short_decimal(&self) -> Option<ShortDecimal> {
-        let places = u32::try_from(self.exponent.checked_add(i32::try_from(SHORT_PLACES).ok()?)?).ok()?;
-        let number = self.digits.parse::<i128>().ok()?.checked_mul(10_i128.checked_pow(places)?)?;
-        Some(ShortDecimal::new(self.negative, number))
-    }
-}
-
 impl From<i64> for Decimal {
     fn from(number: i64) -> Self {
         Self::from_digits(number < 0, &number.unsigned_abs().to_string(), 0).unwrap_or_else(|_| Self::zero())
@@ -450,41 +381,5 @@ mod tests {
             prop_assert_eq!(&again, &number);
             prop_assert_eq!(again.to_string(), number.to_string());
         }
-    }
-
-    #[test]
-    fn short_decimals_are_equal_and_ordered_as_the_numbers_are() {
-        let texts = [
-            "0",
-            "-0",
-            "0.0",
-            "1",
-            "1.0",
-            "01",
-            "-1",
-            "-1.50",
-            "-1.5",
-            "0.00000000000000001",
-            "9.99",
-            "10",
-            "123456789012345678",
-            "99.99999999999999",
-            "-123456789012345678",
-        ];
-        let short = |text: &str| ShortDecimal::read(text.as_bytes()).unwrap();
-        for one in texts {
-            let number: Decimal = one.parse().unwrap();
-            assert_eq!(number.short_decimal(), Some(short(one)), "{one}");
-            for two in texts {
-                assert_eq!(short(one).cmp(&short(two)), number.cmp(&two.parse().unwrap()), "{one} {two}");
-            }
-        }
-        for bad in
-            ["", "-", ".", ".5", "5.", "1..2", "1.2.3", "1e2", "+1", "--1", " 1", "1234567890123456789012"]
-        {
-            assert_eq!(ShortDecimal::read(bad.as_bytes()), None, "{bad}");
-        }
-        assert_eq!("1e30".parse::<Decimal>().unwrap().short_decimal(), None);
-        assert_eq!("1e-19".parse::<Decimal>().unwrap().short_decimal(), None);
     }
 }
