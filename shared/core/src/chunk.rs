@@ -41,7 +41,7 @@ pub struct Delivery {
     pub sequence: SequenceNumber,
     /// When Kinesis took it, microseconds since the epoch.
     pub arrived_at: Micros,
-    /// How many bytes it has: what it takes to put it aside.
+    /// Most bytes that it has: what is reckoned for putting it aside.
     pub bytes: usize,
     /// What it says.
     pub content: Content,

@@ -103,16 +103,15 @@ impl Memo {
     }
 
     /// The memo of a table, by the name its ledger rows are kept under.
+    #[inline]
     pub fn of(&mut self, table: &TableName, logic: &TableLogic) -> &mut TableMemo {
-        let at_hand = match self.at_hand.take() {
-            Some(held) if held.0 == *table => held,
-            another => {
-                self.others.extend(another);
-                let known = self.others.remove_entry(table);
-                known.unwrap_or_else(|| (table.clone(), Box::new(TableMemo::new(logic))))
-            }
-        };
-        &mut self.at_hand.insert(at_hand).1
+        if self.at_hand.as_ref().is_none_or(|(held, _)| held != table) {
+            self.others.extend(self.at_hand.take());
+        }
+        let others = &mut self.others;
+        let found =
+            || others.remove_entry(table).unwrap_or_else(|| (table.clone(), Box::new(TableMemo::new(logic))));
+        &mut self.at_hand.get_or_insert_with(found).1
     }
 
     /// The memo of a table, where it has one.
@@ -141,8 +140,6 @@ pub enum Hit {
     },
     /// What a whole combination counts for, by its number.
     Whole(usize),
-    /// All that a row counts for which is known as a whole, by its number.
-    Known(usize),
 }
 
 /// Definitions that are kept by column: some of those that share a word of bits.
@@ -281,7 +278,8 @@ impl TableMemo {
             + self.cubes.iter().map(Cube::groups).sum::<usize>()
     }
 
-    /// Adds to `hits` what an image counts for.
+    /// What an image counts for: the number of the row where that is known as a whole; where it is not, that is
+    /// added to `hits`.
     ///
     /// # Errors
     /// [`Unavailable`] as for [`counting::targets`]; some hits may have been added then.
@@ -290,14 +288,10 @@ impl TableMemo {
         image: ImageRef<'_>,
         at: Option<&OrderVersion>,
         hits: &mut Vec<Hit>,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<Option<usize>, Unavailable> {
         let Self { columns, slots, rows, .. } = self;
-        let asked = rows.ask(|written| columns.key(image, slots, written));
-        let new = match asked {
-            Asked::Known(row) => {
-                hits.push(Hit::Known(row));
-                return Ok(());
-            }
+        let new = match rows.ask(|written| columns.key(image, slots, written)) {
+            Asked::Known(row) => return Ok(Some(row)),
             Asked::New(row) => Some(row),
             Asked::Unasked => None,
         };
@@ -306,7 +300,7 @@ impl TableMemo {
         if let Some(row) = new {
             self.rows.note(row, hits.get(begin..).unwrap_or_default());
         }
-        Ok(())
+        Ok(None)
     }
 
     fn judge_by_column(
@@ -372,7 +366,7 @@ impl TableMemo {
         self.wholes.get(number)
     }
 
-    /// What a row counts for that is known as a whole: nothing else that is.
+    /// What a row counts for that is known as a whole.
     #[must_use]
     pub fn hits_of(&self, row: usize) -> &[Hit] {
         self.rows.hits_of(row)
@@ -410,15 +404,11 @@ impl TableMemo {
         at: Option<&OrderVersion>,
     ) -> Result<Targets, Unavailable> {
         let mut hits = Vec::new();
-        self.judge(image, at, &mut hits)?;
+        let known = self.judge(image, at, &mut hits)?;
+        let hits = known.map_or(hits.as_slice(), |row| self.hits_of(row));
         let mut targets = Targets::default();
-        let hits = match hits.as_slice() {
-            [Hit::Known(row)] => self.hits_of(*row),
-            hits => hits,
-        };
         for hit in hits {
             match *hit {
-                Hit::Known(_) => {}
                 Hit::Plain { plains, group, register, .. } => {
                     for (version, cell) in plains.filter_map(|plain| self.plain_of(plain, group)) {
                         let mut cells = Cells::from([(cell.clone(), 1)]);

@@ -27,12 +27,20 @@ pub struct LaneTally {
     staged: Vec<Staged>,
 }
 
-/// What one image would count: of which table, how often, and up to which of the hits.
+/// What one image would count: of which table, how often, and what.
 #[derive(Debug)]
 struct Staged {
     table: usize,
     sign: i64,
-    until: usize,
+    judged: Judged,
+}
+
+#[derive(Debug)]
+enum Judged {
+    /// What a row does that the memo knows as a whole.
+    Known(usize),
+    /// The hits up to this one.
+    Hits(usize),
 }
 
 #[derive(Debug, Default)]
@@ -109,8 +117,9 @@ impl LaneTally {
         };
         for (image, sign) in [(after, 1), (before, -1)] {
             if let Some(image) = image {
-                memo.judge(image, Some(at), &mut self.hits)?;
-                self.staged.push(Staged { table, sign, until: self.hits.len() });
+                let known = memo.judge(image, Some(at), &mut self.hits)?;
+                let judged = known.map_or_else(|| Judged::Hits(self.hits.len()), Judged::Known);
+                self.staged.push(Staged { table, sign, judged });
             }
         }
         Ok(())
@@ -125,12 +134,16 @@ impl LaneTally {
     /// Counts what was staged.
     pub fn take_staged(&mut self) {
         let mut from = 0;
-        for Staged { table, sign, until } in &self.staged {
-            if let (Some((_, tally)), Some(hits)) = (self.tables.get_mut(*table), self.hits.get(from..*until))
-            {
-                hits.iter().for_each(|hit| tally.take(hit, Met::once(*sign)));
+        for Staged { table, sign, judged } in &self.staged {
+            let Some((_, tally)) = self.tables.get_mut(*table) else { continue };
+            match *judged {
+                Judged::Known(row) => tally.meet(row, Met::once(*sign)),
+                Judged::Hits(until) => {
+                    let hits = self.hits.get(from..until).unwrap_or_default();
+                    hits.iter().for_each(|hit| tally.take(hit, Met::once(*sign)));
+                    from = until;
+                }
             }
-            from = *until;
         }
         self.drop_staged();
     }
@@ -159,19 +172,21 @@ impl TableTally {
         Self { cubes: memo.groupings().map(cube).collect(), ..Self::default() }
     }
 
+    /// Meets a row that the memo knows as a whole.
+    fn meet(&mut self, row: usize, met: Met) {
+        if self.known.len() <= row {
+            self.known.resize(row + 1, Met::default());
+        }
+        if let Some(known) = self.known.get_mut(row) {
+            if known.after + known.before == 0 {
+                self.met.push(row);
+            }
+            known.add(met);
+        }
+    }
+
     fn take(&mut self, hit: &Hit, met: Met) {
         match *hit {
-            Hit::Known(row) => {
-                if self.known.len() <= row {
-                    self.known.resize(row + 1, Met::default());
-                }
-                if let Some(known) = self.known.get_mut(row) {
-                    if known.after + known.before == 0 {
-                        self.met.push(row);
-                    }
-                    known.add(met);
-                }
-            }
             Hit::Plain { cube, plains, group, register } => {
                 if let Some(cube) = self.cubes.get_mut(cube) {
                     cube.take(plains, group, met.net());
