@@ -172,8 +172,8 @@ impl<'a> DataRecord<'a> {
             key.insert(column.clone(), value.clone());
             old.insert(column.clone(), earlier.unwrap_or(value).clone());
         }
-        let identity = key_identity(json::canonical_key(&key))?;
-        Ok((identity, Some(key_identity(json::canonical_key(&old))?)))
+        let identity = key_identity(&json::canonical_key(&key))?;
+        Ok((identity, Some(key_identity(&json::canonical_key(&old))?)))
     }
 
     /// The key's text in the partition key value, without the table's name before it.
@@ -206,7 +206,7 @@ impl<'a> DataRecord<'a> {
             }
             _ => text.to_owned(),
         };
-        let identity = |text: &str| key_identity(json::canonical_value(&Value::String(text.to_owned())));
+        let identity = |text: &str| key_identity(&json::canonical_value(&Value::String(text.to_owned())));
         let before = self.before.as_ref();
         let mut earlier = columns()
             .filter(|(_, value)| is_text(value) || is_number(value))

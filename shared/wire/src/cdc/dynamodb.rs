@@ -86,7 +86,7 @@ impl Draft<'_> {
         if !keys.values().all(keyable) {
             return Err(Undecodable::wrong_type("Keys", "made of strings, numbers and binaries"));
         }
-        let identity = key_identity(json::canonical_key(&keys))?;
+        let identity = key_identity(&json::canonical_key(&keys))?;
         let versions = [&self.old, &after].map(|image| image.as_ref().map(version_of));
         let [before, given] = versions;
         let version = OrderVersion::stamped(epoch, at, ItemVersion::of_change(before, given, at));

@@ -349,7 +349,7 @@ pub fn from_base64(text: &str) -> Result<Vec<u8>, Undecodable> {
 }
 
 /// The identity of a row with a key.
-pub(crate) fn key_identity(canonical: String) -> Result<RowIdentity, Undecodable> {
+pub(crate) fn key_identity(canonical: &str) -> Result<RowIdentity, Undecodable> {
     if canonical.len() > KEY_BYTES_MAX {
         let detail = format!("a key of {} bytes, more than {KEY_BYTES_MAX}", canonical.len());
         return Err(Undecodable::new(Reason::TooLarge, detail));

@@ -28,6 +28,7 @@ pub struct Scanner {
     alike: Vec<Alike>,
     bytes: Vec<u8>,
     whole: Vec<u8>,
+    key: String,
     frames: Frames,
 }
 
@@ -187,7 +188,7 @@ impl Scanner {
             Part::Id => cursor.pass_string(),
             Part::Size => once(&mut draft.size, cursor.number()?).map(drop),
             Part::Time => once(&mut draft.time, cursor.number()?),
-            Part::Keys => once(&mut draft.identity, identity(cursor)?),
+            Part::Keys => once(&mut draft.identity, identity(cursor, &mut self.key)?),
             // Its table is known by then in every record that DynamoDB writes.
             Part::New => once(&mut draft.new, self.image(cursor, draft.table?)?),
             Part::Old => once(&mut draft.old, self.image(cursor, draft.table?)?),
@@ -349,10 +350,10 @@ fn unit(precision: &str) -> Option<Unit> {
     }
 }
 
-/// Takes the key of a row.
-fn identity(cursor: &mut Cursor<'_>) -> Option<RowIdentity> {
+/// Takes the key of a row; `room` is used for its text.
+fn identity(cursor: &mut Cursor<'_>, room: &mut String) -> Option<RowIdentity> {
     let start = *cursor;
-    if let Some(identity) = text_identity(cursor) {
+    if let Some(identity) = text_identity(cursor, room) {
         return Some(identity);
     }
     *cursor = start;
@@ -361,11 +362,11 @@ fn identity(cursor: &mut Cursor<'_>) -> Option<RowIdentity> {
     if keys.is_empty() || !keys.values().all(keyable) {
         return None;
     }
-    key_identity(json::canonical_key(&keys)).ok()
+    key_identity(&json::canonical_key(&keys)).ok()
 }
 
 /// Takes a key that is one text, which is its own canonical text but for the descriptor.
-fn text_identity(cursor: &mut Cursor<'_>) -> Option<RowIdentity> {
+fn text_identity(cursor: &mut Cursor<'_>, room: &mut String) -> Option<RowIdentity> {
     cursor.take(b'{')?;
     let name = cursor.name()?;
     if cursor.takes_descriptor()? != b'S' {
@@ -374,11 +375,11 @@ fn text_identity(cursor: &mut Cursor<'_>) -> Option<RowIdentity> {
     let text = cursor.string()?;
     cursor.take(b'}')?;
     cursor.take(b'}')?;
-    let mut canonical = String::with_capacity(name.len() + text.len() + 7);
+    room.clear();
     for part in ["{\"", name, "\":\"", text, "\"}"] {
-        canonical.push_str(part);
+        room.push_str(part);
     }
-    key_identity(canonical).ok()
+    key_identity(room).ok()
 }
 
 /// A field of an image, and where its value's canonical bytes are.

@@ -215,7 +215,7 @@ fn changed(
     };
     let row = after.as_ref().or(before.as_ref());
     let identity = match key_text(message, shape, row)? {
-        Some(key) => key_identity(key)?,
+        Some(key) => key_identity(&key)?,
         None => {
             let mut text = position.text;
             if snapshot || !position.exact {
