@@ -14,16 +14,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use evercount_core::change::{Change, RowIdentity, RowKey, TableName};
-use evercount_core::chunk::{self, Content, Delivery, Facts, Mode};
+use evercount_core::chunk::{self, Content, Delivery, Facts, Hints, Mode};
 use evercount_core::counting::{self, Cells, Contributions};
 use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
-use evercount_core::memo::{Memo, TableMemo};
+use evercount_core::memo::TableMemo;
 use evercount_core::order::{LogRank, OrderVersion};
 use evercount_core::path::Path;
-use evercount_core::placement::Placement;
 use evercount_core::value::{Item, Value};
 
 /// Deliveries of one change, at most; each is delivered at least once.
@@ -233,10 +232,9 @@ impl Scope {
         };
         let facts = Facts { catalog: &self.catalog, floors: &BTreeMap::new(), tombstone_expires_at: 0 };
         let lane = LaneId::named("lane");
-        let mut placement = Placement::default();
         let mode = Mode::Ledger { loaded: &loaded };
-        let (state, mut memo) = (LaneState::default(), Memo::default());
-        let planned = chunk::plan(mode, &[delivery], &lane, &state, &facts, &mut placement, &mut memo);
+        let state = LaneState::default();
+        let planned = chunk::plan(mode, &[delivery], &lane, &state, &facts, &mut Hints::default());
         for write in &planned.commit.rows {
             let stands = store.rows.get(&write.key).map(|row| row.revision);
             if self.conditional && stands != write.expected_revision {

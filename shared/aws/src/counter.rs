@@ -10,13 +10,13 @@ use aws_lambda_events::event::streams::KinesisEventResponse;
 use bytes::Bytes;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
-use evercount_pipeline::count::{self, BatchReport, CountOptions, StreamRecord, Warm};
+use evercount_pipeline::count::{self, BatchReport, CountOptions, Warm};
 use evercount_pipeline::ports::Store;
 
 use crate::kinesis::{lane_and_records, response};
 use crate::metrics::Metrics;
 use crate::shelf::Shelf;
-use evercount_pipeline::kinesis::{EventError, ShardBatch, read_event};
+use evercount_pipeline::kinesis::{EventError, ShardBatch, ShardEvent, read_event};
 
 /// The share of the remaining time that is kept in hand, as a divisor: a fifth. A chunk begun
 /// within the rest has that long to end and to be reported.
@@ -88,7 +88,8 @@ impl<S: Store + Send> Counter<S> {
         event: KinesisEvent,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
-        Ok(self.count(lane_and_records(&event)?, deadline).await)
+        let stop_at = stop_at((self.clock)(), deadline);
+        Ok(self.count(lane_and_records(&event)?, stop_at).await)
     }
 
     /// Counts an event as it came, as [`Counter::handle`]; records whose data is no base64 are
@@ -101,11 +102,28 @@ impl<S: Store + Send> Counter<S> {
         payload: Bytes,
         deadline: Micros,
     ) -> Result<KinesisEventResponse, EventError> {
-        Ok(self.count(read_event(&payload)?, deadline).await)
+        let stop_at = stop_at((self.clock)(), deadline);
+        if self.counts_at_once(&payload, stop_at).await {
+            return Ok(response(&[]));
+        }
+        Ok(self.count(read_event(&payload)?, stop_at).await)
     }
 
-    async fn count(&self, batches: Vec<ShardBatch>, deadline: Micros) -> KinesisEventResponse {
-        let stop_at = stop_at((self.clock)(), deadline);
+    /// Counts an event as it is read, where that can be; whether it did.
+    async fn counts_at_once(&self, payload: &[u8], stop_at: Micros) -> bool {
+        let now = (self.clock)();
+        let Some((lane, event)) = ShardEvent::of(payload).filter(|_| now < stop_at) else { return false };
+        let mut warm = self.warm.take(&lane);
+        let report =
+            Box::pin(count::run_event(&self.store, &mut warm, &lane, event, self.options, now)).await;
+        self.warm.keep(&lane, warm);
+        if let Some(report) = &report {
+            self.tell(&lane, report);
+        }
+        report.is_some()
+    }
+
+    async fn count(&self, batches: Vec<ShardBatch>, stop_at: Micros) -> KinesisEventResponse {
         let mut unapplied: Vec<SequenceNumber> = Vec::new();
         for (lane, records) in &batches {
             let mut warm = self.warm.take(lane);
@@ -116,7 +134,7 @@ impl<S: Store + Send> Counter<S> {
             let counting = count::run(&self.store, &mut warm, lane, records, self.options, now, keep_going);
             let report = Box::pin(counting).await;
             self.warm.keep(lane, warm);
-            self.tell(lane, records, &report);
+            self.tell(lane, &report);
             unapplied.extend(report.first_unapplied);
         }
         response(&unapplied)
@@ -124,10 +142,9 @@ impl<S: Store + Send> Counter<S> {
 
     /// Says what became of a batch: one log line and one line of metrics, with numbers and ids
     /// and nothing of any record.
-    fn tell(&self, lane: &LaneId, records: &[StreamRecord], report: &BatchReport) {
+    fn tell(&self, lane: &LaneId, report: &BatchReport) {
         let now = (self.clock)();
-        let newest = records.iter().map(|record| record.arrived_at).max().unwrap_or(now);
-        let iterator_age = now.saturating_sub(newest).max(0);
+        let iterator_age = now.saturating_sub(report.newest.unwrap_or(now)).max(0);
         log(lane, report, iterator_age / 1_000);
         for (function, unanswered) in &report.unanswered {
             let (images, because) = (unanswered.images, &unanswered.because);

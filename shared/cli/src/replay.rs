@@ -13,12 +13,10 @@ use evercount_aws::counter::Counter;
 use evercount_aws::dynamo::{DynamoStore, TableNames};
 use evercount_aws::meter::meter;
 use evercount_core::adoption::{Adjustment, PlanOutcome, PolicyBook};
-use evercount_core::chunk::{self, Content, Delivery, Facts, Mode, Poison, Tally};
+use evercount_core::chunk::{self, Content, Delivery, Facts, Hints, Mode, Poison, Tally};
 use evercount_core::definition::CountDefinition;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::{Coverage, LogicState};
-use evercount_core::memo::Memo;
-use evercount_core::placement::Placement;
 use evercount_core::reading::Reading;
 use evercount_local::put::{Entry, put_in_order};
 use evercount_local::stack::{
@@ -305,8 +303,7 @@ impl<'a> Replay<'a> {
         let delivery = Delivery { sequence, arrived_at: now(), bytes, content: Content::Poison(poison) };
         let facts =
             Facts { catalog: &catalog, floors: &std::collections::BTreeMap::new(), tombstone_expires_at: 0 };
-        let (mut placement, mut memo) = (Placement::default(), Memo::default());
-        let chunk = chunk::plan(Mode::Lane, &[delivery], &lane, &state, &facts, &mut placement, &mut memo);
+        let chunk = chunk::plan(Mode::Lane, &[delivery], &lane, &state, &facts, &mut Hints::default());
         let cost = store.commit(&chunk.commit).await?;
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         totals.tally.add(&chunk.tally);

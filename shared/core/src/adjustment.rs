@@ -92,7 +92,6 @@ impl Class {
 
 /// What a plan is asked about.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for each plan, never many")]
 pub enum Cause {
     /// The table's schema changed.
     Schema {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::image::Image;
+use crate::image::{Image, ImageRef};
 use crate::order::{Floor, Micros, OrderVersion};
 use crate::schema::Schema;
 use crate::value;
@@ -80,6 +80,21 @@ pub struct Change {
     pub whole: Option<Digests>,
 }
 
+/// What counting by deltas needs of a [`Change`], borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeRef<'a> {
+    /// The table of the row that changed.
+    pub table: &'a TableName,
+    /// The row before the change, where the record says so.
+    pub before: Option<ImageRef<'a>>,
+    /// The row after the change; `None` where the row is gone.
+    pub after: Option<ImageRef<'a>>,
+    /// Its place among the changes of the row.
+    pub version: &'a OrderVersion,
+    /// When the source made it, microseconds since the epoch.
+    pub at: Micros,
+}
+
 /// Digests of a change's whole images ([`value::digest`]); 0 stands for no image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Digests {
@@ -90,6 +105,18 @@ pub struct Digests {
 }
 
 impl Change {
+    /// What counting by deltas needs of it.
+    #[must_use]
+    pub fn by_ref(&self) -> ChangeRef<'_> {
+        ChangeRef {
+            table: &self.row.table,
+            before: self.before.as_ref().map(Image::by_ref),
+            after: self.after.as_ref().map(Image::by_ref),
+            version: &self.version,
+            at: self.at,
+        }
+    }
+
     /// The digests of its whole images.
     #[must_use]
     pub fn digests(&self) -> Digests {

@@ -9,15 +9,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Change, Passed, RowKey, TableEvent, TableName};
 use crate::counting::Cells;
-use crate::lane::{LaneId, LaneState, SequenceNumber};
+use crate::lane::{LaneId, LaneState, SequenceNumber, SequenceRef};
 use crate::ledger::LedgerRow;
 use crate::logic::{Catalog, LogicId};
-use crate::order::{Floor, Micros};
+use crate::memo::Memo;
+use crate::order::{Floor, Micros, OrderVersion};
+use crate::placement::Placement;
 
+mod draft;
 mod plan;
 mod tally;
 
-pub use plan::{Mode, moves, plan};
+pub use draft::{Draft, Mode};
+pub use plan::{moves, plan};
 pub use tally::LaneTally;
 
 /// Most actions of one `TransactWriteItems`.
@@ -45,6 +49,25 @@ pub struct Delivery {
     pub bytes: usize,
     /// What it says.
     pub content: Content,
+}
+
+impl Delivery {
+    /// What of it does not depend on what it says.
+    #[must_use]
+    pub fn arrival(&self) -> Arrival<'_> {
+        Arrival { sequence: self.sequence.by_ref(), at: self.arrived_at, bytes: self.bytes }
+    }
+}
+
+/// That a stream record arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Its sequence number.
+    pub sequence: SequenceRef<'a>,
+    /// When Kinesis took it, microseconds since the epoch.
+    pub at: Micros,
+    /// Most bytes that it has.
+    pub bytes: usize,
 }
 
 /// What a stream record turned out to be.
@@ -231,8 +254,8 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether a change was made before its table, by the name of its ledger rows, was last emptied.
-    fn is_below_floor(&self, table: &TableName, change: &Change) -> bool {
-        self.floors.get(table).is_some_and(|floor| floor.covers(&change.version, change.at))
+    fn is_below_floor(&self, table: &TableName, version: &OrderVersion, at: Micros) -> bool {
+        self.floors.get(table).is_some_and(|floor| floor.covers(version, at))
     }
 
     fn affected_by(&self, poison: &Poison) -> Vec<LogicId> {
@@ -248,6 +271,16 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// What is remembered from chunk to chunk. All of it only gives hints, so it needs no undoing when a commit
+/// fails.
+#[derive(Debug, Default)]
+pub struct Hints {
+    /// Where the lane keeps its cells.
+    pub placement: Placement,
+    /// What was judged.
+    pub memo: Memo,
+}
+
 /// A planned chunk.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Chunk {
@@ -259,6 +292,23 @@ pub struct Chunk {
     pub tally: Tally,
     /// Roughly how many bytes the transaction has.
     pub bytes: usize,
+}
+
+impl Chunk {
+    /// Whether one transaction takes it.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.commit.actions() <= ACTIONS_MAX && self.bytes <= BYTES_MAX
+    }
+
+    /// How many of the deliveries that it takes may fit one transaction: fewer in proportion to what is too much,
+    /// so that chunks stay full.
+    #[must_use]
+    pub fn fitting(&self, taken: usize) -> usize {
+        let by_actions = taken * ACTIONS_MAX / self.commit.actions().max(ACTIONS_MAX);
+        let by_bytes = if self.bytes > BYTES_MAX { taken / 2 } else { taken };
+        by_actions.min(by_bytes)
+    }
 }
 
 /// Whether a catalog knows every version that rows contribute to. Where it does not, the version is

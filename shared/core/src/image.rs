@@ -73,6 +73,14 @@ pub struct Unread {
     numbers_at: usize,
 }
 
+/// A borrowed [`Unread`].
+#[derive(Clone, Copy, Debug)]
+pub struct UnreadRef<'a> {
+    layout: &'a Layout,
+    others: &'a [u8],
+    numbers: &'a [u8],
+}
+
 /// Columns of an image that is being taken out of its record: for each the number, the length, and the
 /// bytes of its value.
 #[derive(Clone, Debug, Default)]
@@ -136,38 +144,51 @@ impl Frames {
 
     /// The image.
     #[must_use]
-    pub fn image(&self, layout: &Layout) -> Unread {
-        let (others, numbers) = (self.others.as_slice(), self.numbers.as_slice());
-        let frames = [others, numbers].concat().into();
-        Unread { layout: layout.clone(), frames, numbers_at: others.len() }
+    pub fn image<'a>(&'a self, layout: &'a Layout) -> UnreadRef<'a> {
+        UnreadRef { layout, others: &self.others, numbers: &self.numbers }
     }
 }
 
 impl Unread {
+    /// The same columns, borrowed.
+    #[must_use]
+    pub fn by_ref(&self) -> UnreadRef<'_> {
+        let (others, numbers) = self.frames.split_at_checked(self.numbers_at).unwrap_or((&self.frames, &[]));
+        UnreadRef { layout: &self.layout, others, numbers }
+    }
+}
+
+impl<'a> UnreadRef<'a> {
     /// How its columns are numbered and read.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
-        &self.layout
+    pub fn layout(self) -> &'a Layout {
+        self.layout
     }
 
     /// The columns, those that are numbers last.
-    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        frames(&self.frames)
+    pub fn frames(self) -> impl Iterator<Item = Frame<'a>> {
+        frames(self.others).chain(frames(self.numbers))
     }
 
     /// The bytes of all columns that are no numbers, and the columns that are.
-    pub fn apart(&self) -> (&[u8], impl Iterator<Item = Frame<'_>>) {
-        let (others, numbers) = self.frames.split_at_checked(self.numbers_at).unwrap_or((&self.frames, &[]));
-        (others, frames(numbers))
+    pub fn apart(self) -> (&'a [u8], impl Iterator<Item = Frame<'a>>) {
+        (self.others, frames(self.numbers))
     }
 
     /// The values, read.
     #[must_use]
-    pub fn item(&self) -> Item {
+    pub fn item(self) -> Item {
         let named = self.frames().filter_map(|Frame { column, value, .. }| {
             Some((self.layout.columns.name(column)?.to_owned(), self.layout.value(value)))
         });
         named.collect()
+    }
+
+    /// The same columns, owned.
+    #[must_use]
+    pub fn to_unread(self) -> Unread {
+        let frames = [self.others, self.numbers].concat().into();
+        Unread { layout: self.layout.clone(), frames, numbers_at: self.others.len() }
     }
 }
 
@@ -201,7 +222,7 @@ impl Image {
     pub fn into_item(self) -> Item {
         match self {
             Self::Item(item) => item,
-            Self::Unread(unread) => unread.item(),
+            Self::Unread(unread) => unread.by_ref().item(),
         }
     }
 
@@ -210,7 +231,7 @@ impl Image {
     pub fn by_ref(&self) -> ImageRef<'_> {
         match self {
             Self::Item(item) => ImageRef::Item(item),
-            Self::Unread(unread) => ImageRef::Unread(unread),
+            Self::Unread(unread) => ImageRef::Unread(unread.by_ref()),
         }
     }
 }
@@ -239,7 +260,7 @@ pub enum ImageRef<'a> {
     /// Its attributes.
     Item(&'a Item),
     /// Its attributes, as they stand in the record.
-    Unread(&'a Unread),
+    Unread(UnreadRef<'a>),
 }
 
 impl<'a> ImageRef<'a> {
@@ -282,7 +303,7 @@ mod tests {
         frames.clear();
         frames.push_number(2, b"").unwrap();
         frames.push(0, b"one").unwrap();
-        let image = Image::Unread(frames.image(&layout));
+        let image = Image::Unread(frames.image(&layout).to_unread());
         let text = |text: &str| Value::String(text.to_owned());
         let item = Item::from([("a".to_owned(), text("one")), ("c".to_owned(), text(""))]);
         assert_eq!(image, Image::from(item));

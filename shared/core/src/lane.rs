@@ -74,17 +74,53 @@ impl SequenceNumber {
     /// Accepts decimal digits; leading zeros are dropped.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // Without an early end, so that many digits are looked at in one go.
-        let digits = text.bytes().fold(true, |digits, byte| digits & byte.is_ascii_digit());
-        let well_formed = digits && !text.is_empty() && text.len() <= 129;
-        let significant = text.trim_start_matches('0');
-        well_formed.then(|| Self(if significant.is_empty() { "0" } else { significant }.into()))
+        SequenceRef::parse(text.as_bytes()).map(SequenceRef::to_number)
     }
 
     /// The digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same number, borrowed.
+    #[must_use]
+    pub fn by_ref(&self) -> SequenceRef<'_> {
+        SequenceRef(self.0.as_bytes())
+    }
+}
+
+/// A borrowed [`SequenceNumber`]: its digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SequenceRef<'a>(&'a [u8]);
+
+impl<'a> SequenceRef<'a> {
+    /// As [`SequenceNumber::parse`].
+    #[must_use]
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        // Without an early end, so that many digits are looked at in one go.
+        let digits = text.iter().fold(true, |digits, byte| digits & byte.is_ascii_digit());
+        let zeros = text.iter().take_while(|byte| **byte == b'0').count();
+        let significant = text.get(zeros..).filter(|significant| !significant.is_empty());
+        (digits && !text.is_empty() && text.len() <= 129).then_some(Self(significant.unwrap_or(b"0")))
+    }
+
+    /// The same number, owned.
+    #[must_use]
+    pub fn to_number(self) -> SequenceNumber {
+        SequenceNumber(String::from_utf8_lossy(self.0).into())
+    }
+}
+
+impl PartialOrd for SequenceRef<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SequenceRef<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(other.0))
     }
 }
 
@@ -96,7 +132,7 @@ impl PartialOrd for SequenceNumber {
 
 impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+        self.by_ref().cmp(&other.by_ref())
     }
 }
 

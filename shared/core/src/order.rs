@@ -5,7 +5,11 @@
 //! PostgreSQL transactions are not monotone in the stream, but per row they are, because a row
 //! lock is held until commit.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::iter;
+use std::ops::Deref;
 
 /// Time in microseconds since the Unix epoch.
 pub type Micros = i64;
@@ -82,8 +86,70 @@ const RANK_SNAPSHOT_FLOOR: u8 = 0;
 ///
 /// Layout: `epoch (2 bytes) | basis (1) | position (fixed length for each source) | rank (1)`, and where the
 /// position is a timestamp, the item's own version (8) in place of a rank, where it has one. The operator raises the epoch when the source's log restarts (a failover without GTID).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderVersion(Box<[u8]>);
+#[derive(Clone)]
+pub struct OrderVersion(Bytes);
+
+/// The bytes of a version: without an allocation where they are few.
+#[derive(Clone)]
+enum Bytes {
+    Few { length: u8, padded: [u8; FEW] },
+    Many(Box<[u8]>),
+}
+
+/// Most bytes of a version that are few: those of all but the ones by commit.
+const FEW: usize = 22;
+
+impl Bytes {
+    fn of<'a>(parts: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Self {
+        let parts = parts.into_iter();
+        let (mut padded, mut length) = ([0; FEW], 0);
+        for part in parts.clone() {
+            let Some(place) = padded.get_mut(length..length + part.len()) else {
+                return Self::Many(parts.flatten().copied().collect());
+            };
+            place.copy_from_slice(part);
+            length += part.len();
+        }
+        Self::Few { length: length as u8, padded }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Few { length, padded } => padded.get(..usize::from(*length)).unwrap_or(padded),
+            Self::Many(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for OrderVersion {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl Eq for OrderVersion {}
+
+impl PartialOrd for OrderVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for OrderVersion {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Hash for OrderVersion {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 /// Whether a log position belongs to a snapshot row or to a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,24 +173,16 @@ impl LogRank {
 }
 
 impl OrderVersion {
+    #[inline]
     fn build(epoch: u16, basis: u8, parts: &[&[u8]]) -> Self {
-        let mut bytes = Vec::with_capacity(24);
-        bytes.extend_from_slice(&epoch.to_be_bytes());
-        bytes.push(basis);
-        parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        Self(bytes.into())
+        let [high, low] = epoch.to_be_bytes();
+        Self(Bytes::of(iter::once([high, low, basis].as_slice()).chain(parts.iter().copied())))
     }
 
     /// A version from a timestamp.
     #[must_use]
     pub fn clock(epoch: u16, at: Micros) -> Self {
-        // In one piece: it is what comes by the million.
-        let mut bytes = [0; 11];
-        let (head, position) = bytes.split_at_mut(3);
-        let [high, low] = epoch.to_be_bytes();
-        head.copy_from_slice(&[high, low, CLOCK]);
-        position.copy_from_slice(&at.max(0).to_be_bytes());
-        Self(Box::new(bytes))
+        Self::build(epoch, CLOCK, &[&at.max(0).to_be_bytes()])
     }
 
     /// A version from a timestamp, and from the version that the change gave its item, where it did.
@@ -171,7 +229,7 @@ impl OrderVersion {
     /// A version from stored bytes; `None` where they are no version.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        matches!(bytes.get(2), Some(&(LOAD | LOG | CLOCK))).then(|| Self(bytes.into()))
+        matches!(bytes.get(2), Some(&(LOAD | LOG | CLOCK))).then(|| Self(Bytes::of([bytes])))
     }
 
     /// The bytes, as stored.
@@ -262,6 +320,8 @@ mod tests {
         let ordered = [
             OrderVersion::load(0, 9),
             OrderVersion::load(0, 10),
+            OrderVersion::commit(0, 1, 1, 1),
+            OrderVersion::commit(0, 1, 1, 2),
             OrderVersion::binlog(0, 2, 500, 0, LogRank::Change),
             OrderVersion::binlog(0, 3, 4, 0, LogRank::SnapshotFloor),
             OrderVersion::binlog(0, 3, 4, 0, LogRank::Snapshot),
@@ -274,6 +334,9 @@ mod tests {
             OrderVersion::binlog(1, 1, 4, 0, LogRank::Change),
         ];
         assert!(ordered.is_sorted());
+        for version in &ordered {
+            assert_eq!(OrderVersion::from_bytes(version.as_bytes()).as_ref(), Some(version));
+        }
         assert_eq!(OrderVersion::clock(0, 77).clock_micros(), Some(77));
         assert_eq!(OrderVersion::lsn(0, 77, 0, LogRank::Change).clock_micros(), None);
     }

@@ -138,6 +138,12 @@ impl Placement {
         self.took.map_or(deliveries, |took| deliveries.min(took.saturating_mul(2).max(1)))
     }
 
+    /// Whether the last chunk could not take all there were.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.took.is_some()
+    }
+
     /// Notes how many of the deliveries a chunk took.
     pub fn took(&mut self, taken: usize, deliveries: usize) {
         self.took = (taken < deliveries).then_some(taken);

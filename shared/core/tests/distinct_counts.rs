@@ -5,17 +5,15 @@
 use std::collections::BTreeMap;
 
 use evercount_core::change::{Change, RowIdentity, RowKey, TableName};
-use evercount_core::chunk::{self, Content, Delivery, Facts, Mode};
+use evercount_core::chunk::{self, Content, Delivery, Facts, Hints, Mode};
 use evercount_core::counting::{self, Cells};
 use evercount_core::definition::{CountDefinition, DefinitionName};
 use evercount_core::group::{Cell, GroupId, GroupKey};
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{Catalog, Coverage, LogicState, LogicVersion};
-use evercount_core::memo::Memo;
 use evercount_core::order::{LogRank, OrderVersion};
 use evercount_core::path::Path;
-use evercount_core::placement::Placement;
 use evercount_core::reading::{Doubt, Exactness, Reading};
 use evercount_core::value::{Item, Value};
 
@@ -26,8 +24,7 @@ struct Lane {
     state: LaneState,
     rows: BTreeMap<RowKey, LedgerRow>,
     cells: Cells,
-    placement: Placement,
-    memo: Memo,
+    hints: Hints,
     ledger: bool,
     position: u64,
 }
@@ -60,8 +57,7 @@ impl Lane {
             state: LaneState::default(),
             rows: BTreeMap::new(),
             cells: Cells::new(),
-            placement: Placement::default(),
-            memo: Memo::default(),
+            hints: Hints::default(),
             ledger,
             position: 0,
         }
@@ -87,8 +83,7 @@ impl Lane {
         let floors = BTreeMap::new();
         let facts = Facts { catalog: &self.catalog, floors: &floors, tombstone_expires_at: 0 };
         let lane = LaneId::named("lane");
-        let chunk =
-            chunk::plan(mode, &[delivery], &lane, &self.state, &facts, &mut self.placement, &mut self.memo);
+        let chunk = chunk::plan(mode, &[delivery], &lane, &self.state, &facts, &mut self.hints);
         self.state = chunk.commit.advance.unwrap().to;
         for write in chunk.commit.rows {
             self.rows.insert(write.key, write.row.unwrap());

@@ -4,6 +4,7 @@
 //! Only a store that stays unavailable or the end of the time budget leaves records unapplied,
 //! and then the report says from which sequence number on, which is what Lambda is told.
 
+mod at_once;
 mod decode;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,21 +12,21 @@ use std::sync::Arc;
 
 use evercount_core::change::TableName;
 use evercount_core::chunk::{
-    self, ACTIONS_MAX, CellMove, Chunk, Commit, Content, Delivery, Facts, LaneAdvance, Mode, Poison, Tally,
+    self, ACTIONS_MAX, CellMove, Chunk, Commit, Content, Delivery, Facts, Hints, LaneAdvance, Mode, Poison,
+    Tally,
 };
 use evercount_core::function::FunctionId;
 use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::logic::Catalog;
-use evercount_core::memo::Memo;
 use evercount_core::order::{Floor, Micros};
-use evercount_core::placement::Placement;
 use evercount_sandbox::cache::Cache;
 use evercount_wire::cdc::Format;
 use evercount_wire::kinesis_event::Data;
 
 use crate::empty_table;
 use crate::functions::Unanswered;
+use crate::kinesis::ShardEvent;
 use crate::ports::{Cost, Store, StoreError, TableFacts};
 use decode::{Decoded, Reading};
 
@@ -82,8 +83,7 @@ pub struct StreamRecord {
 pub struct Warm {
     catalog: Option<Arc<Catalog>>,
     facts: Option<(u64, TableFacts)>,
-    placement: Placement,
-    memo: Memo,
+    hints: Hints,
     reading: Option<Reading>,
     functions: Cache,
 }
@@ -97,6 +97,8 @@ pub struct BatchReport {
     pub first_unapplied: Option<SequenceNumber>,
     /// Why it was not finished.
     pub stopped_by: Option<Stop>,
+    /// When Kinesis took the newest of its records, microseconds since the epoch.
+    pub newest: Option<Micros>,
     /// What the commits cost.
     pub cost: Cost,
     /// Transactions committed.
@@ -131,13 +133,33 @@ pub async fn run<S: Store>(
     now: Micros,
     keep_going: impl Fn() -> bool + Send,
 ) -> BatchReport {
-    let mut report = BatchReport::default();
+    let newest = records.iter().map(|record| record.arrived_at).max();
+    let mut report = BatchReport { newest, ..BatchReport::default() };
     let mut batch = Batch { store, records, warm, lane, options, now, report: &mut report };
     if let Err((stop, first)) = batch.run(keep_going).await {
         report.stopped_by = Some(stop);
         report.first_unapplied = first;
     }
     report
+}
+
+/// Counts an event of one shard while it is read, where lane mode can: nearly always. `None` where nothing was
+/// counted, and its records are for [`run`].
+pub async fn run_event<S: Store>(
+    store: &S,
+    warm: &mut Warm,
+    lane: &LaneId,
+    event: ShardEvent<'_>,
+    options: CountOptions,
+    now: Micros,
+) -> Option<BatchReport> {
+    if options.mode != CountMode::Lane {
+        return None;
+    }
+    let mut report = BatchReport::default();
+    let mut batch = Batch { store, records: &[], warm, lane, options, now, report: &mut report };
+    let mut state = batch.prepare().await.ok()?;
+    batch.at_once(event, &mut state).await.then_some(report)
 }
 
 struct Batch<'a, S> {
@@ -306,8 +328,7 @@ impl<S: Store> Batch<'_, S> {
             floors: &floors,
             tombstone_expires_at: self.now.saturating_add(TOMBSTONE_LIFE),
         };
-        let Warm { placement, memo, .. } = &mut *self.warm;
-        let mut chunk = chunk::plan(mode, window, self.lane, state, &facts, placement, memo);
+        let mut chunk = chunk::plan(mode, window, self.lane, state, &facts, &mut self.warm.hints);
         self.keep_bytes(&mut chunk);
         self.commit(chunk, state).await
     }
@@ -405,12 +426,21 @@ impl<S: Store> Batch<'_, S> {
                 wanted.dedup();
             }
         }
-        for logic in wanted.into_iter().flat_map(|table| catalog.of_table(table)) {
-            if !self.warm.placement.knows(&logic.id) {
+        for table in wanted {
+            self.place_cells(catalog, table).await?;
+        }
+        Ok(())
+    }
+
+    /// Learns where this lane keeps the cells of a table's counts.
+    async fn place_cells(&mut self, catalog: &Catalog, table: &TableName) -> Result<(), StoreError> {
+        for logic in catalog.of_table(table) {
+            let placement = &mut self.warm.hints.placement;
+            if !placement.knows(&logic.id) {
                 let stored = self.store.cells_of_lane(&logic.id, self.lane).await?;
-                self.warm.placement.start(&logic.id);
+                placement.start(&logic.id);
                 for (bucket, cells) in stored {
-                    cells.keys().for_each(|cell| self.warm.placement.learn(&logic.id, cell, bucket));
+                    cells.keys().for_each(|cell| placement.learn(&logic.id, cell, bucket));
                 }
             }
         }

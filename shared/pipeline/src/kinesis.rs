@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use evercount_core::lane::{LaneId, SequenceNumber};
-use evercount_wire::kinesis_event;
+use evercount_core::lane::{LaneId, SequenceNumber, SequenceRef};
+use evercount_wire::kinesis_event::{self, Found, Records, Unusual};
 
 use crate::count::StreamRecord;
 
@@ -65,6 +65,38 @@ pub fn read_event(payload: &Bytes) -> Result<Vec<ShardBatch>, EventError> {
         }
     }
     Ok(batches)
+}
+
+/// An event all of whose records are of one shard, as Lambda sends them.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardEvent<'a> {
+    payload: &'a [u8],
+    source: &'a str,
+    /// What the ids of its records begin with: `shardId-000000000006:`.
+    shard: &'a str,
+}
+
+impl<'a> ShardEvent<'a> {
+    /// The event of a payload, by its first record; and its lane. `None` where it is unusual, and has to be
+    /// [read](read_event) carefully.
+    #[must_use]
+    pub fn of(payload: &'a [u8]) -> Option<(LaneId, Self)> {
+        let first = Records::of(payload).next()?.ok()?;
+        let id = std::str::from_utf8(first.id).ok()?;
+        let lane = lane(first.source, id).ok()?;
+        let shard = id.split_inclusive(':').next()?;
+        Some((lane, Self { payload, source: first.source, shard }))
+    }
+
+    /// Its records, with their sequence numbers.
+    pub fn records(self) -> impl Iterator<Item = Result<(SequenceRef<'a>, Found<'a>), Unusual>> {
+        Records::of(self.payload).map(move |found| {
+            let found = found?;
+            let is_of_shard = found.source == self.source && found.id.starts_with(self.shard.as_bytes());
+            let sequence = SequenceRef::parse(found.sequence).filter(|_| is_of_shard);
+            sequence.map(|sequence| (sequence, found)).ok_or(Unusual)
+        })
+    }
 }
 
 /// Where a record was from.

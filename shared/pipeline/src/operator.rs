@@ -6,13 +6,12 @@
 use std::collections::BTreeSet;
 
 use evercount_core::change::{Change, RowKey, TableName};
-use evercount_core::chunk::{self, Commit, Content, Delivery, Facts, LaneAdvance, Mode, RowWrite};
+use evercount_core::chunk::{self, Commit, Content, Delivery, Facts, Hints, LaneAdvance, Mode, RowWrite};
 use evercount_core::counting::{self, Contributions};
 use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::ledger::LedgerRow;
 use evercount_core::logic::{LogicId, TableLogic};
-use evercount_core::memo::Memo;
 use evercount_core::order::Micros;
 use evercount_core::placement::Placement;
 
@@ -52,15 +51,15 @@ pub async fn apply<S: Store>(
             floors: &floors,
             tombstone_expires_at: now.saturating_add(TOMBSTONE_LIFE),
         };
-        let mut placement = known_placement(store, &lane, &catalog, changes).await?;
+        let placement = known_placement(store, &lane, &catalog, changes).await?;
+        let mut hints = Hints { placement, ..Hints::default() };
         let mode = Mode::Ledger { loaded: &loaded };
-        let mut planned =
-            chunk::plan(mode, window, &lane, &state, &facts, &mut placement, &mut Memo::default());
+        let mut planned = chunk::plan(mode, window, &lane, &state, &facts, &mut hints);
         if let Some(poison) = planned.commit.quarantined.first() {
             return Err(StoreError::Rejected(poison.poison.detail.clone()));
         }
         if let Some(record) = releases {
-            release(&mut planned.commit, record, &catalog, &mut placement);
+            release(&mut planned.commit, record, &catalog, &mut hints.placement);
         }
         match store.commit(&planned.commit).await {
             Ok(cost) => return Ok((planned.tally, cost)),

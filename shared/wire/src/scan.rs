@@ -46,39 +46,88 @@ fn are_digits(word: u64) -> bool {
     (word | more) & (ONES * 0xf0) == ONES * 0x30 && (word & more) & (ONES * 0xf0) == ONES * 0x30
 }
 
+/// Whether a text begins with these bytes. Few are compared in two pieces, which may overlap: that is worth no
+/// call, and no loop.
+#[inline]
+fn begins(text: &[u8], with: &[u8]) -> bool {
+    let Some(head) = text.get(..with.len()) else { return false };
+    match with.len() {
+        8..=16 => have_same_ends::<8>(head, with),
+        17..=32 => have_same_ends::<16>(head, with),
+        33..=64 => have_same_ends::<32>(head, with),
+        65..=128 => have_same_ends::<64>(head, with),
+        _ => head == with,
+    }
+}
+
+#[inline]
+fn have_same_ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+    one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()
+}
+
 /// From so many bytes on, what a processor has for long stretches pays.
 const LONG: usize = 32;
 
-/// Whether a text begins with these bytes. Few are compared by words, the last of which may overlap the
-/// one before it: that is worth no call.
-#[inline]
-fn begins(text: &[u8], with: &[u8]) -> bool {
-    let (words, _) = with.as_chunks::<8>();
-    if words.is_empty() || with.len() > LONG {
-        return text.starts_with(with);
+/// What is scanned: a text, or the bytes of what may be one.
+pub(crate) trait Text {
+    fn raw(&self) -> &[u8];
+    fn part(&self, from: usize, to: usize) -> Option<&Self>;
+}
+
+impl Text for str {
+    #[inline]
+    fn raw(&self) -> &[u8] {
+        self.as_bytes()
     }
-    text.get(..with.len()).is_some_and(|head| {
-        let (heads, _) = head.as_chunks::<8>();
-        let is_same =
-            |(one, other): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*one) == u64::from_le_bytes(*other);
-        heads.iter().zip(words).all(is_same) && head.last_chunk::<8>() == with.last_chunk::<8>()
-    })
+
+    #[inline]
+    fn part(&self, from: usize, to: usize) -> Option<&Self> {
+        self.get(from..to)
+    }
+}
+
+impl Text for [u8] {
+    #[inline]
+    fn raw(&self) -> &[u8] {
+        self
+    }
+
+    #[inline]
+    fn part(&self, from: usize, to: usize) -> Option<&Self> {
+        self.get(from..to)
+    }
 }
 
 /// A place in a text. Every method gives `None` where the text is not what it asks for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cursor<'a> {
-    text: &'a str,
+#[derive(Debug)]
+pub(crate) struct Cursor<'a, T: ?Sized = str> {
+    text: &'a T,
     at: usize,
+}
+
+impl<T: ?Sized> Copy for Cursor<'_, T> {}
+
+impl<T: ?Sized> Clone for Cursor<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
+}
 
+impl<'a> Cursor<'a, [u8]> {
+    pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
+        Self { text: bytes, at: 0 }
+    }
+}
+
+impl<'a, T: Text + ?Sized> Cursor<'a, T> {
     fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.text.raw().get(self.at).copied()
     }
 
     /// The byte at hand, white space before it left out.
@@ -118,7 +167,7 @@ impl<'a> Cursor<'a> {
     /// Takes a word such as `true`.
     fn word(&mut self, word: &str) -> Option<()> {
         self.peek()?;
-        let rest = self.text.as_bytes().get(self.at..)?;
+        let rest = self.text.raw().get(self.at..)?;
         if !rest.starts_with(word.as_bytes()) {
             return None;
         }
@@ -128,17 +177,17 @@ impl<'a> Cursor<'a> {
 
     /// Takes a string without escapes; what stands between its quotes.
     #[inline]
-    pub(crate) fn string(&mut self) -> Option<&'a str> {
+    pub(crate) fn string(&mut self) -> Option<&'a T> {
         self.take(b'"')?;
         self.content()
     }
 
     /// Takes the rest of a string whose first quote is taken; what stands before its last.
     #[inline]
-    pub(crate) fn content(&mut self) -> Option<&'a str> {
+    pub(crate) fn content(&mut self) -> Option<&'a T> {
         let start = self.at;
         self.pass_content()?;
-        self.text.get(start..self.at - 1)
+        self.text.part(start, self.at - 1)
     }
 
     /// As [`Self::string`], and nobody wants what it holds.
@@ -152,7 +201,7 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(crate) fn pass_content(&mut self) -> Option<()> {
         // Most strings end within their first word, which is worth no call.
-        if let Some(word) = self.text.as_bytes().get(self.at..)?.first_chunk::<8>() {
+        if let Some(word) = self.text.raw().get(self.at..)?.first_chunk::<8>() {
             let marks = ends(u64::from_le_bytes(*word));
             if marks != 0 {
                 self.at += (marks.trailing_zeros() / 8) as usize;
@@ -164,7 +213,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn pass_further_content(&mut self) -> Option<()> {
-        let (words, _) = self.text.as_bytes().get(self.at..)?.as_chunks::<8>();
+        let (words, _) = self.text.raw().get(self.at..)?.as_chunks::<8>();
         for word in words.iter().take(LONG / 8) {
             let marks = ends(u64::from_le_bytes(*word));
             if marks != 0 {
@@ -177,7 +226,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn pass_long_content(&mut self) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
+        let rest = self.text.raw().get(self.at..)?;
         let length = memchr::memchr2(b'"', b'\\', rest)?;
         // The least of them, because that is looked for in many bytes in one go.
         if rest.get(..length)?.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < b' ' {
@@ -199,8 +248,8 @@ impl<'a> Cursor<'a> {
 
     /// As [`Self::content`], of a string that holds a number which DynamoDB can store, in plain notation.
     #[inline]
-    pub(crate) fn plain_number(&mut self) -> Option<&'a str> {
-        let rest = self.text.as_bytes().get(self.at..)?;
+    pub(crate) fn plain_number(&mut self) -> Option<&'a T> {
+        let rest = self.text.raw().get(self.at..)?;
         let signs = usize::from(rest.first() == Some(&b'-'));
         let (mut points, mut last) = (0, b'.');
         for (length, byte) in rest.iter().enumerate().skip(signs) {
@@ -211,7 +260,7 @@ impl<'a> Cursor<'a> {
                 b'"' if last != b'.' && length - signs - points <= DYNAMODB_DIGITS_MAX => {
                     let start = self.at;
                     self.at += length + 1;
-                    return self.text.get(start..start + length);
+                    return self.text.part(start, start + length);
                 }
                 _ => return None,
             }
@@ -222,18 +271,18 @@ impl<'a> Cursor<'a> {
 
     /// As [`Self::content`], of a string that holds nothing but ASCII, base64 for one: its end is found
     /// by the quote alone, and whoever decodes it refuses what does not belong in it.
-    pub(crate) fn long_content(&mut self) -> Option<&'a str> {
-        let rest = self.text.as_bytes().get(self.at..)?;
+    pub(crate) fn long_content(&mut self) -> Option<&'a T> {
+        let rest = self.text.raw().get(self.at..)?;
         let length = memchr::memchr(b'"', rest)?;
         let start = self.at;
         self.at += length + 1;
-        self.text.get(start..start + length)
+        self.text.part(start, start + length)
     }
 
     /// Takes exactly these bytes, where they are the ones at hand, and tells whether they were.
     #[inline]
     pub(crate) fn takes_exactly(&mut self, bytes: &[u8]) -> bool {
-        let are = self.text.as_bytes().get(self.at..).is_some_and(|rest| begins(rest, bytes));
+        let are = self.text.raw().get(self.at..).is_some_and(|rest| begins(rest, bytes));
         self.at += if are { bytes.len() } else { 0 };
         are
     }
@@ -242,7 +291,7 @@ impl<'a> Cursor<'a> {
     /// descriptor of one letter; the letter.
     #[inline]
     pub(crate) fn takes_descriptor(&mut self) -> Option<u8> {
-        let head = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk::<5>)?;
+        let head = self.text.raw().get(self.at..).and_then(<[u8]>::first_chunk::<5>)?;
         let [b'{', b'"', letter, b'"', b':'] = head else { return None };
         self.at += 5;
         Some(*letter)
@@ -250,7 +299,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes a name and the colon behind it.
     #[inline]
-    pub(crate) fn name(&mut self) -> Option<&'a str> {
+    pub(crate) fn name(&mut self) -> Option<&'a T> {
         let name = self.string()?;
         self.take(b':')?;
         Some(name)
@@ -274,14 +323,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a number; its text.
-    pub(crate) fn number(&mut self) -> Option<&'a str> {
+    pub(crate) fn number(&mut self) -> Option<&'a T> {
         self.peek()?;
         let start = self.at;
         if self.byte() == Some(b'-') {
             self.at += 1;
         }
         let whole = self.digits();
-        let leading_zero = whole > 1 && self.text.as_bytes().get(self.at - whole) == Some(&b'0');
+        let leading_zero = whole > 1 && self.text.raw().get(self.at - whole) == Some(&b'0');
         if whole == 0 || leading_zero {
             return None;
         }
@@ -293,14 +342,14 @@ impl<'a> Cursor<'a> {
         }
         // What goes on is an exponent, or no number.
         match self.byte() {
-            Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t') | None => self.text.get(start..self.at),
+            Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t') | None => self.text.part(start, self.at),
             Some(_) => None,
         }
     }
 
     fn digits(&mut self) -> usize {
         let start = self.at;
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let rest = self.text.raw().get(self.at..).unwrap_or_default();
         let (words, _) = rest.as_chunks::<8>();
         let whole = words.iter().take_while(|word| are_digits(u64::from_le_bytes(**word))).count() * 8;
         let behind = rest.get(whole..).unwrap_or_default();
@@ -362,14 +411,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// What stands between two places.
-    pub(crate) fn between(&self, from: usize, to: usize) -> Option<&'a str> {
-        self.text.get(from..to)
+    pub(crate) fn between(&self, from: usize, to: usize) -> Option<&'a T> {
+        self.text.part(from, to)
     }
 
-    /// From where to where a part of the text stands in it.
-    fn place_of(&self, part: &str) -> Option<(usize, usize)> {
-        let from = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
-        Some((from, from + part.len()))
+    /// What has not been passed.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.text.raw().get(self.at..).unwrap_or_default()
     }
 
     /// How many bytes it has passed.
@@ -378,16 +426,24 @@ impl<'a> Cursor<'a> {
     }
 
     /// Where the cursor is, and what it has passed since.
-    pub(crate) fn since(&self, earlier: &Self) -> Option<&'a str> {
-        self.text.get(earlier.at..self.at)
+    pub(crate) fn since(&self, earlier: &Self) -> Option<&'a T> {
+        self.text.part(earlier.at, self.at)
     }
 
     /// Takes the end of the text.
     pub(crate) fn end(&mut self) -> Option<()> {
-        if self.at < self.text.len() {
+        if self.at < self.text.raw().len() {
             self.past_space();
         }
-        (self.at == self.text.len()).then_some(())
+        (self.at == self.text.raw().len()).then_some(())
+    }
+}
+
+impl Cursor<'_> {
+    /// From where to where a part of the text stands in it.
+    fn place_of(&self, part: &str) -> Option<(usize, usize)> {
+        let from = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        Some((from, from + part.len()))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod asked;
 pub mod chaos;
 pub mod controls;
 pub mod dice;
+pub mod handing;
 pub mod invariants;
 pub mod plan;
 pub mod seeds;

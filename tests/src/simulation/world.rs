@@ -22,6 +22,7 @@ use fastrand::Rng;
 
 use super::chaos::Chaos;
 use super::controls::{Control, Memoryless};
+use super::handing;
 use super::invariants;
 use super::plan::{Plan, SourceKind};
 use super::seeds::Outcome;
@@ -387,7 +388,7 @@ impl World {
                     count::run(&store, &mut warm, &lane, &later, options, now, || true).await;
                     count::run(&store, &mut warm, &lane, &sooner, options, now, || true).await
                 }
-                _ => count::run(&store, &mut warm, &lane, &records, options, now, keep_going).await,
+                _ => handing::count(&store, &mut warm, &lane, &records, options, now, keep_going).await,
             };
             (report, warm)
         })

@@ -125,6 +125,11 @@ impl LaneTally {
         Ok(())
     }
 
+    /// The tables of which something was staged.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &TableName> {
+        self.tables.iter().map(|(table, _)| table)
+    }
+
     /// Forgets what was staged.
     pub fn drop_staged(&mut self) {
         self.hits.clear();

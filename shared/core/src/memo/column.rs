@@ -6,15 +6,12 @@ use std::hash::{Hash, Hasher};
 use super::ShortMap;
 use super::slot::Slots;
 use crate::decimal::ShortDecimal;
-use crate::image::{Columns, Frame, ImageRef, Unread};
+use crate::image::{Columns, Frame, ImageRef, UnreadRef};
 use crate::value::Item;
 
 /// Most values that are known by their bytes of a column of which only places among constants matter, or
 /// registers. Such a column may have another one in every row.
 const PLACED_MAX: usize = 1_024;
-
-/// Bytes of a word.
-const WORD: usize = 8;
 
 /// Most bytes of a whole image that is known by its bytes; columns that are longer have many values.
 const KEY_BYTES_MAX: usize = 512;
@@ -67,7 +64,7 @@ impl Column {
     }
 
     /// A short number of which only matters how it compares.
-    fn number(&self, image: &Unread, bytes: &[u8]) -> Option<ShortDecimal> {
+    fn number(&self, image: UnreadRef<'_>, bytes: &[u8]) -> Option<ShortDecimal> {
         if self.compares { (image.layout().read_number)(bytes) } else { None }
     }
 
@@ -142,7 +139,7 @@ impl ReadColumns {
         &mut self,
         image: ImageRef<'i>,
         slots: &Slots,
-        written: &mut Vec<u64>,
+        written: &mut Vec<u8>,
     ) -> Option<&'i [u8]> {
         let ImageRef::Unread(unread) = image else { return None };
         if !self.has_numbers_of(unread) {
@@ -156,13 +153,13 @@ impl ReadColumns {
                 Some(number) => {
                     let column_number = COMPARED | (frame.column as u64) << 32;
                     let classes = column.slots.iter().map(|slot| slots.class_of(*slot, number));
-                    classes.for_each(|class| written.push(column_number | u64::from(class)));
+                    let marked = |class| (column_number | u64::from(class)).to_le_bytes();
+                    classes.for_each(|class| written.extend(marked(class)));
                 }
-                // Its length comes first, so what fills up its last word is no part of it.
-                None => written.extend(frame.bytes.chunks(WORD).map(filled)),
+                None => written.extend_from_slice(frame.bytes),
             }
         }
-        (others.len() + written.len() * WORD <= KEY_BYTES_MAX).then_some(others)
+        (others.len() + written.len() <= KEY_BYTES_MAX).then_some(others)
     }
 
     fn classify_item(&self, item: &Item, slots: &mut Slots, classes: &mut [u32]) {
@@ -182,7 +179,7 @@ impl ReadColumns {
     }
 
     /// Whether the columns of an image have the numbers that they have here.
-    fn has_numbers_of(&mut self, image: &Unread) -> bool {
+    fn has_numbers_of(&mut self, image: UnreadRef<'_>) -> bool {
         let columns = &image.layout().columns;
         if columns.is(&self.names) {
             return true;
@@ -195,7 +192,7 @@ impl ReadColumns {
         true
     }
 
-    fn classify_unread(&mut self, image: &Unread, slots: &mut Slots, classes: &mut [u32]) {
+    fn classify_unread(&mut self, image: UnreadRef<'_>, slots: &mut Slots, classes: &mut [u32]) {
         for Frame { column, value: bytes, .. } in image.frames() {
             let Some(column) = self.columns.get_mut(column) else { continue };
             if let Some(number) = column.number(image, bytes) {
@@ -215,11 +212,6 @@ impl ReadColumns {
             }
         }
     }
-}
-
-/// A word that begins with these bytes.
-fn filled(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 fn put(classes: &mut [u32], slot: usize, class: u32) {

@@ -3,12 +3,11 @@
 //! A count by status and country meets a few hundred combinations in millions of rows; one by customer meets
 //! another in every row. Which of both a table is, its rows tell.
 
-use std::hash::Hasher as _;
 use std::ops::Range;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{Hit, ShortHasher, ShortMap};
+use super::{Hit, ShortMap};
 
 /// Most rows that are known, with a third of a kilobyte each.
 const ROWS_MAX: usize = 4_096;
@@ -19,33 +18,29 @@ const WINDOW: usize = 4 * ROWS_MAX;
 /// The known rows of a table.
 #[derive(Debug, Default)]
 pub(super) struct KnownRows {
-    /// By the hash of what they are known by their number; of two with one hash, the first.
-    numbers: ShortMap<u64, usize>,
-    known: Vec<Known>,
+    /// By the hash of what they are known by; of two with one hash, the first. The rows of a chunk are met in any
+    /// order, and between chunks a processor forgets them: so one is found in few steps, and lies close together.
+    known: ShortMap<u64, Known>,
+    /// What they are known by, one after the other: what a row has, and behind that what was written down.
+    keys: Vec<u8>,
+    /// By their number what they count for, among all hits.
+    counting: Vec<Range<usize>>,
     hits: Vec<Hit>,
     /// What is written down of the row at hand.
-    written: Vec<u64>,
+    written: Vec<u8>,
     /// Of the rows since it was last looked.
     asked: usize,
     new: usize,
     given_up: bool,
 }
 
-#[derive(Debug)]
+/// A known row.
+#[derive(Clone, Copy, Debug)]
 struct Known {
-    /// What the row is known by: what it has, and what was written down.
-    had: Box<[u8]>,
-    written: Box<[u64]>,
-    /// What it counts for, among all hits.
-    hits: Range<usize>,
-}
-
-impl Known {
-    /// Whether it is the row which has and of which is written this.
-    fn is(&self, had: &[u8], written: &[u64]) -> bool {
-        // One by one: more often than not there is one.
-        *self.had == *had && self.written.iter().eq(written)
-    }
+    number: u32,
+    /// Where among the keys its own is.
+    begin: u32,
+    end: u32,
 }
 
 /// A row that was asked for and is not known.
@@ -81,12 +76,12 @@ impl KnownRows {
 
     /// How many rows are known.
     pub(super) fn kept(&self) -> usize {
-        self.known.len()
+        self.counting.len()
     }
 
     /// Asks for a row. `key` tells what it is known by: what it has, and what is written down beside; `None`
     /// where it is not to be known.
-    pub(super) fn ask<'i>(&mut self, key: impl FnOnce(&mut Vec<u64>) -> Option<&'i [u8]>) -> Asked<'i> {
+    pub(super) fn ask<'i>(&mut self, key: impl FnOnce(&mut Vec<u8>) -> Option<&'i [u8]>) -> Asked<'i> {
         if self.given_up {
             return Asked::Unasked;
         }
@@ -103,13 +98,9 @@ impl KnownRows {
             self.new += 1;
             return Asked::Unasked;
         };
-        let mut seed = ShortHasher::default();
-        self.written.iter().for_each(|word| seed.write_u64(*word));
-        let hash = xxh3_64_with_seed(had, seed.finish());
-        let number = self.numbers.get(&hash).copied();
-        let known = number.and_then(|number| self.known.get(number));
-        match number.zip(known) {
-            Some((number, known)) if known.is(had, &self.written) => Asked::Known(number),
+        let hash = xxh3_64_with_seed(had, xxh3_64(&self.written));
+        match self.known.get(&hash) {
+            Some(known) if self.is(*known, had) => Asked::Known(known.number as usize),
             _ => {
                 self.new += 1;
                 Asked::New(NewRow { hash, had })
@@ -117,21 +108,32 @@ impl KnownRows {
         }
     }
 
+    /// Whether a known row is the one at hand, which has this.
+    fn is(&self, known: Known, had: &[u8]) -> bool {
+        let key = self.keys.get(known.begin as usize..known.end as usize);
+        key.and_then(|key| key.strip_prefix(had)).is_some_and(|rest| rest == self.written)
+    }
+
     /// What a known row counts for.
     pub(super) fn hits_of(&self, number: usize) -> &[Hit] {
-        let hits = self.known.get(number).map(|known| known.hits.clone());
-        hits.and_then(|hits| self.hits.get(hits)).unwrap_or_default()
+        self.counting.get(number).and_then(|hits| self.hits.get(hits.clone())).unwrap_or_default()
     }
 
     /// Notes what the row that was asked for last counts for.
     pub(super) fn note(&mut self, NewRow { hash, had }: NewRow<'_>, hits: &[Hit]) {
-        if self.known.len() < ROWS_MAX && !self.numbers.contains_key(&hash) {
-            let begin = self.hits.len();
-            self.hits.extend_from_slice(hits);
-            let hits = begin..self.hits.len();
-            self.numbers.insert(hash, self.known.len());
-            self.known.push(Known { had: had.into(), written: self.written.as_slice().into(), hits });
+        if self.kept() >= ROWS_MAX || self.known.contains_key(&hash) {
+            return;
         }
+        let (number, begin) = (self.kept(), self.keys.len());
+        self.keys.extend_from_slice(had);
+        self.keys.extend_from_slice(&self.written);
+        let [Ok(number), Ok(begin), Ok(end)] = [number, begin, self.keys.len()].map(u32::try_from) else {
+            return;
+        };
+        self.known.insert(hash, Known { number, begin, end });
+        let first = self.hits.len();
+        self.hits.extend_from_slice(hits);
+        self.counting.push(first..self.hits.len());
     }
 }
 
@@ -142,9 +144,9 @@ mod tests {
 
     /// Asks for a row that has and of which is written this, and notes that it counts for the combination.
     fn meet(rows: &mut KnownRows, had: &[u8], word: u64, combination: usize) -> Option<usize> {
-        let write = |written: &mut Vec<u64>| {
+        let write = |written: &mut Vec<u8>| {
             written.clear();
-            written.push(word);
+            written.extend(word.to_le_bytes());
             Some(had)
         };
         match rows.ask(write) {
@@ -171,7 +173,8 @@ mod tests {
         let mut rows = KnownRows::default();
         meet(&mut rows, b"a", 1, 0);
         let Asked::New(other) = rows.ask(|_| Some(b"other")) else { panic!("it was not met") };
-        rows.numbers.insert(other.hash, 0);
+        let first = rows.known.values().next().copied().unwrap_or_else(|| panic!("one is known"));
+        rows.known.insert(other.hash, first);
         for _ in 0..2 {
             let Asked::New(other) = rows.ask(|_| Some(b"other")) else { panic!("it is another") };
             rows.note(other, &[Hit::Whole(1)]);

@@ -198,7 +198,7 @@ proptest! {
             let kept: Item = image.iter().filter(|(name, _)| columns.number(name).is_some()).map(|(name, value)| (name.clone(), value.clone())).collect();
             let expected = counting::targets(&logic.live, Some(&kept), Some(&at));
             let unread = unread(&columns, image);
-            prop_assert_eq!(memo.targets(ImageRef::Unread(&unread), Some(&at)), expected);
+            prop_assert_eq!(memo.targets(ImageRef::Unread(unread.by_ref()), Some(&at)), expected);
         }
     }
 }
@@ -235,7 +235,7 @@ fn unread(columns: &Columns, item: &Item) -> Unread {
             _ => frames.push(column, &bytes).unwrap(),
         }
     }
-    frames.image(&Layout { columns: columns.clone(), read, read_number })
+    frames.image(&Layout { columns: columns.clone(), read, read_number }).to_unread()
 }
 
 #[test]
@@ -302,8 +302,7 @@ fn rows_that_are_known_are_counted_also_where_no_more_will_be() {
             frames.clear();
             let row = if number % 3 == 0 { "k".to_owned() } else { format!("k{number}") };
             frames.push(0, row.as_bytes()).unwrap();
-            let image = frames.image(&layout);
-            let images = (None, Some(ImageRef::Unread(&image)));
+            let images = (None, Some(ImageRef::Unread(frames.image(&layout))));
             tally.stage((&table, memo.of(&table, logic)), images, &at).unwrap();
             tally.take_staged();
         }

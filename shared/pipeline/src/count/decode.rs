@@ -12,7 +12,7 @@ use evercount_core::order::Micros;
 use evercount_core::projection::Projection;
 use evercount_sandbox::evaluator::Evaluator;
 use evercount_sandbox::limits::Limits;
-use evercount_wire::cdc::{Decoder, Envelope, Scanner};
+use evercount_wire::cdc::{Decoder, Envelope, Scanner, Undecodable};
 
 use super::{Batch, CountMode, StreamRecord};
 use crate::functions;
@@ -27,6 +27,17 @@ pub(super) struct Reading {
     scanner: Scanner,
     /// The functions that counts of each table ask, where there are any.
     asked: BTreeMap<TableName, BTreeSet<FunctionId>>,
+}
+
+impl Reading {
+    /// Whether no count asks a function.
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    pub(super) fn scanner(&mut self) -> &mut Scanner {
+        &mut self.scanner
+    }
 }
 
 /// A batch, decoded.
@@ -50,14 +61,7 @@ impl<S: Store> Batch<'_, S> {
         let at_hand =
             functions::bring(self.store, &mut self.warm.functions, &named, Limits::default()).await?;
         let evaluator = Evaluator::new(&at_hand.ready, keep_going);
-        let mut decoder = Decoder::new(self.options.format, self.options.epoch);
-        let mut known: BTreeMap<TableName, Micros> = BTreeMap::new();
-        if let Some((_, facts)) = &self.warm.facts {
-            for (table, (at, shape)) in &facts.shapes {
-                decoder.learn(table.clone(), shape.clone());
-                known.insert(table.clone(), *at);
-            }
-        }
+        let (mut decoder, mut known) = self.decoder();
         let is_new =
             |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
         let (mut deliveries, mut stopped_at) = (Vec::with_capacity(self.records.len()), None);
@@ -96,8 +100,21 @@ impl<S: Store> Batch<'_, S> {
         Ok(Decoded { deliveries, revision, stopped_at })
     }
 
+    /// A decoder that knows the shapes of tables, and how old each is.
+    pub(super) fn decoder(&self) -> (Decoder, BTreeMap<TableName, Micros>) {
+        let mut decoder = Decoder::new(self.options.format, self.options.epoch);
+        let mut known = BTreeMap::new();
+        if let Some((_, facts)) = &self.warm.facts {
+            for (table, (at, shape)) in &facts.shapes {
+                decoder.learn(table.clone(), shape.clone());
+                known.insert(table.clone(), *at);
+            }
+        }
+        (decoder, known)
+    }
+
     /// What the batch before used, where the catalog is still the same.
-    fn reading(&mut self) -> Reading {
+    pub(super) fn reading(&mut self) -> Reading {
         let catalog = self.warm.catalog.clone().unwrap_or_default();
         if let Some(reading) = self.warm.reading.take().filter(|one| one.revision == catalog.revision) {
             return reading;
@@ -127,40 +144,53 @@ fn images(change: &Change, mode: CountMode) -> Images {
     }
 }
 
-/// Decodes one record as a counter does. A decoder that panics is a bug, but not a reason to block a shard.
-///
-/// A scanner leaves out of the images what it was told not to keep. `room` is used for the record's data.
+/// Decodes one record as a counter does. A scanner leaves out of the images what it was told not to keep. `room` is used for the record's data.
 pub fn decode_record(
     decoder: &Decoder,
     scanner: Option<&mut Scanner>,
     record: &StreamRecord,
     room: &mut Vec<u8>,
 ) -> Content {
-    let poison = |reason: String, detail: String, table| {
-        Content::Poison(Poison {
-            reason,
-            detail,
-            table,
-            raw: record.data.raw(),
-            partition_key: Some(record.partition_key.clone()),
-        })
-    };
     let Ok(data) = record.data.read(room) else {
-        return poison("bad_base64".to_owned(), "the record's data is not base64".to_owned(), None);
+        let detail = "the record's data is not base64".to_owned();
+        return poison("bad_base64", detail, None, record.data.raw(), Some(&record.partition_key));
     };
     let envelope =
         Envelope { data, partition_key: Some(&record.partition_key), arrival: Some(record.arrived_at) };
-    let decode = || match scanner {
+    content(&envelope, || match scanner {
         Some(scanner) => decoder.decode_kept(scanner, &envelope),
         None => decoder.decode(&envelope),
-    };
-    match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(Ok(Record::Changes(changes))) => Content::Changes(changes),
-        Ok(Ok(Record::Tables(events))) => Content::Tables(events, data.to_vec()),
-        Ok(Ok(Record::Passed(passed))) => Content::Passed(passed),
-        Ok(Err(bad)) => poison(bad.reason.to_string(), bad.detail, bad.table),
-        Err(_) => {
-            poison("decoder_panicked".to_owned(), "the decoder panicked on this record".to_owned(), None)
-        }
+    })
+}
+
+/// What a record says, as it is decoded.
+pub(super) fn content(
+    envelope: &Envelope<'_>,
+    decode: impl FnOnce() -> Result<Record, Undecodable>,
+) -> Content {
+    let aside =
+        |reason, detail, table| poison(reason, detail, table, envelope.data.to_vec(), envelope.partition_key);
+    match guarded(decode) {
+        Some(Ok(Record::Changes(changes))) => Content::Changes(changes),
+        Some(Ok(Record::Tables(events))) => Content::Tables(events, envelope.data.to_vec()),
+        Some(Ok(Record::Passed(passed))) => Content::Passed(passed),
+        Some(Err(bad)) => aside(bad.reason.as_str(), bad.detail, bad.table),
+        None => aside("decoder_panicked", "the decoder panicked on this record".to_owned(), None),
     }
+}
+
+/// What decoding gives; `None` where it panics, which is a bug, but not a reason to block a shard.
+pub(super) fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(decode)).ok()
+}
+
+fn poison(
+    reason: &str,
+    detail: String,
+    table: Option<TableName>,
+    raw: Vec<u8>,
+    partition_key: Option<&str>,
+) -> Content {
+    let (reason, partition_key) = (reason.to_owned(), partition_key.map(str::to_owned));
+    Content::Poison(Poison { reason, detail, table, raw, partition_key })
 }

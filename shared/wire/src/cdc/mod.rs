@@ -30,7 +30,7 @@ use crate::event;
 use crate::json::{self, Fault, JsonError};
 use fields::Fields;
 
-pub use crate::scan::record::Scanner;
+pub use crate::scan::record::{Scanned, Scanner};
 pub use producer::producers;
 
 /// Largest record, in bytes, after base64. Kinesis takes 1 MiB unless a stream's owner raises it
@@ -256,13 +256,19 @@ impl Decoder {
     /// # Errors
     /// As [`Self::decode`].
     pub fn decode_kept(&self, scanner: &mut Scanner, envelope: &Envelope<'_>) -> Result<Record, Undecodable> {
-        let is_scanned =
-            matches!(self.format, None | Some(Format::DynamoDb)) && envelope.data.len() <= RECORD_BYTES_MAX;
-        let scanned = simdutf8::basic::from_utf8(envelope.data).ok().filter(|_| is_scanned);
-        match scanned.and_then(|text| scanner.scan(text, self.epoch)) {
-            Some(change) => Ok(Record::Changes(vec![change])),
+        match self.scan(scanner, envelope.data) {
+            Some(scanned) => Ok(Record::Changes(vec![scanned.into_change()])),
             None => self.decode(envelope),
         }
+    }
+
+    /// Scans the data of a record: what comes by the million is one change, for whose images nothing has to be
+    /// allocated. `None` where it is anything else, which [`Self::decode`] tells.
+    pub fn scan<'s>(&self, scanner: &'s mut Scanner, data: &'s [u8]) -> Option<Scanned<'s>> {
+        if !matches!(self.format, None | Some(Format::DynamoDb)) || data.len() > RECORD_BYTES_MAX {
+            return None;
+        }
+        scanner.scan(simdutf8::basic::from_utf8(data).ok()?, self.epoch)
     }
 
     /// Decodes one record.

@@ -73,6 +73,28 @@ fn an_event_as_lambda_sends_it_is_scanned() {
 }
 
 #[test]
+fn arrivals_are_read_as_the_careful_reader_reads_them() {
+    for arrival in [
+        "0.001",
+        "9.999",
+        "1545084650.987",
+        "4294967295.999",
+        "4294967296.001",
+        "9999999999.999",
+        "99999999999.999",
+        "-1.500",
+        "1545084650",
+        "1545084650.98",
+        "1545084650.987654",
+        "0.000",
+        "253402300799.999",
+    ] {
+        let text = event(&[record(1, "p", b"hi")]).replace("1545084650.987", arrival);
+        assert_eq!(read_carefully(text.as_bytes()), Ok(scan(text.as_bytes()).unwrap()), "{arrival}");
+    }
+}
+
+#[test]
 fn what_is_unusual_is_left_to_the_careful_reader() {
     let plain = event(&[record(1, "p", b"hi")]);
     for (from, to) in [
@@ -113,7 +135,7 @@ fn data_is_decoded_when_it_is_read_and_what_is_no_base64_stays_as_it_is() {
 }
 
 #[test]
-fn records_are_scanned_wherever_a_block_ends() {
+fn an_event_of_long_records_is_scanned() {
     let long = "\u{e9}".repeat(90_000);
     for keys in [["p"; 900], ["\u{e9}p"; 900], [long.as_str(); 900]] {
         let count = if keys[0].len() > 9 { 5 } else { keys.len() };

@@ -4,10 +4,10 @@
 //! Records of one table and one event differ in their images and a few values besides
 //! ([`Template`]); only one that is like none of those before it is read by its names.
 
-use evercount_core::change::{Change, Digests, RowIdentity, RowKey, TableName};
-use evercount_core::image::{self, Frames, Layout};
+use evercount_core::change::{Change, ChangeRef, Digests, RowIdentity, RowKey, TableName};
+use evercount_core::image::{self, Frames, ImageRef, Layout};
 use evercount_core::mutation::version_in;
-use evercount_core::order::{ItemVersion, OrderVersion};
+use evercount_core::order::{ItemVersion, Micros, OrderVersion};
 use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value, canonical};
 
@@ -15,7 +15,7 @@ use super::names::{Kept, Names, Opened};
 use super::template::{Places, Template};
 use super::value::{Digested, Made, Nothing, described, item, read_number, read_value};
 use super::{Cursor, DEPTH_MAX, Met, once};
-use crate::cdc::key_identity;
+use crate::cdc::KEY_BYTES_MAX;
 use crate::cdc::time::{Unit, change_time};
 use crate::json::{self, FIELDS_MAX};
 
@@ -29,7 +29,8 @@ pub struct Scanner {
     bytes: Vec<u8>,
     whole: Vec<u8>,
     key: String,
-    frames: Frames,
+    new: Frames,
+    old: Frames,
 }
 
 /// One table's columns.
@@ -71,6 +72,8 @@ enum Part {
     Size,
     Time,
     Keys,
+    /// The text of a key that is one text, whose column has a name of so many bytes.
+    KeyText(usize),
     New,
     Old,
 }
@@ -89,16 +92,38 @@ struct Draft<'a> {
     event: Option<Event>,
     unit: Option<Unit>,
     time: Option<&'a str>,
-    identity: Option<RowIdentity>,
+    key: Option<Key<'a>>,
     new: Option<Image>,
     old: Option<Image>,
     size: Option<&'a str>,
 }
 
+/// The key of a row.
+enum Key<'a> {
+    /// One text, which is its own canonical text but for the descriptor; with the name of its column.
+    Text(&'a str, &'a str),
+    /// Any other, as canonical text.
+    Canonical(String),
+}
+
 struct Image {
-    kept: image::Image,
+    /// `None` where its columns stay as they are: they are in the scanner's room.
+    item: Option<Item>,
     digest: u64,
     version: ItemVersion,
+}
+
+/// A record of one change that was scanned. What of it is kept is still where it was scanned.
+pub struct Scanned<'s> {
+    table: &'s Table,
+    key: Key<'s>,
+    new: Option<Image>,
+    old: Option<Image>,
+    new_columns: &'s Frames,
+    old_columns: &'s Frames,
+    version: OrderVersion,
+    at: Micros,
+    room: &'s mut String,
 }
 
 impl Scanner {
@@ -112,14 +137,32 @@ impl Scanner {
     }
 
     /// Reads a record; `None` where it is unusual in any way.
-    pub(crate) fn scan(&mut self, text: &str, epoch: u16) -> Option<Change> {
+    pub(crate) fn scan<'s>(&'s mut self, text: &'s str, epoch: u16) -> Option<Scanned<'s>> {
         let start = Cursor::new(text);
         let draft = match self.alike(start) {
             Some(draft) => draft,
             None => self.by_names(start)?,
         };
+        let at = change_time(draft.time?, draft.unit?)?;
+        let new = match draft.event? {
+            Event::Put => Some(draft.new?),
+            Event::Removed => None,
+        };
+        let [before, given] = [&draft.old, &new].map(|image| image.as_ref().map(|image| image.version));
+        let version = OrderVersion::stamped(epoch, at, ItemVersion::of_change(before, given, at));
         let table = self.tables.get(draft.table?)?;
-        draft.change(table.name.clone(), epoch, table.projection.digests())
+        let (new_columns, old_columns, room) = (&self.new, &self.old, &mut self.key);
+        Some(Scanned {
+            table,
+            key: draft.key?,
+            new,
+            old: draft.old,
+            new_columns,
+            old_columns,
+            version,
+            at,
+            room,
+        })
     }
 
     /// Reads a record that is like one of those before it.
@@ -188,10 +231,11 @@ impl Scanner {
             Part::Id => cursor.pass_string(),
             Part::Size => once(&mut draft.size, cursor.number()?).map(drop),
             Part::Time => once(&mut draft.time, cursor.number()?),
-            Part::Keys => once(&mut draft.identity, identity(cursor, &mut self.key)?),
+            Part::Keys => once(&mut draft.key, key(cursor)?),
+            Part::KeyText(name) => once(&mut draft.key, key_text(cursor, name)?),
             // Its table is known by then in every record that DynamoDB writes.
-            Part::New => once(&mut draft.new, self.image(cursor, draft.table?)?),
-            Part::Old => once(&mut draft.old, self.image(cursor, draft.table?)?),
+            Part::New => once(&mut draft.new, self.image(cursor, draft.table?, part)?),
+            Part::Old => once(&mut draft.old, self.image(cursor, draft.table?, part)?),
         }
     }
 
@@ -216,7 +260,15 @@ impl Scanner {
         cursor.take(b'{')?;
         loop {
             match cursor.name()? {
-                "Keys" => self.placed(cursor, draft, places, Part::Keys)?,
+                "Keys" => {
+                    let part = key_part(cursor).unwrap_or(Part::Keys);
+                    let from = *cursor;
+                    self.part(cursor, draft, part)?;
+                    places.note(&from, cursor, part);
+                    if part != Part::Keys {
+                        cursor.takes_exactly(KEY_TEXT_END).then_some(())?;
+                    }
+                }
                 "NewImage" => self.placed(cursor, draft, places, Part::New)?,
                 "OldImage" => self.placed(cursor, draft, places, Part::Old)?,
                 "ApproximateCreationDateTime" => self.placed(cursor, draft, places, Part::Time)?,
@@ -230,10 +282,11 @@ impl Scanner {
         }
     }
 
-    fn image(&mut self, cursor: &mut Cursor<'_>, table: usize) -> Option<Image> {
+    fn image(&mut self, cursor: &mut Cursor<'_>, table: usize, part: Part) -> Option<Image> {
         let table = self.tables.get_mut(table)?;
+        let frames = if part == Part::Old { &mut self.old } else { &mut self.new };
         match &table.layout {
-            Some(layout) => unread(cursor, &mut table.names, &table.projection, layout, &mut self.frames),
+            Some(_) => unread(cursor, &mut table.names, &table.projection, frames),
             None => made(cursor, &mut table.names, &table.projection, (&mut self.bytes, &mut self.whole)),
         }
     }
@@ -244,7 +297,6 @@ fn unread(
     cursor: &mut Cursor<'_>,
     names: &mut Names,
     projection: &Projection,
-    layout: &Layout,
     frames: &mut Frames,
 ) -> Option<Image> {
     let mut met = names.row();
@@ -280,7 +332,7 @@ fn unread(
     if met_fields > FIELDS_MAX || met.is_doubtful() {
         return None;
     }
-    Some(Image { kept: frames.image(layout).into(), digest: 0, version })
+    Some(Image { item: None, digest: 0, version })
 }
 
 /// Takes an image whose columns are made values of, where they are kept.
@@ -331,7 +383,7 @@ fn made(
         return None;
     }
     let digest = if projection.digests() { digest(&mut fields, bytes, whole)? } else { 0 };
-    Some(Image { kept: item.into(), digest, version })
+    Some(Image { item: Some(item), digest, version })
 }
 
 fn event(name: &str) -> Option<Event> {
@@ -350,37 +402,49 @@ fn unit(precision: &str) -> Option<Unit> {
     }
 }
 
-/// Takes the key of a row; `room` is used for its text.
-fn identity(cursor: &mut Cursor<'_>, room: &mut String) -> Option<RowIdentity> {
-    let start = *cursor;
-    if let Some(identity) = text_identity(cursor, room) {
-        return Some(identity);
-    }
-    *cursor = start;
+/// Takes the key of a row.
+fn key<'a>(cursor: &mut Cursor<'a>) -> Option<Key<'a>> {
     let keys = item(cursor, DEPTH_MAX)?;
     let keyable = |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Binary(_));
     if keys.is_empty() || !keys.values().all(keyable) {
         return None;
     }
-    key_identity(&json::canonical_key(&keys)).ok()
+    let canonical = json::canonical_key(&keys);
+    (canonical.len() <= KEY_BYTES_MAX).then_some(Key::Canonical(canonical))
 }
 
-/// Takes a key that is one text, which is its own canonical text but for the descriptor.
-fn text_identity(cursor: &mut Cursor<'_>, room: &mut String) -> Option<RowIdentity> {
-    cursor.take(b'{')?;
-    let name = cursor.name()?;
-    if cursor.takes_descriptor()? != b'S' {
+/// What stands between the name and the text of a key that is one text, and behind it.
+const KEY_TEXT_BEGIN: &[u8] = br#"":{"S":""#;
+const KEY_TEXT_END: &[u8] = b"}}";
+
+/// Takes what stands before the text of a key that is one text; that part.
+fn key_part(cursor: &mut Cursor<'_>) -> Option<Part> {
+    let mut ahead = *cursor;
+    ahead.take(b'{')?;
+    let name = ahead.string()?;
+    ahead = ahead.at(ahead.passed() - 1);
+    if !ahead.takes_exactly(KEY_TEXT_BEGIN) {
         return None;
     }
-    let text = cursor.string()?;
-    cursor.take(b'}')?;
-    cursor.take(b'}')?;
-    room.clear();
-    for part in ["{\"", name, "\":\"", text, "\"}"] {
-        room.push_str(part);
+    let mut behind = ahead;
+    behind.pass_content()?;
+    if !behind.takes_exactly(KEY_TEXT_END) {
+        return None;
     }
-    key_identity(room).ok()
+    *cursor = ahead;
+    Some(Part::KeyText(name.len()))
 }
+
+/// Takes the text of a key that is one text, whose column has a name of so many bytes.
+fn key_text<'a>(cursor: &mut Cursor<'a>, name: usize) -> Option<Key<'a>> {
+    let end = cursor.passed().checked_sub(KEY_TEXT_BEGIN.len())?;
+    let name = cursor.between(end.checked_sub(name)?, end)?;
+    let text = cursor.content()?;
+    (name.len() + text.len() + QUOTED_BYTES <= KEY_BYTES_MAX).then_some(Key::Text(name, text))
+}
+
+/// What stands around the name and the text of a key.
+const QUOTED_BYTES: usize = r#"{"":""}"#.len();
 
 /// A field of an image, and where its value's canonical bytes are.
 struct Field<'a> {
@@ -407,25 +471,55 @@ fn digest(fields: &mut [Field<'_>], bytes: &[u8], whole: &mut Vec<u8>) -> Option
     Some(canonical::digest(whole))
 }
 
-impl Draft<'_> {
-    fn change(self, table: TableName, epoch: u16, digests: bool) -> Option<Change> {
-        let at = change_time(self.time?, self.unit?)?;
-        let after = match self.event? {
-            Event::Put => Some(self.new?),
-            Event::Removed => None,
-        };
-        let identity = self.identity?;
+impl Scanned<'_> {
+    /// What counting by deltas needs of the change.
+    #[must_use]
+    pub fn by_ref(&self) -> ChangeRef<'_> {
+        ChangeRef {
+            table: &self.table.name,
+            before: self.image(&self.old, self.old_columns),
+            after: self.image(&self.new, self.new_columns),
+            version: &self.version,
+            at: self.at,
+        }
+    }
+
+    fn image<'i>(&'i self, image: &'i Option<Image>, columns: &'i Frames) -> Option<ImageRef<'i>> {
+        match (&image.as_ref()?.item, &self.table.layout) {
+            (Some(item), _) => Some(ImageRef::Item(item)),
+            (None, layout) => layout.as_ref().map(|layout| ImageRef::Unread(columns.image(layout))),
+        }
+    }
+
+    /// The change.
+    #[must_use]
+    pub fn into_change(self) -> Change {
+        let Self { table, key, new, old, new_columns, old_columns, version, at, room } = self;
         let digest = |image: &Option<Image>| image.as_ref().map_or(0, |image| image.digest);
-        let [before, given] = [&self.old, &after].map(|image| image.as_ref().map(|image| image.version));
-        let item_version = ItemVersion::of_change(before, given, at);
-        let whole = digests.then(|| Digests { before: digest(&self.old), after: digest(&after) });
-        Some(Change {
-            row: RowKey { table, identity },
-            before: self.old.map(|image| image.kept),
-            after: after.map(|image| image.kept),
-            version: OrderVersion::stamped(epoch, at, item_version),
-            at,
-            whole,
-        })
+        let whole = table.projection.digests().then(|| Digests { before: digest(&old), after: digest(&new) });
+        let kept = |image: Image, columns: &Frames| match (image.item, &table.layout) {
+            (None, Some(layout)) => columns.image(layout).to_unread().into(),
+            (item, _) => image::Image::Item(item.unwrap_or_default()),
+        };
+        let row = RowKey { table: table.name.clone(), identity: key.identity(room) };
+        let before = old.map(|image| kept(image, old_columns));
+        let after = new.map(|image| kept(image, new_columns));
+        Change { row, before, after, version, at, whole }
+    }
+}
+
+impl Key<'_> {
+    /// The identity of the row; `room` is used for its text.
+    fn identity(self, room: &mut String) -> RowIdentity {
+        match self {
+            Self::Text(name, text) => {
+                room.clear();
+                for part in ["{\"", name, "\":\"", text, "\"}"] {
+                    room.push_str(part);
+                }
+                RowIdentity::Key(room.as_str().into())
+            }
+            Self::Canonical(text) => RowIdentity::Key(text.into()),
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! A template is only ever taken as a whole. What stands between its parts is then that of one text
 //! that was read by its names, with its names met once and its brackets closed.
 
-use super::Cursor;
+use super::{Cursor, Text};
 
 /// What texts have in common, and where they differ.
 #[derive(Clone, Debug)]
@@ -27,15 +27,19 @@ impl<P> Default for Places<P> {
 
 impl<P: Copy> Places<P> {
     /// Notes a part that began at `from` and has just been taken.
-    pub(super) fn note(&mut self, from: &Cursor<'_>, cursor: &Cursor<'_>, part: P) {
+    pub(super) fn note<T: Text + ?Sized>(&mut self, from: &Cursor<'_, T>, cursor: &Cursor<'_, T>, part: P) {
         self.0.push((from.passed(), cursor.passed(), part));
     }
 }
 
 impl<P: Copy> Template<P> {
     /// What a text that was read by its names, from `start` to `end`, has in common with its like.
-    pub(super) fn of(start: &Cursor<'_>, end: &Cursor<'_>, places: &Places<P>) -> Option<Self> {
-        let text = end.since(start)?.as_bytes();
+    pub(super) fn of<T: Text + ?Sized>(
+        start: &Cursor<'_, T>,
+        end: &Cursor<'_, T>,
+        places: &Places<P>,
+    ) -> Option<Self> {
+        let text = end.since(start)?.raw();
         let (mut before, mut at) = (Vec::with_capacity(places.0.len()), 0);
         for (from, to, part) in &places.0 {
             before.push((text.get(at..from - start.passed())?.into(), *part));
@@ -46,10 +50,10 @@ impl<P: Copy> Template<P> {
 
     /// Takes a text that is alike; each part where it stands.
     #[inline]
-    pub(super) fn take<'a>(
+    pub(super) fn take<'a, T: Text + ?Sized>(
         &self,
-        cursor: &mut Cursor<'a>,
-        mut take: impl FnMut(&mut Cursor<'a>, P) -> Option<()>,
+        cursor: &mut Cursor<'a, T>,
+        mut take: impl FnMut(&mut Cursor<'a, T>, P) -> Option<()>,
     ) -> Option<()> {
         for (before, part) in &self.before {
             if !cursor.takes_exactly(before) {

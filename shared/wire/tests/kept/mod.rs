@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use evercount_core::change::{Change, Record, TableName};
+use evercount_core::change::{Change, ChangeRef, Record, TableName};
 use evercount_core::definition::{CountDefinition, DefinitionName, Headroom};
-use evercount_core::image::Image;
+use evercount_core::image::{Image, ImageRef};
 use evercount_core::logic::{AdoptedShape, Coverage, LogicState, LogicVersion, TableLogic};
 use evercount_core::path::Path;
 use evercount_core::projection::Projection;
@@ -90,6 +90,15 @@ fn hold(
     let mut scanned = false;
     for (projection, scanner) in scanners {
         let kept = decoder.decode_kept(scanner, envelope);
+        // What is read where it was scanned is what is taken from there.
+        if let Some(scanned) = decoder.scan(scanner, envelope.data) {
+            let read = |image: Option<ImageRef<'_>>| image.map(|image| image.item().into_owned());
+            let ChangeRef { table, before, after, version, at } = scanned.by_ref();
+            let of_scanned = (table.clone(), read(before), read(after), version.clone(), at);
+            let change = scanned.into_change();
+            let [before, after] = [change.before, change.after].map(|image| image.map(Image::into_item));
+            assert_eq!(of_scanned, (change.row.table, before, after, change.version, change.at));
+        }
         match (decoded, &kept) {
             (Ok(Record::Changes(whole)), Ok(Record::Changes(parts))) => {
                 for (whole, part) in whole.iter().zip(parts) {

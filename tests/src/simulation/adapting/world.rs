@@ -19,7 +19,7 @@ use evercount_core::logic::{AdoptedShape, Coverage, LogicId, LogicState, LogicVe
 use evercount_core::path::Path;
 use evercount_core::reading::Reading;
 use evercount_pipeline::adapt::{AdaptOptions, Planner};
-use evercount_pipeline::count::{self, BatchReport, CountMode, CountOptions, Warm};
+use evercount_pipeline::count::{BatchReport, CountMode, CountOptions, Warm};
 use evercount_pipeline::event_source::{Next, Reply};
 use evercount_pipeline::ports::CatalogStore;
 use fastrand::Rng;
@@ -33,6 +33,7 @@ use super::tasks::{Desk, Done, Errand, PAGE_ROWS, Readable, Work, at_one_cut};
 use crate::simulation::asked;
 use crate::simulation::chaos::Chaos;
 use crate::simulation::controls::Control as CountingControl;
+use crate::simulation::handing;
 use crate::simulation::seeds::Outcome;
 use crate::simulation::source::{EPOCH, Emitted};
 use crate::simulation::stream::{Stored, Stream};
@@ -468,7 +469,7 @@ impl World {
             let keep_going = || {
                 left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
             };
-            let report = count::run(&store, &mut warm, &lane, &records, options, now, keep_going).await;
+            let report = handing::count(&store, &mut warm, &lane, &records, options, now, keep_going).await;
             (report, warm)
         });
         self.running.push(Running { shard, work, zombie: false, asleep: 0 });
