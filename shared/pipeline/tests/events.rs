@@ -5,17 +5,22 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use evercount_core::change::TableName;
-use evercount_core::definition::{CountDefinition, DefinitionName, GROUPS_MAX_DEFAULT, Headroom};
 use evercount_core::lane::LaneId;
 use evercount_core::logic::Coverage;
-use evercount_core::path::Path;
 use evercount_pipeline::count::{self, BatchReport, CountMode, CountOptions, Warm};
 use evercount_pipeline::kinesis::{ShardEvent, read_event};
 use evercount_pipeline::memory::Memory;
 use evercount_pipeline::ports::{CatalogStore, CountStore};
 use evercount_pipeline::{define, read};
+use evercount_wire::definition;
 use serde_json::{Value, json};
+
+const DEFINITION: &str = r#"
+[[count]]
+name = "by_status"
+table = "orders"
+group_by = ["status"]
+"#;
 
 const LANE: CountOptions = CountOptions { mode: CountMode::Lane, format: None, epoch: 0 };
 
@@ -65,16 +70,9 @@ fn event(records: &[(u64, Value)]) -> String {
 
 async fn counting() -> Memory {
     let store = Memory::default();
-    let definition = CountDefinition {
-        name: DefinitionName::parse("by_status").unwrap(),
-        table: TableName::new("orders"),
-        group_by: vec![Path::column("status")],
-        filter: None,
-        distinct: None,
-        groups_max: GROUPS_MAX_DEFAULT,
-        headroom: Headroom::default(),
-    };
-    define::create(&store, definition, Coverage::Whole, 0).await.unwrap();
+    for definition in definition::from_toml(DEFINITION, "counts.toml").unwrap() {
+        define::create(&store, definition, Coverage::Whole, 0).await.unwrap();
+    }
     store
 }
 

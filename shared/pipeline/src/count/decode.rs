@@ -144,7 +144,8 @@ fn images(change: &Change, mode: CountMode) -> Images {
     }
 }
 
-/// Decodes one record as a counter does. A scanner leaves out of the images what it was told not to keep. `room` is used for the record's data.
+/// Decodes one record as a counter does. A scanner leaves out of the images what it was told not to keep.
+/// `room` is used for the record's data.
 pub fn decode_record(
     decoder: &Decoder,
     scanner: Option<&mut Scanner>,
