@@ -95,6 +95,12 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     sorted.get(sorted.len() / 2).copied()
 }
 
+/// How many times ours theirs is: turn by turn, because what disturbs one disturbs its neighbours, and of that the
+/// [`median`].
+pub fn times(theirs: impl IntoIterator<Item = f64>, ours: impl IntoIterator<Item = f64>) -> Option<f64> {
+    median(theirs.into_iter().zip(ours).map(|(theirs, ours)| theirs / ours))
+}
+
 /// The value of a figure by its name; not a number where there is none.
 #[must_use]
 pub fn value_of(figures: &[Figure], name: &str) -> f64 {

@@ -230,7 +230,9 @@ fn figures(variants: &[Variant], events: &[String]) -> Vec<Figure> {
     };
     let missing = "its library cannot be imported by `python3`";
     let times = |name, what, variant: &str, least| {
-        let ratio = of(variant).zip(of("lane")).and_then(|(theirs, ours)| times_of(theirs, ours));
+        let counting = |variant: &Variant| variant.turns.iter().map(|turn| turn.counting).collect::<Vec<_>>();
+        let pair = of(variant).zip(of("lane"));
+        let ratio = pair.and_then(|(theirs, ours)| figures::times(counting(theirs), counting(ours)));
         Figure::of(name, what, ratio.ok_or(missing), Goal::AtLeast(least))
     };
     let event = events.first().map_or(f64::NAN, |event| event.len() as f64);
@@ -254,12 +256,6 @@ fn figures(variants: &[Variant], events: &[String]) -> Vec<Figure> {
             Goal::AtMost(3.0),
         ),
     ]
-}
-
-/// What a variant takes by another: turn by turn, because what disturbs one disturbs its neighbours.
-fn times_of(theirs: &Variant, ours: &Variant) -> Option<f64> {
-    let pairs = theirs.turns.iter().zip(&ours.turns);
-    figures::median(pairs.map(|(theirs, ours)| theirs.counting / ours.counting))
 }
 
 /// What the figures of the baseline hold for: the compiler and the processor's architecture.
