@@ -26,8 +26,9 @@ pub fn built(folder: &Path, what: &[&str]) -> io::Result<PathBuf> {
     if !build.status()?.success() {
         return Err(io::Error::other(format!("{what:?} does not build")));
     }
+    // Beside the folder of this program's own profile, whichever that is.
     let this = std::env::current_exe()?;
-    Ok(this.parent().and_then(Path::parent).unwrap_or(folder).to_path_buf())
+    Ok(this.ancestors().nth(3).unwrap_or(folder).join("release"))
 }
 
 /// What a function asks of the Runtime API.
