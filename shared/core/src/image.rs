@@ -96,18 +96,20 @@ pub struct Frame<'a> {
     pub column: usize,
     /// The bytes of its value.
     pub value: &'a [u8],
-    /// All of it: frames are alike where these are.
-    pub bytes: &'a [u8],
 }
 
-/// What stands before the bytes of a value: a column's number, and their length.
-const HEAD: usize = 8;
+/// What stands before the bytes of a value: one more than the column's number, and their length. Where it is
+/// nothing no column follows.
+const HEAD: usize = 4;
+
+/// Images are filled up to a multiple of so many bytes.
+const FULL: usize = 32;
 
 /// Adds a frame; `None` where there is no room for so much.
 #[inline]
 fn add(frames: &mut Vec<u8>, column: usize, value: &[u8]) -> Option<()> {
-    let (column, length) = (u32::try_from(column).ok()?, u32::try_from(value.len()).ok()?);
-    let head = u64::from(column) << 32 | u64::from(length);
+    let (column, length) = (u16::try_from(column + 1).ok()?, u16::try_from(value.len()).ok()?);
+    let head = u32::from(column) << 16 | u32::from(length);
     frames.extend_from_slice(&head.to_le_bytes());
     frames.extend_from_slice(value);
     Some(())
@@ -115,11 +117,10 @@ fn add(frames: &mut Vec<u8>, column: usize, value: &[u8]) -> Option<()> {
 
 fn frames(mut rest: &[u8]) -> impl Iterator<Item = Frame<'_>> {
     std::iter::from_fn(move || {
-        let head = u64::from_le_bytes(*rest.first_chunk::<HEAD>()?);
-        let length = usize::try_from(head & u64::from(u32::MAX)).ok()?;
-        let (bytes, behind) = rest.split_at_checked(HEAD + length)?;
+        let head = u32::from_le_bytes(*rest.first_chunk::<HEAD>()?);
+        let (frame, behind) = rest.split_at_checked(HEAD + (head & u32::from(u16::MAX)) as usize)?;
         rest = behind;
-        Some(Frame { column: usize::try_from(head >> 32).ok()?, value: bytes.get(HEAD..)?, bytes })
+        Some(Frame { column: ((head >> 16) as usize).checked_sub(1)?, value: frame.get(HEAD..)? })
     })
 }
 
@@ -140,6 +141,12 @@ impl Frames {
     #[inline]
     pub fn push_number(&mut self, column: usize, value: &[u8]) -> Option<()> {
         add(&mut self.numbers, column, value)
+    }
+
+    /// Fills the image up, so that those of a table are mostly of one length. What hashes and compares them then
+    /// goes one way, which a processor foresees.
+    pub fn fill(&mut self) {
+        self.others.resize(self.others.len().next_multiple_of(FULL), 0);
     }
 
     /// The image.
@@ -178,7 +185,7 @@ impl<'a> UnreadRef<'a> {
     /// The values, read.
     #[must_use]
     pub fn item(self) -> Item {
-        let named = self.frames().filter_map(|Frame { column, value, .. }| {
+        let named = self.frames().filter_map(|Frame { column, value }| {
             Some((self.layout.columns.name(column)?.to_owned(), self.layout.value(value)))
         });
         named.collect()
@@ -304,6 +311,12 @@ mod tests {
         frames.push_number(2, b"").unwrap();
         frames.push(0, b"one").unwrap();
         let image = Image::Unread(frames.image(&layout).to_unread());
+        frames.fill();
+        assert_eq!(image, Image::Unread(frames.image(&layout).to_unread()));
+        assert_eq!(frames.image(&layout).apart().0.len(), FULL);
+        frames.clear();
+        frames.push_number(2, b"").unwrap();
+        frames.push(0, b"one").unwrap();
         let text = |text: &str| Value::String(text.to_owned());
         let item = Item::from([("a".to_owned(), text("one")), ("c".to_owned(), text(""))]);
         assert_eq!(image, Image::from(item));
@@ -315,6 +328,8 @@ mod tests {
             numbers.map(|frame| (frame.column, frame.value)).collect::<Vec<_>>(),
             [(2, b"".as_slice())]
         );
+        let (long, many) = ([0; 1 << 16], 1 << 16);
+        assert_eq!((frames.push(0, &long), frames.push(many, b"")), (None, None));
         assert_eq!(frames.image(&layout).item().get("b"), Some(&Value::Unavailable));
         assert_eq!(Frames::default().image(&layout).item(), Item::new());
     }

@@ -113,7 +113,7 @@ fn by_memo(catalog: &Catalog, rows: &[Change], chunks: usize) -> BTreeMap<String
         let mut tally = LaneTally::default();
         for row in rows {
             let image = row.after.as_ref().unwrap().by_ref();
-            tally.stage((&table, memo.of(&table, logic)), (None, Some(image)), &row.version).unwrap();
+            tally.stage((&table, memo.of(&table, logic)), (image, 1), &row.version).unwrap();
             tally.take_staged();
         }
         let (mut sum, mut evidence) = (Contributions::new(), Contributions::new());

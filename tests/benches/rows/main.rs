@@ -51,7 +51,7 @@ const COUNTED: [usize; 2] = [4, 16];
 const TIMED: [usize; 2] = [500, 4_500];
 const TIMED_SLOWER: [usize; 2] = [100, 500];
 /// Turns of each program.
-const TURNS: usize = 5;
+const TURNS: usize = 15;
 /// Ticks of a second in which the kernel tells of time (proc(5), `sysconf(_SC_CLK_TCK)`): of these turns a
 /// tick is a hundredth at most.
 const TICKS: f64 = 100.0;
@@ -127,10 +127,9 @@ fn ours(rows: &[Row], chunks: usize) -> Counts {
     let mut counts = Counts::new();
     for _ in 0..chunks {
         let mut tally = LaneTally::default();
+        let judged = memo.of(&table, logic);
         for row in rows {
-            let image = Some(row.image.by_ref());
-            let images = if row.times > 0 { (None, image) } else { (image, None) };
-            tally.stage((&table, memo.of(&table, logic)), images, &row.at).unwrap();
+            tally.stage((&table, judged), (row.image.by_ref(), row.times), &row.at).unwrap();
             tally.take_staged();
         }
         let (mut sum, mut evidence) = (Contributions::new(), Contributions::new());
@@ -208,10 +207,6 @@ impl Program {
         self.turns.push((many - few) * 1e9 / rows_between(self.timed));
     }
 
-    fn nanoseconds(&self) -> f64 {
-        figures::median(self.turns.iter().copied()).unwrap_or(f64::NAN)
-    }
-
     /// Instructions a row.
     fn instructions(&self) -> f64 {
         let [few, many] = COUNTED.map(|chunks| callgrind::of_command(&self.command(chunks)).unwrap());
@@ -270,26 +265,28 @@ fn compare(has: impl Fn(&str) -> bool) {
         eprint!("\rturn {} of {TURNS}", turn + 1);
     }
     eprintln!();
-    let times: Vec<f64> = programs.iter().map(Program::nanoseconds).collect();
+    let ours = programs.first().unwrap();
+    let nanoseconds = figures::median(ours.turns.iter().copied()).unwrap();
     let instructions: Vec<f64> =
         if callgrind::is_there() { programs.iter().map(Program::instructions).collect() } else { Vec::new() };
     let (unbuilt, uncounted) = ("it is built with `--dbsp`", callgrind::MISSING);
-    let first =
-        |name, what, of: &[f64]| Figure::of(name, what, of.first().copied().ok_or(uncounted), Goal::None);
-    let by_ours = |name, what, of: &[f64], program: usize, missing, goal| {
-        let ratio = of.get(program).zip(of.first()).map(|(theirs, ours)| theirs / ours);
-        Figure::of(name, what, ratio.ok_or(missing), goal)
+    let by_ours = |name, what, program: usize, goal| {
+        let turns = |program: &Program| program.turns.clone();
+        let ratio = programs.get(program).and_then(|theirs| figures::times(turns(theirs), turns(ours)));
+        Figure::of(name, what, ratio.ok_or(unbuilt), goal)
     };
+    let counted = |name, what, value: Option<f64>| Figure::of(name, what, value.ok_or(uncounted), Goal::None);
+    let ours_counted = instructions.first().copied();
+    let differential_counted = instructions.get(2).zip(ours_counted).map(|(theirs, ours)| theirs / ours);
     let (differential, dbsp) = (Goal::AtLeast(TIMES_DIFFERENTIAL), Goal::AtLeast(TIMES_DBSP));
-    let (in_time, counted) =
-        ("CPU of differential dataflow, by ours", "instructions of differential dataflow, by ours");
+    let in_instructions = "instructions of differential dataflow, by ours";
     let figures = [
-        first("row", "instructions a decoded row", &instructions),
-        first("row_ns", "CPU ns a decoded row", &times),
-        by_ours("times_text", "CPU of a map by texts, by ours", &times, 1, uncounted, Goal::None),
-        by_ours("times_differential", in_time, &times, 2, uncounted, differential),
-        by_ours("times_differential_instructions", counted, &instructions, 2, uncounted, Goal::None),
-        by_ours("times_dbsp", "CPU of dbsp, by ours", &times, 3, unbuilt, dbsp),
+        counted("row", "instructions a decoded row", ours_counted),
+        Figure::new("row_ns", "CPU ns a decoded row", nanoseconds, Goal::None),
+        by_ours("times_text", "CPU of a map by texts, by ours", 1, Goal::None),
+        by_ours("times_differential", "CPU of differential dataflow, by ours", 2, differential),
+        counted("times_differential_instructions", in_instructions, differential_counted),
+        by_ours("times_dbsp", "CPU of dbsp, by ours", 3, dbsp),
     ];
     let details = json!({ "rows_of_a_chunk": CHUNK, "groups": groups.len() });
     println!("{}", figures::report("rows", &figures, &details, has("--json")));

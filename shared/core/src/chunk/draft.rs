@@ -245,7 +245,12 @@ impl<'a> Draft<'a> {
             Err(outcome) => return Ok(outcome),
         };
         let memo = hints.memo.of(table, logic);
-        self.lane_tally.stage((table, memo), (change.before, change.after), change.version)?;
+        if let Some(after) = change.after {
+            self.lane_tally.stage((table, memo), (after, 1), change.version)?;
+        }
+        if let Some(before) = change.before {
+            self.lane_tally.stage((table, memo), (before, -1), change.version)?;
+        }
         Ok(Outcome::Applied)
     }
 

@@ -97,15 +97,16 @@ impl Met {
 }
 
 impl LaneTally {
-    /// Judges the images of a change of the record at hand.
+    /// Judges an image of the record at hand, which adds `sign`: 1 where it is there from now on, -1 where it is
+    /// gone.
     ///
     /// # Errors
-    /// [`Unavailable`] where one cannot be judged; nothing of the record is counted then, once it is
+    /// [`Unavailable`] where it cannot be judged; nothing of the record is counted then, once it is
     /// [dropped](Self::drop_staged).
     pub fn stage(
         &mut self,
         (table, memo): (&TableName, &mut TableMemo),
-        (before, after): (Option<ImageRef<'_>>, Option<ImageRef<'_>>),
+        (image, sign): (ImageRef<'_>, i64),
         at: &OrderVersion,
     ) -> Result<(), Unavailable> {
         let table = match self.tables.iter().position(|(known, _)| known == table) {
@@ -115,13 +116,9 @@ impl LaneTally {
                 self.tables.len() - 1
             }
         };
-        for (image, sign) in [(after, 1), (before, -1)] {
-            if let Some(image) = image {
-                let known = memo.judge(image, Some(at), &mut self.hits)?;
-                let judged = known.map_or_else(|| Judged::Hits(self.hits.len()), Judged::Known);
-                self.staged.push(Staged { table, sign, judged });
-            }
-        }
+        let known = memo.judge(image, Some(at), &mut self.hits)?;
+        let judged = known.map_or_else(|| Judged::Hits(self.hits.len()), Judged::Known);
+        self.staged.push(Staged { table, sign, judged });
         Ok(())
     }
 

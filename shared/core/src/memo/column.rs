@@ -2,6 +2,7 @@
 //! and known by its bytes after.
 
 use std::hash::{Hash, Hasher};
+use std::iter;
 
 use super::ShortMap;
 use super::slot::Slots;
@@ -16,8 +17,8 @@ const PLACED_MAX: usize = 1_024;
 /// Most bytes of a whole image that is known by its bytes; columns that are longer have many values.
 const KEY_BYTES_MAX: usize = 512;
 
-/// What marks the number and a class of a column that is only compared, and not its frame, which begins with a
-/// number of its own.
+/// What marks the number and a class of a column that is only compared, and not the number of one whose value
+/// follows: those are small.
 const COMPARED: u64 = 1 << 63;
 
 /// The columns of a table that counts read.
@@ -134,12 +135,12 @@ impl ReadColumns {
     }
 
     /// What the judgement of an image depends on: the bytes of its columns that are no numbers, and, written
-    /// down, those of its numbers, or the classes of one that is only compared. `None` where it is too much.
+    /// down in words, those of its numbers, or the classes of one that is only compared. `None` where it is too much.
     pub(super) fn key<'i>(
         &mut self,
         image: ImageRef<'i>,
         slots: &Slots,
-        written: &mut Vec<u8>,
+        written: &mut Vec<u64>,
     ) -> Option<&'i [u8]> {
         let ImageRef::Unread(unread) = image else { return None };
         if !self.has_numbers_of(unread) {
@@ -153,13 +154,12 @@ impl ReadColumns {
                 Some(number) => {
                     let column_number = COMPARED | (frame.column as u64) << 32;
                     let classes = column.slots.iter().map(|slot| slots.class_of(*slot, number));
-                    let marked = |class| (column_number | u64::from(class)).to_le_bytes();
-                    classes.for_each(|class| written.extend(marked(class)));
+                    written.extend(classes.map(|class| column_number | u64::from(class)));
                 }
-                None => written.extend_from_slice(frame.bytes),
+                None => written.extend(words(frame)),
             }
         }
-        (others.len() + written.len() <= KEY_BYTES_MAX).then_some(others)
+        (others.len() + size_of_val(written.as_slice()) <= KEY_BYTES_MAX).then_some(others)
     }
 
     fn classify_item(&self, item: &Item, slots: &mut Slots, classes: &mut [u32]) {
@@ -193,7 +193,7 @@ impl ReadColumns {
     }
 
     fn classify_unread(&mut self, image: UnreadRef<'_>, slots: &mut Slots, classes: &mut [u32]) {
-        for Frame { column, value: bytes, .. } in image.frames() {
+        for Frame { column, value: bytes } in image.frames() {
             let Some(column) = self.columns.get_mut(column) else { continue };
             if let Some(number) = column.number(image, bytes) {
                 column.slots.iter().for_each(|slot| put(classes, *slot, slots.class_of(*slot, number)));
@@ -212,6 +212,17 @@ impl ReadColumns {
             }
         }
     }
+}
+
+/// A column in words: its number and the length of its value, and the bytes of that.
+fn words(frame: Frame<'_>) -> impl Iterator<Item = u64> {
+    let head = (frame.column as u64) << 32 | frame.value.len() as u64;
+    let value = frame.value.chunks(size_of::<u64>()).map(|bytes| {
+        let mut padded = [0; size_of::<u64>()];
+        padded.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+        u64::from_le_bytes(padded)
+    });
+    iter::once(head).chain(value)
 }
 
 fn put(classes: &mut [u32], slot: usize, class: u32) {

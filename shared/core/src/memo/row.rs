@@ -5,9 +5,11 @@
 
 use std::ops::Range;
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use std::hash::Hasher as _;
 
-use super::{Hit, ShortMap};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Hit, ShortHasher, ShortMap};
 
 /// Most rows that are known, with a third of a kilobyte each.
 const ROWS_MAX: usize = 4_096;
@@ -27,7 +29,7 @@ pub(super) struct KnownRows {
     counting: Vec<Range<usize>>,
     hits: Vec<Hit>,
     /// What is written down of the row at hand.
-    written: Vec<u8>,
+    written: Vec<u64>,
     /// Of the rows since it was last looked.
     asked: usize,
     new: usize,
@@ -81,7 +83,7 @@ impl KnownRows {
 
     /// Asks for a row. `key` tells what it is known by: what it has, and what is written down beside; `None`
     /// where it is not to be known.
-    pub(super) fn ask<'i>(&mut self, key: impl FnOnce(&mut Vec<u8>) -> Option<&'i [u8]>) -> Asked<'i> {
+    pub(super) fn ask<'i>(&mut self, key: impl FnOnce(&mut Vec<u64>) -> Option<&'i [u8]>) -> Asked<'i> {
         if self.given_up {
             return Asked::Unasked;
         }
@@ -98,7 +100,9 @@ impl KnownRows {
             self.new += 1;
             return Asked::Unasked;
         };
-        let hash = xxh3_64_with_seed(had, xxh3_64(&self.written));
+        let mut hasher = ShortHasher::of(xxh3_64(had));
+        self.written.iter().for_each(|word| hasher.write_u64(*word));
+        let hash = hasher.finish();
         match self.known.get(&hash) {
             Some(known) if self.is(*known, had) => Asked::Known(known.number as usize),
             _ => {
@@ -111,7 +115,11 @@ impl KnownRows {
     /// Whether a known row is the one at hand, which has this.
     fn is(&self, known: Known, had: &[u8]) -> bool {
         let key = self.keys.get(known.begin as usize..known.end as usize);
-        key.and_then(|key| key.strip_prefix(had)).is_some_and(|rest| rest == self.written)
+        let Some((key, written)) = key.and_then(|key| key.split_at_checked(had.len())) else { return false };
+        let (words, rest) = written.as_chunks();
+        let are_written =
+            || words.iter().zip(&self.written).all(|(known, word)| *known == word.to_le_bytes());
+        rest.is_empty() && words.len() == self.written.len() && are_written() && key == had
     }
 
     /// What a known row counts for.
@@ -126,7 +134,7 @@ impl KnownRows {
         }
         let (number, begin) = (self.kept(), self.keys.len());
         self.keys.extend_from_slice(had);
-        self.keys.extend_from_slice(&self.written);
+        self.keys.extend(self.written.iter().flat_map(|word| word.to_le_bytes()));
         let [Ok(number), Ok(begin), Ok(end)] = [number, begin, self.keys.len()].map(u32::try_from) else {
             return;
         };
@@ -144,9 +152,9 @@ mod tests {
 
     /// Asks for a row that has and of which is written this, and notes that it counts for the combination.
     fn meet(rows: &mut KnownRows, had: &[u8], word: u64, combination: usize) -> Option<usize> {
-        let write = |written: &mut Vec<u8>| {
+        let write = |written: &mut Vec<u64>| {
             written.clear();
-            written.extend(word.to_le_bytes());
+            written.push(word);
             Some(had)
         };
         match rows.ask(write) {

@@ -302,8 +302,8 @@ fn rows_that_are_known_are_counted_also_where_no_more_will_be() {
             frames.clear();
             let row = if number % 3 == 0 { "k".to_owned() } else { format!("k{number}") };
             frames.push(0, row.as_bytes()).unwrap();
-            let images = (None, Some(ImageRef::Unread(frames.image(&layout))));
-            tally.stage((&table, memo.of(&table, logic)), images, &at).unwrap();
+            let image = ImageRef::Unread(frames.image(&layout));
+            tally.stage((&table, memo.of(&table, logic)), (image, 1), &at).unwrap();
             tally.take_staged();
         }
         tally.finish(&memo, &mut placement, &mut sum, &mut Contributions::new());

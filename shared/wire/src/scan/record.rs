@@ -328,6 +328,7 @@ fn unread(
         met_fields += 1;
         more = cursor.more(b'}')?;
     }
+    frames.fill();
     // Who cannot tell whether a name was met twice leaves it to the careful reader.
     if met_fields > FIELDS_MAX || met.is_doubtful() {
         return None;
