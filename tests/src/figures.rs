@@ -97,7 +97,10 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 
 /// How many times ours theirs is: turn by turn, because what disturbs one disturbs its neighbours, and of that the
 /// [`median`].
-pub fn times(theirs: impl IntoIterator<Item = f64>, ours: impl IntoIterator<Item = f64>) -> Option<f64> {
+pub fn times<'a>(
+    theirs: impl IntoIterator<Item = &'a f64>,
+    ours: impl IntoIterator<Item = &'a f64>,
+) -> Option<f64> {
     median(theirs.into_iter().zip(ours).map(|(theirs, ours)| theirs / ours))
 }
 

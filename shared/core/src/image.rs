@@ -144,7 +144,7 @@ impl Frames {
     }
 
     /// Fills the image up, so that those of a table are mostly of one length. What hashes and compares them then
-    /// goes one way, which a processor foresees.
+    /// goes one way, which a processor foresees. It ends the image: a column added behind that is not read.
     pub fn fill(&mut self) {
         self.others.resize(self.others.len().next_multiple_of(FULL), 0);
     }

@@ -51,13 +51,6 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ShortHasher(u64);
 
-impl ShortHasher {
-    /// One that goes on from a hash.
-    pub(crate) fn of(hash: u64) -> Self {
-        Self(hash)
-    }
-}
-
 impl Hasher for ShortHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0 = xxh3_64_with_seed(bytes, self.0);

@@ -215,8 +215,12 @@ fn start(candidate: &Candidate) -> io::Result<Start> {
 impl Candidate {
     /// How many times the CPU of another it takes.
     fn cpu_of(&self, other: &Self) -> Option<f64> {
-        let cpu = |one: &Self| one.starts.iter().map(|start| start.cpu_ms).collect::<Vec<_>>();
-        figures::times(cpu(self), cpu(other))
+        figures::times(self.cpu(), other.cpu())
+    }
+
+    /// CPU milliseconds, turn by turn.
+    fn cpu(&self) -> impl Iterator<Item = &f64> {
+        self.starts.iter().map(|start| &start.cpu_ms)
     }
 
     fn median(&self) -> Start {

@@ -271,8 +271,7 @@ fn compare(has: impl Fn(&str) -> bool) {
         if callgrind::is_there() { programs.iter().map(Program::instructions).collect() } else { Vec::new() };
     let (unbuilt, uncounted) = ("it is built with `--dbsp`", callgrind::MISSING);
     let by_ours = |name, what, program: usize, goal| {
-        let turns = |program: &Program| program.turns.clone();
-        let ratio = programs.get(program).and_then(|theirs| figures::times(turns(theirs), turns(ours)));
+        let ratio = programs.get(program).and_then(|theirs| figures::times(&theirs.turns, &ours.turns));
         Figure::of(name, what, ratio.ok_or(unbuilt), goal)
     };
     let counted = |name, what, value: Option<f64>| Figure::of(name, what, value.ok_or(uncounted), Goal::None);

@@ -3,11 +3,8 @@
 //! A count by status and country meets a few hundred combinations in millions of rows; one by customer meets
 //! another in every row. Which of both a table is, its rows tell.
 
-use std::ops::Range;
-
 use std::hash::Hasher as _;
-
-use xxhash_rust::xxh3::xxh3_64;
+use std::ops::Range;
 
 use super::{Hit, ShortHasher, ShortMap};
 
@@ -100,7 +97,8 @@ impl KnownRows {
             self.new += 1;
             return Asked::Unasked;
         };
-        let mut hasher = ShortHasher::of(xxh3_64(had));
+        let mut hasher = ShortHasher::default();
+        hasher.write(had);
         self.written.iter().for_each(|word| hasher.write_u64(*word));
         let hash = hasher.finish();
         match self.known.get(&hash) {
