@@ -12,7 +12,7 @@ use compact_str::CompactString;
 
 mod short;
 
-pub use short::ShortDecimal;
+pub use short::{ShortDecimal, eight_digits};
 
 /// Most significant digits of a number. PostgreSQL's largest declared `NUMERIC` precision.
 pub const DIGITS_MAX: usize = 1_000;

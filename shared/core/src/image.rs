@@ -105,13 +105,23 @@ const HEAD: usize = 4;
 /// Images are filled up to a multiple of so many bytes.
 const FULL: usize = 32;
 
-/// Adds a frame; `None` where there is no room for so much.
+/// Few bytes are copied as so many: how many there are no processor foresees.
+const AT_ONCE: usize = 32;
+
+/// Adds a frame, whose value are the first bytes of a text; `None` where there is no room for so much.
 #[inline]
-fn add(frames: &mut Vec<u8>, column: usize, value: &[u8]) -> Option<()> {
-    let (column, length) = (u16::try_from(column + 1).ok()?, u16::try_from(value.len()).ok()?);
-    let head = u32::from(column) << 16 | u32::from(length);
+fn add(frames: &mut Vec<u8>, column: usize, text: &[u8], length: usize) -> Option<()> {
+    let (column, short) = (u16::try_from(column + 1).ok()?, u16::try_from(length).ok()?);
+    let head = u32::from(column) << 16 | u32::from(short);
     frames.extend_from_slice(&head.to_le_bytes());
-    frames.extend_from_slice(value);
+    match text.first_chunk::<AT_ONCE>() {
+        Some(bytes) if length <= AT_ONCE => {
+            let end = frames.len() + length;
+            frames.extend_from_slice(bytes);
+            frames.truncate(end);
+        }
+        _ => frames.extend_from_slice(text.get(..length)?),
+    }
     Some(())
 }
 
@@ -131,16 +141,17 @@ impl Frames {
         self.numbers.clear();
     }
 
-    /// Adds a column, which the image has once; `None` where there is no room for so much.
+    /// Adds a column, which the image has once, and whose value are the first bytes of a text; `None` where there
+    /// is no room for so much.
     #[inline]
-    pub fn push(&mut self, column: usize, value: &[u8]) -> Option<()> {
-        add(&mut self.others, column, value)
+    pub fn push(&mut self, column: usize, text: &[u8], length: usize) -> Option<()> {
+        add(&mut self.others, column, text, length)
     }
 
     /// As [`Self::push`], of a column whose value is a number.
     #[inline]
-    pub fn push_number(&mut self, column: usize, value: &[u8]) -> Option<()> {
-        add(&mut self.numbers, column, value)
+    pub fn push_number(&mut self, column: usize, text: &[u8], length: usize) -> Option<()> {
+        add(&mut self.numbers, column, text, length)
     }
 
     /// Fills the image up, so that those of a table are mostly of one length. What hashes and compares them then
@@ -301,26 +312,40 @@ mod tests {
     }
 
     #[test]
+    fn a_column_has_as_much_of_a_text_as_it_is_told() {
+        let layout = Layout { columns: Columns::new(["a"].into()), read, read_number: no_number };
+        let text = "0123456789".repeat(9);
+        for length in 0..text.len() {
+            let mut frames = Frames::default();
+            frames.push(0, text.as_bytes(), length).unwrap();
+            let value = Value::String(text.chars().take(length).collect());
+            assert_eq!(frames.image(&layout).item(), Item::from([("a".to_owned(), value)]));
+            let short = text.as_bytes().get(..length).unwrap();
+            assert_eq!(Frames::default().push(0, short, length + 1), None);
+        }
+    }
+
+    #[test]
     fn an_unread_image_is_the_item_of_its_columns_and_what_cannot_be_read_was_not_sent() {
         let layout = Layout { columns: Columns::new(["b", "a", "c"].into()), read, read_number: no_number };
         assert_eq!(layout.columns.names().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!((layout.columns.number("b"), layout.columns.number("d")), (Some(1), None));
         let mut frames = Frames::default();
-        frames.push(0, b"left over").unwrap();
+        frames.push(0, b"left over", 9).unwrap();
         frames.clear();
-        frames.push_number(2, b"").unwrap();
-        frames.push(0, b"one").unwrap();
+        frames.push_number(2, b"", 0).unwrap();
+        frames.push(0, b"one", 3).unwrap();
         let image = Image::Unread(frames.image(&layout).to_unread());
         frames.fill();
         assert_eq!(image, Image::Unread(frames.image(&layout).to_unread()));
         assert_eq!(frames.image(&layout).apart().0.len(), FULL);
         frames.clear();
-        frames.push_number(2, b"").unwrap();
-        frames.push(0, b"one").unwrap();
+        frames.push_number(2, b"", 0).unwrap();
+        frames.push(0, b"one", 3).unwrap();
         let text = |text: &str| Value::String(text.to_owned());
         let item = Item::from([("a".to_owned(), text("one")), ("c".to_owned(), text(""))]);
         assert_eq!(image, Image::from(item));
-        frames.push(1, b"\xff").unwrap();
+        frames.push(1, b"\xff and what stands behind it, more than is copied at once", 1).unwrap();
         let unread = frames.image(&layout);
         let (others, numbers) = unread.apart();
         assert_eq!(others.len(), 2 * HEAD + 3 + 1);
@@ -329,7 +354,7 @@ mod tests {
             [(2, b"".as_slice())]
         );
         let (long, many) = ([0; 1 << 16], 1 << 16);
-        assert_eq!((frames.push(0, &long), frames.push(many, b"")), (None, None));
+        assert_eq!((frames.push(0, &long, long.len()), frames.push(many, b"", 0)), (None, None));
         assert_eq!(frames.image(&layout).item().get("b"), Some(&Value::Unavailable));
         assert_eq!(Frames::default().image(&layout).item(), Item::new());
     }

@@ -132,7 +132,15 @@ const LINE: usize = 64;
 #[inline]
 fn ask_for(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
-    bytes.iter().step_by(LINE).for_each(safe_arch::prefetch_t0);
+    {
+        let (fours, rest) = bytes.as_chunks::<{ 4 * LINE }>();
+        for four in fours {
+            for line in [0, LINE, 2 * LINE, 3 * LINE] {
+                four.get(line).into_iter().for_each(safe_arch::prefetch_t0);
+            }
+        }
+        rest.iter().step_by(LINE).for_each(safe_arch::prefetch_t0);
+    }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = bytes;
 }

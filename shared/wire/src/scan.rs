@@ -8,42 +8,34 @@
 //! what it does accept must be what the careful reader makes of it; the tests hold one against the
 //! other on valid, mutated and hostile bytes.
 //!
-//! Strings are looked through eight bytes at a time with integer arithmetic that every processor
-//! has; see Mycroft's test for a zero byte in a word, and Lemire, Langdale, *Parsing gigabytes of
-//! JSON per second*, doi 10.1007/s00778-019-00578-5, for why that is where the time goes.
+//! Where strings end is found many bytes at a time, for a record all at once ([`quotes`]); see Langdale, Lemire,
+//! *Parsing gigabytes of JSON per second*, doi 10.1007/s00778-019-00578-5, for why that is where the time goes.
 
 pub(crate) mod event;
 mod names;
+mod number;
+mod quotes;
 pub(crate) mod record;
 mod template;
 mod value;
 
-use crate::json::DYNAMODB_DIGITS_MAX;
+use wide::u8x32;
+
+use self::number::{is_plain_number, no_digits};
+use self::quotes::{QuoteMap, Unknown};
 
 /// Deepest nesting that is scanned; deeper is unusual.
 const DEPTH_MAX: usize = 16;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
+/// How many bytes are looked at in one go.
+const AT_ONCE: usize = 32;
 
-/// Where a word has a byte that ends a plain stretch of a string: a quote, a backslash, or a control
-/// character. The lowest marked byte is the first.
+/// Where bytes end a plain stretch of a string: a quote, a backslash, or a control character; a bit for each.
 #[inline]
-fn ends(word: u64) -> u64 {
-    // With its second bit turned over a quote stands next to the control characters, and nothing
-    // else does.
-    let turned = word ^ (ONES * 0x02);
-    let quotes_and_controls = turned.wrapping_sub(ONES * 0x21) & !turned;
-    let backslash = word ^ (ONES * 0x5c);
-    let backslashes = backslash.wrapping_sub(ONES) & !backslash;
-    (quotes_and_controls | backslashes) & HIGHS
-}
-
-/// Whether a word's bytes are digits: each has the upper half of a digit, also where six is added to it.
-#[inline]
-fn are_digits(word: u64) -> bool {
-    let more = word.wrapping_add(ONES * 6);
-    (word | more) & (ONES * 0xf0) == ONES * 0x30 && (word & more) & (ONES * 0xf0) == ONES * 0x30
+fn ends(bytes: u8x32) -> u32 {
+    let controls = bytes.min(u8x32::splat(b' ' - 1)).simd_eq(bytes);
+    let ends = bytes.simd_eq(u8x32::splat(b'"')) | bytes.simd_eq(u8x32::splat(b'\\')) | controls;
+    ends.to_bitmask()
 }
 
 /// Whether a text begins with these bytes. Few are compared in two pieces, which may overlap: that is worth no
@@ -65,8 +57,15 @@ fn have_same_ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
     one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()
 }
 
-/// From so many bytes on, what a processor has for long stretches pays.
-const LONG: usize = 32;
+/// A value whose descriptor is taken, and the first quote of what it holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opened {
+    Text,
+    Number,
+}
+
+/// How many bytes stand before such a text or number in its value.
+const OPENING: usize = b"{\"S\":\"".len();
 
 /// What is scanned: a text, or the bytes of what may be one.
 pub(crate) trait Text {
@@ -102,6 +101,7 @@ impl Text for [u8] {
 #[derive(Debug)]
 pub(crate) struct Cursor<'a, T: ?Sized = str> {
     text: &'a T,
+    quotes: QuoteMap<'a>,
     at: usize,
 }
 
@@ -115,13 +115,18 @@ impl<T: ?Sized> Clone for Cursor<'_, T> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, quotes: QuoteMap::default(), at: 0 }
+    }
+
+    /// Of a text whose quotes were found before.
+    fn with_quotes(text: &'a str, quotes: QuoteMap<'a>) -> Self {
+        Self { text, quotes, at: 0 }
     }
 }
 
 impl<'a> Cursor<'a, [u8]> {
     pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
-        Self { text: bytes, at: 0 }
+        Self { text: bytes, quotes: QuoteMap::default(), at: 0 }
     }
 }
 
@@ -198,75 +203,55 @@ impl<'a, T: Text + ?Sized> Cursor<'a, T> {
     }
 
     /// As [`Self::content`], and nobody wants what it holds.
-    #[inline(always)]
-    pub(crate) fn pass_content(&mut self) -> Option<()> {
-        // Most strings end within their first word, which is worth no call.
-        if let Some(word) = self.text.raw().get(self.at..)?.first_chunk::<8>() {
-            let marks = ends(u64::from_le_bytes(*word));
-            if marks != 0 {
-                self.at += (marks.trailing_zeros() / 8) as usize;
-                return self.quote();
-            }
-            self.at += 8;
-        }
-        self.pass_further_content()
-    }
-
-    fn pass_further_content(&mut self) -> Option<()> {
-        let (words, _) = self.text.raw().get(self.at..)?.as_chunks::<8>();
-        for word in words.iter().take(LONG / 8) {
-            let marks = ends(u64::from_le_bytes(*word));
-            if marks != 0 {
-                self.at += (marks.trailing_zeros() / 8) as usize;
-                return self.quote();
-            }
-            self.at += 8;
-        }
-        self.pass_long_content()
-    }
-
-    fn pass_long_content(&mut self) -> Option<()> {
-        let rest = self.text.raw().get(self.at..)?;
-        let length = memchr::memchr2(b'"', b'\\', rest)?;
-        // The least of them, because that is looked for in many bytes in one go.
-        if rest.get(..length)?.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < b' ' {
-            return None;
-        }
-        self.at += length;
-        self.quote()
-    }
-
-    /// Takes the quote at hand.
     #[inline]
-    fn quote(&mut self) -> Option<()> {
-        if self.byte()? != b'"' {
-            return None;
-        }
+    pub(crate) fn pass_content(&mut self) -> Option<()> {
+        self.reach_quote()?;
         self.at += 1;
         Some(())
+    }
+
+    /// As [`Self::pass_content`], and the quote that ends it is not taken.
+    #[inline(always)]
+    pub(crate) fn reach_quote(&mut self) -> Option<()> {
+        match self.quotes.next(self.at) {
+            Ok(quote) => {
+                self.at = quote?;
+                Some(())
+            }
+            Err(Unknown) => self.search_quote(),
+        }
+    }
+
+    /// As [`Self::reach_quote`], where it has to be looked for.
+    #[inline(never)]
+    fn search_quote(&mut self) -> Option<()> {
+        while let Some(block) = self.rest().first_chunk() {
+            let ends = ends(u8x32::new(*block));
+            if ends != 0 {
+                self.at += ends.trailing_zeros() as usize;
+                return (self.byte()? == b'"').then_some(());
+            }
+            self.at += AT_ONCE;
+        }
+        self.at += self.rest().iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
+        (self.byte()? == b'"').then_some(())
     }
 
     /// As [`Self::content`], of a string that holds a number which DynamoDB can store, in plain notation.
     #[inline]
     pub(crate) fn plain_number(&mut self) -> Option<&'a T> {
-        let rest = self.text.raw().get(self.at..)?;
-        let signs = usize::from(rest.first() == Some(&b'-'));
-        let (mut points, mut last) = (0, b'.');
-        for (length, byte) in rest.iter().enumerate().skip(signs) {
-            match byte {
-                b'0'..=b'9' => {}
-                // Digits on either side of it.
-                b'.' if points == 0 && last != b'.' => points = 1,
-                b'"' if last != b'.' && length - signs - points <= DYNAMODB_DIGITS_MAX => {
-                    let start = self.at;
-                    self.at += length + 1;
-                    return self.text.part(start, start + length);
-                }
-                _ => return None,
-            }
-            last = *byte;
-        }
-        None
+        let start = self.at;
+        self.reach_quote_of_number()?;
+        self.at += 1;
+        self.text.part(start, self.at - 1)
+    }
+
+    /// As [`Self::plain_number`], and the quote that ends it is not taken.
+    #[inline(always)]
+    pub(crate) fn reach_quote_of_number(&mut self) -> Option<()> {
+        let (rest, start) = (self.text.raw().get(self.at..)?, self.at);
+        self.reach_quote()?;
+        is_plain_number(rest, self.at - start).then_some(())
     }
 
     /// As [`Self::content`], of a string that holds nothing but ASCII, base64 for one: its end is found
@@ -291,10 +276,30 @@ impl<'a, T: Text + ?Sized> Cursor<'a, T> {
     /// descriptor of one letter; the letter.
     #[inline]
     pub(crate) fn takes_descriptor(&mut self) -> Option<u8> {
-        let head = self.text.raw().get(self.at..).and_then(<[u8]>::first_chunk::<5>)?;
-        let [b'{', b'"', letter, b'"', b':'] = head else { return None };
-        self.at += 5;
-        Some(*letter)
+        const LETTER: usize = 2;
+        const HEAD: u64 = u64::from_le_bytes(*b"{\"\0\":\0\0\0");
+        const ITS: u64 = u64::from_le_bytes([!0, !0, 0, !0, !0, 0, 0, 0]);
+        let word = u64::from_le_bytes(*self.text.raw().get(self.at..)?.first_chunk()?);
+        (word & ITS == HEAD).then(|| {
+            self.at += b"{\"S\":".len();
+            (word >> (8 * LETTER)) as u8
+        })
+    }
+
+    /// Takes what stands before a text or a number, where a value is one and stands without white space.
+    #[inline]
+    fn takes_opening(&mut self) -> Option<Opened> {
+        let mut ahead = *self;
+        let opened = match ahead.takes_descriptor()? {
+            b'S' => Opened::Text,
+            b'N' => Opened::Number,
+            _ => return None,
+        };
+        if ahead.byte()? != b'"' {
+            return None;
+        }
+        self.at += OPENING;
+        Some(opened)
     }
 
     /// Takes a name and the colon behind it.
@@ -349,11 +354,15 @@ impl<'a, T: Text + ?Sized> Cursor<'a, T> {
 
     fn digits(&mut self) -> usize {
         let start = self.at;
-        let rest = self.text.raw().get(self.at..).unwrap_or_default();
-        let (words, _) = rest.as_chunks::<8>();
-        let whole = words.iter().take_while(|word| are_digits(u64::from_le_bytes(**word))).count() * 8;
-        let behind = rest.get(whole..).unwrap_or_default();
-        self.at += whole + behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        while let Some(word) = self.rest().first_chunk::<8>() {
+            let others = no_digits(u64::from_le_bytes(*word));
+            if others != 0 {
+                self.at += (others.trailing_zeros() / 8) as usize;
+                return self.at - start;
+            }
+            self.at += 8;
+        }
+        self.at += self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at - start
     }
 
@@ -407,12 +416,17 @@ impl<'a, T: Text + ?Sized> Cursor<'a, T> {
     /// The same text from another place on.
     #[inline]
     pub(crate) fn at(&self, at: usize) -> Self {
-        Self { text: self.text, at }
+        Self { at, ..*self }
     }
 
     /// What stands between two places.
     pub(crate) fn between(&self, from: usize, to: usize) -> Option<&'a T> {
         self.text.part(from, to)
+    }
+
+    /// The bytes of the whole text.
+    fn all(&self) -> &'a [u8] {
+        self.text.raw()
     }
 
     /// What has not been passed.
@@ -510,52 +524,6 @@ mod tests {
         for text in ["", "-", "01", "1.", ".5", "1e5", "+1", "1x", "0x1", "NaN", "0123456789"] {
             assert_eq!(Cursor::new(text).number(), None, "{text}");
         }
-        for byte in 0..=u8::MAX {
-            for place in 0..8 {
-                let mut word = *b"09182736";
-                word[place] = byte;
-                assert_eq!(are_digits(u64::from_le_bytes(word)), byte.is_ascii_digit(), "{byte} at {place}");
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_of_items_are_taken_in_plain_notation() {
-        let longest = "9".repeat(DYNAMODB_DIGITS_MAX);
-        for text in [
-            "0",
-            "-0",
-            "007",
-            "0.5",
-            "-12.250",
-            &longest,
-            &format!("-{longest}"),
-            &longest.replacen('9', "9.", 1),
-        ] {
-            let quoted = format!("{text}\"}}");
-            let mut cursor = Cursor::new(&quoted);
-            assert_eq!((cursor.plain_number(), cursor.byte()), (Some(text), Some(b'}')));
-        }
-        for text in [
-            "",
-            "-",
-            ".",
-            "-.5",
-            "1.",
-            "1.2.3",
-            "1..2",
-            "1e5",
-            "+1",
-            " 1",
-            "1 ",
-            "--1",
-            "1-",
-            "0x1",
-            &format!("1{longest}"),
-        ] {
-            assert_eq!(Cursor::new(&format!("{text}\"")).plain_number(), None, "{text}");
-        }
-        assert_eq!(Cursor::new("12").plain_number(), None);
     }
 
     #[test]

@@ -32,6 +32,11 @@ fn records_as_dynamodb_writes_them_are_scanned() {
         assert!(check(text), "{text}");
         // With white space wherever it may be.
         assert!(check(&text.replace("\":", "\" : ").replace(",\"", " ,\r\n\t\"")), "{text}");
+        for (spaced, close) in
+            [("\" }", "\"}"), ("} }", "}}"), ("{ \"", "{\""), ("\" :", "\":"), (", \"", ",\"")]
+        {
+            check(&text.replace(close, spaced));
+        }
     }
     assert!(!check(include_str!("fixtures/cdc/dynamodb/streams-shaped.json")));
 }

@@ -77,9 +77,6 @@ const fn each(byte: u8) -> u64 {
 
 /// As [`read_any`], of a text of four to eight bytes: all in one word, whatever their number and wherever the point
 /// is, which a processor could not foresee. `None` leaves it to that.
-///
-/// The word is read as in Lemire, *Number parsing at a gigabyte per second*, 2021, doi 10.1002/spe.2984: sums
-/// of two digits, of four, and of eight.
 fn read_eight(text: &[u8]) -> Option<(u64, usize)> {
     let (first, last) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
     let beyond = text.len().checked_sub(4).filter(|beyond| *beyond <= 4)?;
@@ -100,14 +97,22 @@ fn read_eight(text: &[u8]) -> Option<(u64, usize)> {
     }
     // The last digit is the highest, and zeros are before the first.
     let missing = 8 * (8 - digits);
-    let word = word << missing | !(u64::MAX << missing) & each(b'0');
+    Some((eight_digits(word << missing | !(u64::MAX << missing) & each(b'0'))?, fraction))
+}
+
+/// What eight digits say, the first of which is the lowest byte; `None` where one of them is none.
+///
+/// Sums of two digits, of four, and of eight, as in Lemire, *Number parsing at a gigabyte per second*, 2021,
+/// doi 10.1002/spe.2984.
+#[must_use]
+pub fn eight_digits(word: u64) -> Option<u64> {
     let digits = word ^ each(b'0');
     if (digits | digits.wrapping_add(each(6))) & each(0xf0) != 0 {
         return None;
     }
     let pairs = digits.wrapping_mul(10 * 0x100 + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100 * 0x1_0000 + 1) >> 16 & 0x0000_ffff_0000_ffff;
-    Some((fours.wrapping_mul(10_000 * 0x1_0000_0000 + 1) >> 32, fraction))
+    Some(fours.wrapping_mul(10_000 * 0x1_0000_0000 + 1) >> 32)
 }
 
 impl Decimal {

@@ -231,8 +231,8 @@ fn unread(columns: &Columns, item: &Item) -> Unread {
         });
         let bytes = (place as u64).to_le_bytes();
         match value {
-            Value::Number(_) => frames.push_number(column, &bytes).unwrap(),
-            _ => frames.push(column, &bytes).unwrap(),
+            Value::Number(_) => frames.push_number(column, &bytes, bytes.len()).unwrap(),
+            _ => frames.push(column, &bytes, bytes.len()).unwrap(),
         }
     }
     frames.image(&Layout { columns: columns.clone(), read, read_number }).to_unread()
@@ -301,7 +301,7 @@ fn rows_that_are_known_are_counted_also_where_no_more_will_be() {
         for number in 0..20_000 {
             frames.clear();
             let row = if number % 3 == 0 { "k".to_owned() } else { format!("k{number}") };
-            frames.push(0, row.as_bytes()).unwrap();
+            frames.push(0, row.as_bytes(), row.len()).unwrap();
             let image = ImageRef::Unread(frames.image(&layout));
             tally.stage((&table, memo.of(&table, logic)), (image, 1), &at).unwrap();
             tally.take_staged();

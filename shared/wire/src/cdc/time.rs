@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use evercount_core::decimal::Decimal;
+use evercount_core::decimal::{Decimal, eight_digits};
 use evercount_core::order::Micros;
 
 /// Start of 2012, the year DynamoDB began: no item changed before.
@@ -37,7 +37,7 @@ impl Unit {
 /// units' ranges do not overlap, so a time in the wrong unit never passes.
 pub(crate) fn change_time(text: &str, unit: Unit) -> Option<Micros> {
     let digits = unit.digits_to_micros();
-    if let Ok(whole) = text.parse::<Micros>() {
+    if let Some(whole) = whole(text.as_bytes()).or_else(|| text.parse().ok()) {
         return whole.checked_mul(10_i64.pow(digits as u32)).and_then(plausible);
     }
     let number: Decimal = text.parse().ok()?;
@@ -45,6 +45,17 @@ pub(crate) fn change_time(text: &str, unit: Unit) -> Option<Micros> {
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
     let micros: Micros = format!("{whole}{fraction:0<digits$.digits$}").parse().ok()?;
     plausible(micros)
+}
+
+/// A whole number of nine to sixteen digits, as times are.
+fn whole(text: &[u8]) -> Option<Micros> {
+    let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
+    let missing = 8 * 16_usize.checked_sub(text.len()).filter(|missing| *missing < 8)?;
+    // Zeros before the first digit.
+    let first =
+        u64::from_le_bytes(*first) << missing | !(u64::MAX << missing) & u64::from_le_bytes([b'0'; 8]);
+    let whole = eight_digits(first)? * 100_000_000 + eight_digits(u64::from_le_bytes(*last))?;
+    Micros::try_from(whole).ok()
 }
 
 /// The time, unless it lies outside the years 2012 to 2100.
@@ -65,6 +76,18 @@ pub(super) fn optional_iso_time(text: Option<&Cow<'_, str>>) -> Option<Micros> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_number_is_read_as_any_other() {
+        for number in ["123456789", "0012345678901", "1720740233012995", "9999999999999999"] {
+            assert_eq!(whole(number.as_bytes()), number.parse().ok(), "{number}");
+        }
+        for text in
+            ["", "12345678", "12345678901234567", "-123456789", "12345678.9", "1234567890e1", "123456789 "]
+        {
+            assert_eq!(whole(text.as_bytes()), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_time_passes_in_its_own_unit_only() {

@@ -2,20 +2,24 @@
 
 use evercount_core::mutation::VERSION_ATTRIBUTE;
 use evercount_core::projection::Projection;
+use wide::u8x32;
 
-use super::Cursor;
+use super::{AT_ONCE, Cursor, OPENING, Opened};
 
-/// How many names are remembered at once, and how far a name may stand from its place.
-const PLACES: usize = 256;
+/// How many names are remembered at once: as many as a byte tells apart.
+const PLACES: usize = 1 << u8::BITS;
+/// How far a name may stand from its place.
 const REACH: usize = 8;
 
 /// The names of a table's columns as they were met, and whether each is kept. It is a table of fixed
 /// size, so that a flood of names costs time and no memory.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    places: Box<[Option<Name>]>,
+    places: Box<[Option<Name>; PLACES]>,
     /// Where the name is that an image began with last.
-    first: usize,
+    first: u8,
+    /// How many rows there were.
+    rows: u64,
 }
 
 /// One name.
@@ -23,45 +27,75 @@ pub(super) struct Names {
 struct Name {
     /// As it stands in an image: in its quotes, with a colon.
     quoted: Box<[u8]>,
-    /// The same with what it was followed by when it was met first, where a text or a number began there.
-    opened: Option<(Box<[u8]>, Opened)>,
+    head: Head,
     kept: Kept,
     is_version: bool,
+    is_wanted: bool,
+    /// The last row that had it.
+    met: u64,
     /// Where the name is that came after it last: images of one table are alike.
-    next: usize,
+    next: u8,
 }
 
-/// A value whose descriptor is taken, and the first quote of what it holds.
+/// What a field begins with that is not the first: a comma, its name, and what stands before its text or number, where
+/// it has one.
+#[derive(Clone, Debug)]
+struct Head {
+    /// The first bytes, and zeros where there are no more.
+    bytes: u8x32,
+    /// Which of them there are.
+    mask: u8x32,
+    /// What does not fit there.
+    tail: Box<[u8]>,
+    length: usize,
+    opened: Option<Opened>,
+}
+
+impl Head {
+    fn new(quoted: &[u8], value: &[u8], opened: Option<Opened>) -> Self {
+        let bytes = [b",", quoted, value].concat();
+        let (near, tail) = bytes.split_at(bytes.len().min(AT_ONCE));
+        let (mut head, mut mask) = ([0; AT_ONCE], [0; AT_ONCE]);
+        for ((to, mask), from) in head.iter_mut().zip(&mut mask).zip(near) {
+            (*to, *mask) = (*from, u8::MAX);
+        }
+        Self { bytes: head.into(), mask: mask.into(), tail: tail.into(), length: bytes.len(), opened }
+    }
+
+    /// Whether a text begins with it.
+    #[inline(always)]
+    fn begins(&self, text: &[u8]) -> bool {
+        let Some((near, far)) = text.split_first_chunk::<AT_ONCE>() else { return false };
+        let near = u8x32::new(*near) & self.mask;
+        near.simd_eq(self.bytes).all() && (self.tail.is_empty() || far.starts_with(&self.tail))
+    }
+}
+
+/// What an image has before a field that is not the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Opened {
-    Text,
-    Number,
+pub(super) enum Before {
+    /// A field whose value is taken.
+    Value,
+    /// A field whose value is a text or a number, which is taken up to the quote that ends it.
+    Opened,
 }
 
-impl Opened {
-    /// How a value begins that may be met opened.
-    const ALL: [(Self, &'static [u8; 6]); 2] = [(Self::Text, b"{\"S\":\""), (Self::Number, b"{\"N\":\"")];
-}
+/// What stands behind a text or a number.
+pub(super) const OPENED_END: &[u8; 2] = b"\"}";
 
-/// A field whose name is taken.
+/// A field whose name is taken, and what stands before its text or number, where its value is one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
-    /// Where its name stands, and where its value begins.
-    name: usize,
-    name_end: usize,
-    pub(super) value: usize,
-    /// What of the value is taken.
+    place: u8,
     pub(super) opened: Option<Opened>,
-    /// What becomes of it.
-    pub(super) kept: Kept,
-    /// Whether it is the item's version.
-    pub(super) is_version: bool,
+    /// Whether anything of it is wanted.
+    pub(super) is_wanted: bool,
 }
 
 impl Field {
-    /// Its name.
-    pub(super) fn name<'a>(&self, cursor: &Cursor<'a>) -> Option<&'a str> {
-        cursor.between(self.name, self.name_end)
+    /// Where its value begins, as long as nothing more of it is taken.
+    pub(super) fn value(&self, cursor: &Cursor<'_>) -> usize {
+        cursor.passed() - if self.opened.is_some() { OPENING } else { 0 }
     }
 }
 
@@ -88,28 +122,39 @@ impl Kept {
 
 impl Default for Names {
     fn default() -> Self {
-        Self { places: vec![None; PLACES].into(), first: 0 }
+        Self { places: Box::new([const { None }; PLACES]), first: 0, rows: 0 }
     }
 }
 
 /// The names of one row.
 pub(super) struct Row<'n> {
     names: &'n mut Names,
-    met: [u64; PLACES / 64],
-    /// Where the last one met is.
-    last: Option<usize>,
+    /// Where the one is that is expected next.
+    expected: u8,
+    /// Where the last one stands, if not right before its colon and its value.
+    apart: Option<(usize, usize)>,
     doubtful: bool,
 }
 
 impl Names {
     /// For the names of a row.
     pub(super) fn row(&mut self) -> Row<'_> {
-        Row { names: self, met: [0; PLACES / 64], last: None, doubtful: false }
+        self.rows += 1;
+        let expected = self.first;
+        Row { names: self, expected, apart: None, doubtful: false }
+    }
+
+    /// The name at a place.
+    #[inline(always)]
+    fn at(&mut self, place: u8) -> &mut Option<Name> {
+        let Self { places, .. } = self;
+        #[expect(clippy::indexing_slicing, reason = "there is a place for each byte")]
+        &mut places[usize::from(place)]
     }
 }
 
 /// Where a name's place begins.
-fn place(name: &str) -> usize {
+fn place(name: &str) -> u8 {
     let mut head = [0; 8];
     let bytes = name.as_bytes();
     match bytes.first_chunk::<8>() {
@@ -118,62 +163,149 @@ fn place(name: &str) -> usize {
     }
     let tail = bytes.last().map_or(0, |last| u64::from(*last));
     let word = u64::from_le_bytes(head) ^ (tail << 56) ^ ((bytes.len() as u64) << 48);
-    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
 }
 
 impl Row<'_> {
-    /// Takes the name of a field, and where it is one that is expected here perhaps the beginning of its
-    /// value.
-    #[inline]
-    pub(super) fn take<'a>(&mut self, cursor: &mut Cursor<'a>, projection: &Projection) -> Option<Field> {
-        let expected = match self.last {
-            Some(last) => self.names.places.get(last)?.as_ref()?.next,
-            None => self.names.first,
-        };
-        let start = cursor.passed();
-        if let Some(Some(known)) = self.names.places.get(expected) {
-            let opened = match &known.opened {
-                Some((head, opened)) if cursor.takes_exactly(head) => Some(*opened),
-                _ => None,
-            };
-            if opened.is_some() || cursor.takes_exactly(&known.quoted) {
-                let colon = start + known.quoted.len();
-                let (kept, is_version) = (known.kept, known.is_version);
-                self.note(expected);
-                let (name, name_end) = (start + 1, colon - 2);
-                return Some(Field { name, name_end, value: colon, opened, kept, is_version });
-            }
-        }
-        self.take_other(cursor, projection)
+    /// Takes what stands before the first field, its name, and where its value is a text or a number what stands
+    /// before that; `Some(None)` where the image is empty.
+    pub(super) fn first(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        projection: &Projection,
+    ) -> Option<Option<Field>> {
+        cursor.take(b'{')?;
+        let is_empty = cursor.takes(b'}')?;
+        if is_empty { Some(None) } else { self.take_name(cursor, None, projection).map(Some) }
     }
 
-    /// Takes the name of a field that was not expected here.
-    #[cold]
-    fn take_other(&mut self, cursor: &mut Cursor<'_>, projection: &Projection) -> Option<Field> {
-        let name = cursor.name()?;
-        let at = self.find(name, cursor, projection);
-        match self.last.and_then(|last| self.names.places.get_mut(last)?.as_mut()) {
-            Some(before) => before.next = at,
-            None => self.names.first = at,
+    /// As [`Self::first`], of a field behind the last one; `Some(None)` where the image ends.
+    #[inline(always)]
+    pub(super) fn next(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        last: Field,
+        before: Before,
+        projection: &Projection,
+    ) -> Option<Option<Field>> {
+        if let Some(field) = self.take_expected(cursor, before) {
+            return Some(Some(field));
         }
-        self.note(at);
-        let Name { kept, is_version, .. } = self.names.places.get(at)?.as_ref()?;
-        let (name, name_end) = cursor.place_of(name)?;
-        let (kept, is_version) = (*kept, *is_version);
-        Some(Field { name, name_end, value: cursor.passed(), opened: None, kept, is_version })
+        // Of a copy: a cursor that is lent stays in memory, and this one is better kept in registers.
+        let mut copy = *cursor;
+        let taken = self.take_one_by_one(&mut copy, last, before, projection);
+        *cursor = copy;
+        taken
+    }
+
+    /// Takes the same in one go, where a field that is expected follows.
+    #[inline(always)]
+    fn take_expected(&mut self, cursor: &mut Cursor<'_>, before: Before) -> Option<Field> {
+        let (row, place) = (self.names.rows, self.expected);
+        let known = self.names.at(place).as_mut()?;
+        let mut start = cursor.passed();
+        let mut text = cursor.all().get(start..)?;
+        if before == Before::Opened {
+            let (end, behind) = text.split_first_chunk()?;
+            if end != OPENED_END {
+                return None;
+            }
+            (start, text) = (start + OPENED_END.len(), behind);
+        }
+        if !known.head.begins(text) {
+            return None;
+        }
+        *cursor = cursor.at(start + known.head.length);
+        self.doubtful |= known.met == row;
+        known.met = row;
+        (self.expected, self.apart) = (known.next, None);
+        Some(Field { place, opened: known.head.opened, is_wanted: known.is_wanted })
+    }
+
+    #[inline(never)]
+    fn take_one_by_one(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        last: Field,
+        before: Before,
+        projection: &Projection,
+    ) -> Option<Option<Field>> {
+        // With white space between, a value would not stand where it is taken to.
+        if before == Before::Opened && !cursor.takes_exactly(OPENED_END) {
+            return None;
+        }
+        let more = cursor.more(b'}')?;
+        if more { self.take_name(cursor, Some(last), projection).map(Some) } else { Some(None) }
+    }
+
+    fn take_name(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        last: Option<Field>,
+        projection: &Projection,
+    ) -> Option<Field> {
+        let expected = self.names.at(self.expected).as_ref();
+        let place = match expected {
+            Some(known) if cursor.takes_exactly(&known.quoted) => {
+                self.apart = None;
+                self.expected
+            }
+            _ => self.take_other(cursor, last, projection)?,
+        };
+        let (row, opened) = (self.names.rows, cursor.takes_opening());
+        let known = self.names.at(place).as_mut()?;
+        self.doubtful |= known.met == row;
+        known.met = row;
+        self.expected = known.next;
+        Some(Field { place, opened, is_wanted: known.is_wanted })
+    }
+
+    /// Takes a name that was not expected here; its place.
+    #[cold]
+    fn take_other(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        last: Option<Field>,
+        projection: &Projection,
+    ) -> Option<u8> {
+        let name = cursor.name()?;
+        let place = self.find(name, cursor, projection);
+        match last.and_then(|last| self.names.at(last.place).as_mut()) {
+            Some(before) => before.next = place,
+            None => self.names.first = place,
+        }
+        self.apart = Some(cursor.place_of(name)?);
+        Some(place)
+    }
+
+    /// The name of a field that has just been taken.
+    pub(super) fn name<'a>(&mut self, field: Field, cursor: &Cursor<'a>) -> Option<&'a str> {
+        let (start, end) = match self.apart {
+            Some(place) => place,
+            None => {
+                let value = field.value(cursor);
+                (value + 1 - self.names.at(field.place).as_ref()?.quoted.len(), value - 2)
+            }
+        };
+        cursor.between(start, end)
+    }
+
+    /// What becomes of a field's value, and whether it is the item's version.
+    pub(super) fn kept(&mut self, field: Field) -> Option<(Kept, bool)> {
+        self.names.at(field.place).as_ref().map(|known| (known.kept, known.is_version))
     }
 
     /// The place of a name, made for it where it has none.
-    fn find(&mut self, name: &str, value: &Cursor<'_>, projection: &Projection) -> usize {
-        let start = place(name) % PLACES;
+    fn find(&mut self, name: &str, value: &Cursor<'_>, projection: &Projection) -> u8 {
+        let start = place(name);
         let mut at = start;
         for _ in 0..REACH {
-            match self.names.places.get(at) {
-                Some(Some(known)) if known.quoted.get(1..known.quoted.len() - 2) == Some(name.as_bytes()) => {
+            match self.names.at(at) {
+                Some(known) if known.quoted.get(1..known.quoted.len() - 2) == Some(name.as_bytes()) => {
                     return at;
                 }
-                Some(Some(_)) => at = (at + 1) % PLACES,
-                _ => return self.learn(at, name, value, projection),
+                Some(_) => at = at.wrapping_add(1),
+                None => return self.learn(at, name, value, projection),
             }
         }
         // No place left near: it takes the first one, and whatever stood there was perhaps met.
@@ -181,30 +313,22 @@ impl Row<'_> {
         self.learn(start, name, value, projection)
     }
 
-    fn learn(&mut self, at: usize, name: &str, value: &Cursor<'_>, projection: &Projection) -> usize {
-        if let Some(place) = self.names.places.get_mut(at) {
-            let quoted = [b"\"", name.as_bytes(), b"\":"].concat();
-            let mut value = *value;
-            let opened = Opened::ALL.into_iter().find(|(_, begins)| value.takes_exactly(*begins));
-            let opened = opened.map(|(opened, begins)| ([&quoted[..], begins].concat().into(), opened));
-            *place = Some(Name {
-                quoted: quoted.into(),
-                opened,
-                kept: Kept::of(name, projection),
-                is_version: name == VERSION_ATTRIBUTE,
-                next: at,
-            });
-        }
+    fn learn(&mut self, at: u8, name: &str, value: &Cursor<'_>, projection: &Projection) -> u8 {
+        let quoted = [b"\"", name.as_bytes(), b"\":"].concat();
+        let mut behind = *value;
+        let opened = behind.takes_opening();
+        let opening = behind.since(value).unwrap_or_default().as_bytes();
+        let (kept, is_version) = (Kept::of(name, projection), name == VERSION_ATTRIBUTE);
+        *self.names.at(at) = Some(Name {
+            head: Head::new(&quoted, opening, opened),
+            quoted: quoted.into(),
+            kept,
+            is_version,
+            is_wanted: is_version || kept != Kept::No,
+            met: 0,
+            next: at,
+        });
         at
-    }
-
-    fn note(&mut self, at: usize) {
-        if let Some(word) = self.met.get_mut(at / 64) {
-            let bit = 1 << (at % 64);
-            self.doubtful |= *word & bit != 0;
-            *word |= bit;
-        }
-        self.last = Some(at);
     }
 
     /// Whether a name may have been met twice.

@@ -11,10 +11,11 @@ use evercount_core::order::{ItemVersion, Micros, OrderVersion};
 use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value, canonical};
 
-use super::names::{Kept, Names, Opened};
+use super::names::{Before, Kept, Names, OPENED_END};
+use super::quotes::Quotes;
 use super::template::{Places, Template};
 use super::value::{Digested, Made, Nothing, described, item, read_number, read_value};
-use super::{Cursor, DEPTH_MAX, Met, once};
+use super::{Cursor, DEPTH_MAX, Met, Opened, once};
 use crate::cdc::KEY_BYTES_MAX;
 use crate::cdc::time::{Unit, change_time};
 use crate::json::{self, FIELDS_MAX};
@@ -22,6 +23,13 @@ use crate::json::{self, FIELDS_MAX};
 /// Reads records, and keeps what of them their tables' counts need.
 #[derive(Clone, Debug, Default)]
 pub struct Scanner {
+    quotes: Quotes,
+    reader: Reader,
+}
+
+/// Reads records whose quotes are found.
+#[derive(Clone, Debug, Default)]
+struct Reader {
     /// Those of [`Self::project`], and behind them the one that was met last and is not among them.
     tables: Vec<Table>,
     projected: usize,
@@ -129,6 +137,18 @@ pub struct Scanned<'s> {
 impl Scanner {
     /// Notes which columns of a table are kept. Of other tables none are: nobody counts them.
     pub fn project(&mut self, name: TableName, projection: Projection) {
+        self.reader.project(name, projection);
+    }
+
+    /// Reads a record; `None` where it is unusual in any way.
+    pub(crate) fn scan<'s>(&'s mut self, text: &'s str, epoch: u16) -> Option<Scanned<'s>> {
+        let Self { quotes, reader } = self;
+        reader.scan(Cursor::with_quotes(text, quotes.of(text.as_bytes())), epoch)
+    }
+}
+
+impl Reader {
+    fn project(&mut self, name: TableName, projection: Projection) {
         self.tables.truncate(self.projected);
         self.tables.retain(|table| table.name != name);
         self.tables.push(Table::new(name, projection));
@@ -136,9 +156,7 @@ impl Scanner {
         self.alike.clear();
     }
 
-    /// Reads a record; `None` where it is unusual in any way.
-    pub(crate) fn scan<'s>(&'s mut self, text: &'s str, epoch: u16) -> Option<Scanned<'s>> {
-        let start = Cursor::new(text);
+    fn scan<'s>(&'s mut self, start: Cursor<'s>, epoch: u16) -> Option<Scanned<'s>> {
         let draft = match self.alike(start) {
             Some(draft) => draft,
             None => self.by_names(start)?,
@@ -293,50 +311,57 @@ impl Scanner {
 }
 
 /// Takes an image whose columns stay as they are.
+#[inline(never)]
 fn unread(
-    cursor: &mut Cursor<'_>,
+    place: &mut Cursor<'_>,
     names: &mut Names,
     projection: &Projection,
     frames: &mut Frames,
 ) -> Option<Image> {
-    let mut met = names.row();
-    let (mut met_fields, mut version) = (0, ItemVersion::NONE);
+    let (mut met, mut version) = (names.row(), ItemVersion::NONE);
     frames.clear();
-    cursor.take(b'{')?;
-    let mut more = !cursor.takes(b'}')?;
-    while more {
-        let field = met.take(cursor, projection)?;
-        match field.opened {
-            Some(Opened::Text) => cursor.pass_content().and_then(|()| cursor.take(b'}'))?,
+    let mut cursor = *place;
+    let mut next = met.first(&mut cursor, projection)?;
+    while let Some(field) = next {
+        let value = field.value(&cursor);
+        let (before, end) = match field.opened {
+            Some(Opened::Text) => cursor.reach_quote().map(|()| (Before::Opened, OPENED_END.len()))?,
             Some(Opened::Number) => {
-                cursor.plain_number()?;
-                cursor.take(b'}')?;
+                cursor.reach_quote_of_number().map(|()| (Before::Opened, OPENED_END.len()))?
             }
-            None => described(cursor, &mut Nothing)?,
-        }
-        if field.kept != Kept::No || field.is_version {
-            let value = cursor.between(field.value, cursor.passed())?.as_bytes();
-            match (field.kept, field.opened) {
-                (Kept::Unread(column), Some(Opened::Number)) => frames.push_number(column, value)?,
-                (Kept::Unread(column), _) => frames.push(column, value)?,
+            None => {
+                // Of a copy, as there.
+                let mut copy = cursor;
+                described(&mut copy, &mut Nothing)?;
+                cursor = copy;
+                (Before::Value, 0)
+            }
+        };
+        if field.is_wanted {
+            let (text, length) = (cursor.all().get(value..)?, cursor.passed() + end - value);
+            let (kept, is_version) = met.kept(field)?;
+            match (kept, field.opened) {
+                (Kept::Unread(column), Some(Opened::Number)) => frames.push_number(column, text, length)?,
+                (Kept::Unread(column), _) => frames.push(column, text, length)?,
                 _ => {}
             }
-            if field.is_version {
-                version = read_value(value).as_ref().map_or(ItemVersion::NONE, version_in);
+            if is_version {
+                version = read_value(text.get(..length)?).as_ref().map_or(ItemVersion::NONE, version_in);
             }
         }
-        met_fields += 1;
-        more = cursor.more(b'}')?;
+        next = met.next(&mut cursor, field, before, projection)?;
     }
+    *place = cursor;
     frames.fill();
-    // Who cannot tell whether a name was met twice leaves it to the careful reader.
-    if met_fields > FIELDS_MAX || met.is_doubtful() {
+    // Who cannot tell whether a name was met twice leaves it to the careful reader; so it is where there are many.
+    if met.is_doubtful() {
         return None;
     }
     Some(Image { item: None, digest: 0, version })
 }
 
 /// Takes an image whose columns are made values of, where they are kept.
+#[inline(never)]
 fn made(
     cursor: &mut Cursor<'_>,
     names: &mut Names,
@@ -348,19 +373,17 @@ fn made(
     let mut fields: Vec<Field<'_>> = Vec::new();
     let (mut met_fields, mut version) = (0, ItemVersion::NONE);
     bytes.clear();
-    cursor.take(b'{')?;
-    let mut more = !cursor.takes(b'}')?;
-    while more {
-        let field = met.take(cursor, projection)?;
+    let mut next = met.first(cursor, projection)?;
+    while let Some(field) = next {
+        let ((kept, is_version), name, start) = (met.kept(field)?, met.name(field, cursor)?, bytes.len());
         // Here a value is read from its beginning.
-        *cursor = cursor.at(field.value);
-        let (name, start) = (field.name(cursor)?, bytes.len());
-        if field.is_version {
+        *cursor = cursor.at(field.value(cursor));
+        if is_version {
             let mut made = Made(None);
             described(&mut { *cursor }, &mut made)?;
             version = made.0.as_ref().map_or(ItemVersion::NONE, version_in);
         }
-        let is_kept = field.kept != Kept::No;
+        let is_kept = kept != Kept::No;
         if projection.digests() {
             let mut made = Made(None);
             described(cursor, &mut Digested { bytes, kept: is_kept.then_some(&mut made) })?;
@@ -378,7 +401,7 @@ fn made(
         if projection.digests() {
             fields.push(Field { name, start, end: bytes.len() });
         }
-        more = cursor.more(b'}')?;
+        next = met.next(cursor, field, Before::Value, projection)?;
     }
     if met_fields > FIELDS_MAX || (met.is_doubtful() && (fields.is_empty() || names_twice(&fields))) {
         return None;

@@ -3,7 +3,7 @@
 use evercount_core::decimal::ShortDecimal;
 use evercount_core::value::{Item, Value, canonical};
 
-use super::{Cursor, DEPTH_MAX, Met};
+use super::{Cursor, DEPTH_MAX, Met, Opened};
 use crate::json::{self, FIELDS_MAX};
 
 /// What is made of a value that is read.
@@ -133,23 +133,34 @@ pub(super) fn described(cursor: &mut Cursor<'_>, sink: &mut impl Sink) -> Option
 }
 
 fn nested<S: Sink>(cursor: &mut Cursor<'_>, sink: &mut S, depth: usize) -> Option<()> {
-    let start = *cursor;
-    match cursor.takes_descriptor() {
-        Some(b'S') => {
+    match cursor.takes_opening() {
+        Some(Opened::Text) => {
             if S::MAKES {
-                sink.text(cursor.string()?);
+                sink.text(cursor.content()?);
             } else {
-                cursor.pass_string()?;
+                cursor.pass_content()?;
             }
             return cursor.take(b'}');
         }
-        Some(b'N') => {
-            cursor.take(b'"')?;
+        Some(Opened::Number) => {
             sink.number(cursor.plain_number()?)?;
             return cursor.take(b'}');
         }
-        Some(_) => *cursor = start,
         None => {}
+    }
+    let start = *cursor;
+    if !S::MAKES {
+        match cursor.takes_descriptor() {
+            Some(b'M') => {
+                skim_item(cursor, depth.checked_sub(1)?)?;
+                return cursor.take(b'}');
+            }
+            Some(b'L') => {
+                skim_list(cursor, depth.checked_sub(1)?)?;
+                return cursor.take(b'}');
+            }
+            _ => *cursor = start,
+        }
     }
     cursor.take(b'{')?;
     match cursor.name()? {
