@@ -15,14 +15,38 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// How often is looked whether a function that is waited for has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// What processors a program is built for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Processors {
+    /// All of this kind.
+    All,
+    /// Those of Lambda, which is what cargo-lambda builds functions for.
+    Lambda,
+}
+
+impl Processors {
+    /// The oldest, as rustc calls it.
+    fn oldest(self) -> Option<&'static str> {
+        match self {
+            Self::Lambda if cfg!(target_arch = "x86_64") => Some("haswell"),
+            Self::Lambda if cfg!(target_arch = "aarch64") => Some("neoverse-n1"),
+            _ => None,
+        }
+    }
+}
+
 /// Builds with the release profile, in the workspace of a folder; where that puts programs.
 ///
 /// # Errors
 /// Where it does not build.
-pub fn built(folder: &Path, what: &[&str]) -> io::Result<PathBuf> {
+pub fn built(folder: &Path, what: &[&str], processors: Processors) -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--release", "--locked"]).args(what).current_dir(folder);
+    if let Some(oldest) = processors.oldest() {
+        let given = std::env::var("RUSTFLAGS").unwrap_or_default();
+        build.env("RUSTFLAGS", format!("{given} -Ctarget-cpu={oldest}"));
+    }
     if !build.status()?.success() {
         return Err(io::Error::other(format!("{what:?} does not build")));
     }

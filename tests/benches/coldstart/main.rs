@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use comfy_table::{Table, presets};
 use evercount_tests::figures::{self, Figure, Goal};
-use evercount_tests::runtime_api::{Function, built};
+use evercount_tests::runtime_api::{Function, Processors, built};
 use serde_json::{Value, json};
 
 /// Starts of each function.
@@ -148,7 +148,11 @@ fn held_to(
 
 /// What functions are compared with that use an SDK.
 fn bare(root: &Path) -> io::Result<Candidate> {
-    let release = built(root, &["-p", "evercount-tests", "--no-default-features", "--example", "bootstrap"])?;
+    let release = built(
+        root,
+        &["-p", "evercount-tests", "--no-default-features", "--example", "bootstrap"],
+        Processors::Lambda,
+    )?;
     Ok(Candidate {
         name: BARE.to_owned(),
         program: release.join("examples/bootstrap"),
@@ -166,7 +170,7 @@ fn functions(root: &Path) -> io::Result<Vec<Candidate>> {
     }
     names.sort();
     let candidate = |name: String| {
-        let program = built(root, &["-p", &name])?.join(&name);
+        let program = built(root, &["-p", &name], Processors::Lambda)?.join(&name);
         Ok(Candidate { program, arguments: Vec::new(), starts: Vec::new(), name })
     };
     names.into_iter().map(candidate).collect()

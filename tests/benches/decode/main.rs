@@ -23,7 +23,7 @@ use std::process::Command;
 
 use evercount_tests::figures::{self, Figure, Goal};
 use evercount_tests::peers::peer;
-use evercount_tests::runtime_api::{Function, built};
+use evercount_tests::runtime_api::{Function, Processors, built};
 use evercount_tests::{callgrind, workload};
 use serde_json::{Value, json};
 
@@ -118,7 +118,7 @@ fn variants(root: &Path) -> io::Result<Vec<Variant>> {
     let mut variants = vec![
         Variant::new("lane", handler(root)?, &["lane"]),
         Variant::new("ledger", handler(root)?, &["ledger"]),
-        Variant::new("naive", peer(root, "naive", None)?, &[]),
+        Variant::new("naive", peer(root, "naive", None, Processors::Lambda)?, &[]),
     ];
     let script = root.join("benches/decode/handler.py").display().to_string();
     for library in PYTHON {
@@ -130,10 +130,10 @@ fn variants(root: &Path) -> io::Result<Vec<Variant>> {
     Ok(variants)
 }
 
-/// The function under measurement, built as functions are.
+/// The function under measurement.
 fn handler(root: &Path) -> io::Result<PathBuf> {
     let what = ["--package", "evercount-tests", "--no-default-features", "--example", "deltas"];
-    Ok(built(root, &what)?.join("examples/deltas"))
+    Ok(built(root, &what, Processors::Lambda)?.join("examples/deltas"))
 }
 
 /// Lets every variant count everything once; how many lines of counts they agree on.

@@ -38,6 +38,7 @@ use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value};
 use evercount_tests::figures::{self, Figure, Goal};
 use evercount_tests::peers::peer;
+use evercount_tests::runtime_api::Processors;
 use evercount_tests::{callgrind, workload};
 use evercount_wire::cdc::{Decoder, Envelope, Format, Scanner};
 use evercount_wire::definition;
@@ -245,7 +246,7 @@ fn compare(has: impl Fn(&str) -> bool) {
     let this = std::env::current_exe().unwrap();
     let file = file_of_rows();
     let engine = |name| {
-        let path = peer(tests, name, Some(name)).unwrap();
+        let path = peer(tests, name, Some(name), Processors::All).unwrap();
         Program::new(path, &file.path().display().to_string(), TIMED_SLOWER)
     };
     let mut programs = vec![
