@@ -37,6 +37,14 @@ struct Name {
     next: u8,
 }
 
+impl Name {
+    /// Notes that a row has it; whether it had it already.
+    #[inline(always)]
+    fn was_met(&mut self, row: u64) -> bool {
+        std::mem::replace(&mut self.met, row) == row
+    }
+}
+
 /// What a field begins with that is not the first: a comma, its name, and what stands before its text or number, where
 /// it has one.
 #[derive(Clone, Debug)]
@@ -80,8 +88,18 @@ pub(super) enum Before {
     Opened,
 }
 
+impl Before {
+    /// How much of such a value stands behind what is taken of it.
+    pub(super) fn rest(self) -> usize {
+        match self {
+            Self::Value => 0,
+            Self::Opened => OPENED_END.len(),
+        }
+    }
+}
+
 /// What stands behind a text or a number.
-pub(super) const OPENED_END: &[u8; 2] = b"\"}";
+const OPENED_END: &[u8; 2] = b"\"}";
 
 /// A field whose name is taken, and what stands before its text or number, where its value is one.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +147,7 @@ impl Default for Names {
 /// The names of one row.
 pub(super) struct Row<'n> {
     names: &'n mut Names,
+    projection: &'n Projection,
     /// Where the one is that is expected next.
     expected: u8,
     /// Where the last one stands, if not right before its colon and its value.
@@ -138,10 +157,10 @@ pub(super) struct Row<'n> {
 
 impl Names {
     /// For the names of a row.
-    pub(super) fn row(&mut self) -> Row<'_> {
+    pub(super) fn row<'n>(&'n mut self, projection: &'n Projection) -> Row<'n> {
         self.rows += 1;
         let expected = self.first;
-        Row { names: self, expected, apart: None, doubtful: false }
+        Row { names: self, projection, expected, apart: None, doubtful: false }
     }
 
     /// The name at a place.
@@ -169,14 +188,10 @@ fn place(name: &str) -> u8 {
 impl Row<'_> {
     /// Takes what stands before the first field, its name, and where its value is a text or a number what stands
     /// before that; `Some(None)` where the image is empty.
-    pub(super) fn first(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        projection: &Projection,
-    ) -> Option<Option<Field>> {
+    pub(super) fn first(&mut self, cursor: &mut Cursor<'_>) -> Option<Option<Field>> {
         cursor.take(b'{')?;
         let is_empty = cursor.takes(b'}')?;
-        if is_empty { Some(None) } else { self.take_name(cursor, None, projection).map(Some) }
+        if is_empty { Some(None) } else { self.take_name(cursor, None).map(Some) }
     }
 
     /// As [`Self::first`], of a field behind the last one; `Some(None)` where the image ends.
@@ -186,14 +201,13 @@ impl Row<'_> {
         cursor: &mut Cursor<'_>,
         last: Field,
         before: Before,
-        projection: &Projection,
     ) -> Option<Option<Field>> {
         if let Some(field) = self.take_expected(cursor, before) {
             return Some(Some(field));
         }
         // Of a copy: a cursor that is lent stays in memory, and this one is better kept in registers.
         let mut copy = *cursor;
-        let taken = self.take_one_by_one(&mut copy, last, before, projection);
+        let taken = self.take_one_by_one(&mut copy, last, before);
         *cursor = copy;
         taken
     }
@@ -216,8 +230,7 @@ impl Row<'_> {
             return None;
         }
         *cursor = cursor.at(start + known.head.length);
-        self.doubtful |= known.met == row;
-        known.met = row;
+        self.doubtful |= known.was_met(row);
         (self.expected, self.apart) = (known.next, None);
         Some(Field { place, opened: known.head.opened, is_wanted: known.is_wanted })
     }
@@ -228,48 +241,36 @@ impl Row<'_> {
         cursor: &mut Cursor<'_>,
         last: Field,
         before: Before,
-        projection: &Projection,
     ) -> Option<Option<Field>> {
         // With white space between, a value would not stand where it is taken to.
         if before == Before::Opened && !cursor.takes_exactly(OPENED_END) {
             return None;
         }
         let more = cursor.more(b'}')?;
-        if more { self.take_name(cursor, Some(last), projection).map(Some) } else { Some(None) }
+        if more { self.take_name(cursor, Some(last)).map(Some) } else { Some(None) }
     }
 
-    fn take_name(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        last: Option<Field>,
-        projection: &Projection,
-    ) -> Option<Field> {
+    fn take_name(&mut self, cursor: &mut Cursor<'_>, last: Option<Field>) -> Option<Field> {
         let expected = self.names.at(self.expected).as_ref();
         let place = match expected {
             Some(known) if cursor.takes_exactly(&known.quoted) => {
                 self.apart = None;
                 self.expected
             }
-            _ => self.take_other(cursor, last, projection)?,
+            _ => self.take_other(cursor, last)?,
         };
         let (row, opened) = (self.names.rows, cursor.takes_opening());
         let known = self.names.at(place).as_mut()?;
-        self.doubtful |= known.met == row;
-        known.met = row;
+        self.doubtful |= known.was_met(row);
         self.expected = known.next;
         Some(Field { place, opened, is_wanted: known.is_wanted })
     }
 
     /// Takes a name that was not expected here; its place.
     #[cold]
-    fn take_other(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        last: Option<Field>,
-        projection: &Projection,
-    ) -> Option<u8> {
+    fn take_other(&mut self, cursor: &mut Cursor<'_>, last: Option<Field>) -> Option<u8> {
         let name = cursor.name()?;
-        let place = self.find(name, cursor, projection);
+        let place = self.find(name, cursor);
         match last.and_then(|last| self.names.at(last.place).as_mut()) {
             Some(before) => before.next = place,
             None => self.names.first = place,
@@ -296,7 +297,7 @@ impl Row<'_> {
     }
 
     /// The place of a name, made for it where it has none.
-    fn find(&mut self, name: &str, value: &Cursor<'_>, projection: &Projection) -> u8 {
+    fn find(&mut self, name: &str, value: &Cursor<'_>) -> u8 {
         let start = place(name);
         let mut at = start;
         for _ in 0..REACH {
@@ -305,20 +306,20 @@ impl Row<'_> {
                     return at;
                 }
                 Some(_) => at = at.wrapping_add(1),
-                None => return self.learn(at, name, value, projection),
+                None => return self.learn(at, name, value),
             }
         }
         // No place left near: it takes the first one, and whatever stood there was perhaps met.
         self.doubtful = true;
-        self.learn(start, name, value, projection)
+        self.learn(start, name, value)
     }
 
-    fn learn(&mut self, at: u8, name: &str, value: &Cursor<'_>, projection: &Projection) -> u8 {
+    fn learn(&mut self, at: u8, name: &str, value: &Cursor<'_>) -> u8 {
         let quoted = [b"\"", name.as_bytes(), b"\":"].concat();
         let mut behind = *value;
         let opened = behind.takes_opening();
         let opening = behind.since(value).unwrap_or_default().as_bytes();
-        let (kept, is_version) = (Kept::of(name, projection), name == VERSION_ATTRIBUTE);
+        let (kept, is_version) = (Kept::of(name, self.projection), name == VERSION_ATTRIBUTE);
         *self.names.at(at) = Some(Name {
             head: Head::new(&quoted, opening, opened),
             quoted: quoted.into(),

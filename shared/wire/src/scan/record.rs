@@ -11,7 +11,7 @@ use evercount_core::order::{ItemVersion, Micros, OrderVersion};
 use evercount_core::projection::Projection;
 use evercount_core::value::{Item, Value, canonical};
 
-use super::names::{Before, Kept, Names, OPENED_END};
+use super::names::{Before, Kept, Names};
 use super::quotes::Quotes;
 use super::template::{Places, Template};
 use super::value::{Digested, Made, Nothing, described, item, read_number, read_value};
@@ -318,27 +318,25 @@ fn unread(
     projection: &Projection,
     frames: &mut Frames,
 ) -> Option<Image> {
-    let (mut met, mut version) = (names.row(), ItemVersion::NONE);
+    let (mut met, mut version) = (names.row(projection), ItemVersion::NONE);
     frames.clear();
     let mut cursor = *place;
-    let mut next = met.first(&mut cursor, projection)?;
+    let mut next = met.first(&mut cursor)?;
     while let Some(field) = next {
         let value = field.value(&cursor);
-        let (before, end) = match field.opened {
-            Some(Opened::Text) => cursor.reach_quote().map(|()| (Before::Opened, OPENED_END.len()))?,
-            Some(Opened::Number) => {
-                cursor.reach_quote_of_number().map(|()| (Before::Opened, OPENED_END.len()))?
-            }
+        let before = match field.opened {
+            Some(Opened::Text) => cursor.reach_quote().map(|()| Before::Opened)?,
+            Some(Opened::Number) => cursor.reach_quote_of_number().map(|()| Before::Opened)?,
             None => {
-                // Of a copy, as there.
+                // Of a copy, so that the cursor itself can be kept in registers.
                 let mut copy = cursor;
                 described(&mut copy, &mut Nothing)?;
                 cursor = copy;
-                (Before::Value, 0)
+                Before::Value
             }
         };
         if field.is_wanted {
-            let (text, length) = (cursor.all().get(value..)?, cursor.passed() + end - value);
+            let (text, length) = (cursor.all().get(value..)?, cursor.passed() + before.rest() - value);
             let (kept, is_version) = met.kept(field)?;
             match (kept, field.opened) {
                 (Kept::Unread(column), Some(Opened::Number)) => frames.push_number(column, text, length)?,
@@ -349,7 +347,7 @@ fn unread(
                 version = read_value(text.get(..length)?).as_ref().map_or(ItemVersion::NONE, version_in);
             }
         }
-        next = met.next(&mut cursor, field, before, projection)?;
+        next = met.next(&mut cursor, field, before)?;
     }
     *place = cursor;
     frames.fill();
@@ -368,12 +366,12 @@ fn made(
     projection: &Projection,
     (bytes, whole): (&mut Vec<u8>, &mut Vec<u8>),
 ) -> Option<Image> {
-    let mut met = names.row();
+    let mut met = names.row(projection);
     let mut item = Item::new();
     let mut fields: Vec<Field<'_>> = Vec::new();
     let (mut met_fields, mut version) = (0, ItemVersion::NONE);
     bytes.clear();
-    let mut next = met.first(cursor, projection)?;
+    let mut next = met.first(cursor)?;
     while let Some(field) = next {
         let ((kept, is_version), name, start) = (met.kept(field)?, met.name(field, cursor)?, bytes.len());
         // Here a value is read from its beginning.
@@ -401,7 +399,7 @@ fn made(
         if projection.digests() {
             fields.push(Field { name, start, end: bytes.len() });
         }
-        next = met.next(cursor, field, Before::Value, projection)?;
+        next = met.next(cursor, field, Before::Value)?;
     }
     if met_fields > FIELDS_MAX || (met.is_doubtful() && (fields.is_empty() || names_twice(&fields))) {
         return None;

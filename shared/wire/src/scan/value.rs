@@ -149,21 +149,16 @@ fn nested<S: Sink>(cursor: &mut Cursor<'_>, sink: &mut S, depth: usize) -> Optio
         None => {}
     }
     let start = *cursor;
-    if !S::MAKES {
-        match cursor.takes_descriptor() {
-            Some(b'M') => {
-                skim_item(cursor, depth.checked_sub(1)?)?;
-                return cursor.take(b'}');
-            }
-            Some(b'L') => {
-                skim_list(cursor, depth.checked_sub(1)?)?;
-                return cursor.take(b'}');
-            }
-            _ => *cursor = start,
+    let descriptor = match cursor.takes_descriptor() {
+        Some(b'M') => "M",
+        Some(b'L') => "L",
+        _ => {
+            *cursor = start;
+            cursor.take(b'{')?;
+            cursor.name()?
         }
-    }
-    cursor.take(b'{')?;
-    match cursor.name()? {
+    };
+    match descriptor {
         "S" => sink.text(cursor.string()?),
         "N" => {
             cursor.take(b'"')?;
