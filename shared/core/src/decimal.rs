@@ -10,9 +10,11 @@ use std::str::FromStr;
 
 use compact_str::CompactString;
 
+mod digits;
 mod short;
 
-pub use short::{ShortDecimal, eight_digits};
+pub use digits::{few_digits, no_digits};
+pub use short::ShortDecimal;
 
 /// Most significant digits of a number. PostgreSQL's largest declared `NUMERIC` precision.
 pub const DIGITS_MAX: usize = 1_000;

@@ -21,7 +21,7 @@ mod value;
 
 use wide::u8x32;
 
-use self::number::{is_plain_number, no_digits};
+use self::number::{is_plain_number, length_of_number};
 use self::quotes::{QuoteMap, Unknown};
 
 /// Deepest nesting that is scanned; deeper is unusual.
@@ -328,42 +328,12 @@ impl<'a, T: Text + ?Sized> Cursor<'a, T> {
     }
 
     /// Takes a number; its text.
+    #[inline]
     pub(crate) fn number(&mut self) -> Option<&'a T> {
         self.peek()?;
         let start = self.at;
-        if self.byte() == Some(b'-') {
-            self.at += 1;
-        }
-        let whole = self.digits();
-        let leading_zero = whole > 1 && self.text.raw().get(self.at - whole) == Some(&b'0');
-        if whole == 0 || leading_zero {
-            return None;
-        }
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            if self.digits() == 0 {
-                return None;
-            }
-        }
-        // What goes on is an exponent, or no number.
-        match self.byte() {
-            Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t') | None => self.text.part(start, self.at),
-            Some(_) => None,
-        }
-    }
-
-    fn digits(&mut self) -> usize {
-        let start = self.at;
-        while let Some(word) = self.rest().first_chunk::<8>() {
-            let others = no_digits(u64::from_le_bytes(*word));
-            if others != 0 {
-                self.at += (others.trailing_zeros() / 8) as usize;
-                return self.at - start;
-            }
-            self.at += 8;
-        }
-        self.at += self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at - start
+        self.at += length_of_number(self.rest())?;
+        self.text.part(start, self.at)
     }
 
     /// Takes a boolean.

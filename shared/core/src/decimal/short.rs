@@ -1,6 +1,7 @@
 //! Owns numbers of few digits, which are only compared.
 
 use super::Decimal;
+use super::digits::{each, few_digits};
 
 /// A number of few digits, as an integer: numbers that are only compared need no more. Equal and ordered as
 /// the [`Decimal`]s are.
@@ -70,11 +71,6 @@ fn read_any(text: &[u8]) -> Option<(u64, usize)> {
     Some((number, if point > 0 { text.len() - 1 - point } else { 0 }))
 }
 
-/// A byte in each of eight.
-const fn each(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
 /// As [`read_any`], of a text of four to eight bytes: all in one word, whatever their number and wherever the point
 /// is, which a processor could not foresee. `None` leaves it to that.
 fn read_eight(text: &[u8]) -> Option<(u64, usize)> {
@@ -95,24 +91,7 @@ fn read_eight(text: &[u8]) -> Option<(u64, usize)> {
     if fraction == digits || points != 0 && fraction == 0 {
         return None;
     }
-    // The last digit is the highest, and zeros are before the first.
-    let missing = 8 * (8 - digits);
-    Some((eight_digits(word << missing | !(u64::MAX << missing) & each(b'0'))?, fraction))
-}
-
-/// What eight digits say, the first of which is the lowest byte; `None` where one of them is none.
-///
-/// Sums of two digits, of four, and of eight, as in Lemire, *Number parsing at a gigabyte per second*, 2021,
-/// doi 10.1002/spe.2984.
-#[must_use]
-pub fn eight_digits(word: u64) -> Option<u64> {
-    let digits = word ^ each(b'0');
-    if (digits | digits.wrapping_add(each(6))) & each(0xf0) != 0 {
-        return None;
-    }
-    let pairs = digits.wrapping_mul(10 * 0x100 + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100 * 0x1_0000 + 1) >> 16 & 0x0000_ffff_0000_ffff;
-    Some(fours.wrapping_mul(10_000 * 0x1_0000_0000 + 1) >> 32)
+    Some((few_digits(word, digits)?, fraction))
 }
 
 impl Decimal {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use evercount_core::decimal::{Decimal, eight_digits};
+use evercount_core::decimal::{Decimal, few_digits};
 use evercount_core::order::Micros;
 
 /// Start of 2012, the year DynamoDB began: no item changed before.
@@ -49,12 +49,8 @@ pub(crate) fn change_time(text: &str, unit: Unit) -> Option<Micros> {
 
 /// A whole number of nine to sixteen digits, as times are.
 fn whole(text: &[u8]) -> Option<Micros> {
-    let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
-    let missing = 8 * 16_usize.checked_sub(text.len()).filter(|missing| *missing < 8)?;
-    // Zeros before the first digit.
-    let first =
-        u64::from_le_bytes(*first) << missing | !(u64::MAX << missing) & u64::from_le_bytes([b'0'; 8]);
-    let whole = eight_digits(first)? * 100_000_000 + eight_digits(u64::from_le_bytes(*last))?;
+    let [first, last] = [text.first_chunk::<8>()?, text.last_chunk()?].map(|word| u64::from_le_bytes(*word));
+    let whole = few_digits(first, text.len() - 8)? * 100_000_000 + few_digits(last, 8)?;
     Micros::try_from(whole).ok()
 }
 

@@ -158,6 +158,26 @@ fn an_event_of_long_records_is_scanned() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
+    /// Of all lengths for which a processor has a way of its own, and wrong in one place or none.
+    #[test]
+    fn data_is_decoded_as_the_careful_reader_decodes_it(
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+        unpadded in any::<bool>(),
+        wrong in prop::option::of((any::<prop::sample::Index>(), "[+/=_ A\u{e9}\u{0}-]")),
+        mut room in prop::collection::vec(any::<u8>(), 0..900),
+    ) {
+        let mut text = STANDARD.encode(&bytes);
+        if unpadded {
+            text.retain(|byte| byte != '=');
+        }
+        if let Some((at, with)) = wrong {
+            let at = at.index(text.len() + 1);
+            text.replace_range(at..(at + 1).min(text.len()), &with);
+        }
+        let decoded = decode(text.as_bytes(), &mut room).map(|length| room[..length].to_vec());
+        prop_assert_eq!(decoded, json::read_base64(&text).ok(), "{}", text);
+    }
+
     #[test]
     fn the_scanner_and_the_careful_reader_agree(
         data in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3),

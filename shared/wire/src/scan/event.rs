@@ -7,6 +7,7 @@
 
 use std::str::from_utf8;
 
+use evercount_core::decimal::few_digits;
 use evercount_core::order::Micros;
 
 use super::template::{Places, Template};
@@ -40,8 +41,9 @@ pub struct Unusual;
 /// Most bytes that are asked for ahead: a share of what is nearest to a processor.
 const AHEAD_MAX: usize = 8 * 1_024;
 
-/// Most digits of an arrival's seconds that are read one by one: as many as have been needed since 2001.
-const SECONDS_DIGITS: usize = 10;
+/// The last digits of an arrival that stand with its point in one word, and what the digits before them count.
+const TAIL_DIGITS: usize = 7;
+const TAIL: Micros = 10_i64.pow(TAIL_DIGITS as u32);
 /// Below so many thousandths, which is until 2106, a double is nearer to each than half a microsecond.
 const THOUSANDTHS_END: Micros = 1_000 << 32;
 
@@ -189,12 +191,12 @@ impl<'a> Draft<'a> {
 
 /// The arrival that a number tells.
 fn arrived_at(number: &[u8]) -> Option<Micros> {
-    // As Lambda writes it.
-    if let Some((seconds @ [b'0'..=b'9', ..], [b'.', thousandths @ ..])) = number.split_last_chunk::<4>()
-        && seconds.len() <= SECONDS_DIGITS
+    // As Lambda writes it: seconds, and thousandths of one.
+    if let (Some(first), Some([a, b, c, d, b'.', e, f, g])) = (number.first_chunk(), number.last_chunk())
+        && let Some(head) = few_digits(u64::from_le_bytes(*first), number.len() - 8)
+        && let Some(tail) = few_digits(u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, 0]), TAIL_DIGITS)
     {
-        let digits = seconds.iter().chain(thousandths);
-        let all = digits.fold(0, |all, digit| all * 10 + Micros::from(digit - b'0'));
+        let all = Micros::try_from(head).ok()? * TAIL + Micros::try_from(tail).ok()?;
         if all < THOUSANDTHS_END {
             return Some(all * 1_000);
         }

@@ -1,15 +1,45 @@
-//! Owns which bytes are digits, and which are a number in plain notation.
+//! Owns which bytes are digits, and which are a number: one of JSON without an exponent, or one of DynamoDB in plain
+//! notation.
+
+use evercount_core::decimal::no_digits;
+use wide::u8x16;
 
 use crate::json::DYNAMODB_DIGITS_MAX;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Where a word has bytes that are no digits. The lowest marked byte is the first.
+/// How long the number is that a text begins with; none where it goes on with an exponent, or is no number.
 #[inline]
-pub(super) fn no_digits(word: u64) -> u64 {
-    // The upper half of a digit, also where six is added to it.
-    let nibbles = word ^ (ONES * 0x30);
-    (nibbles | nibbles.wrapping_add(ONES * 6)) & (ONES * 0xf0)
+pub(super) fn length_of_number(text: &[u8]) -> Option<usize> {
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let whole = digits(text, sign);
+    let leading_zero = whole > 1 && text.get(sign) == Some(&b'0');
+    if whole == 0 || leading_zero {
+        return None;
+    }
+    let mut length = sign + whole;
+    if text.get(length) == Some(&b'.') {
+        let fraction = digits(text, length + 1);
+        if fraction == 0 {
+            return None;
+        }
+        length += 1 + fraction;
+    }
+    let is_ended = matches!(text.get(length), Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t') | None);
+    is_ended.then_some(length)
+}
+
+/// How many digits stand at a place of a text.
+#[inline]
+fn digits(text: &[u8], from: usize) -> usize {
+    let text = text.get(from..).unwrap_or_default();
+    let few = text.first_chunk().map_or(0, |bytes| {
+        let above_zero = u8x16::new(*bytes) - u8x16::splat(b'0');
+        let are_digits = above_zero.min(u8x16::splat(9)).simd_eq(above_zero);
+        are_digits.to_bitmask().trailing_ones() as usize
+    });
+    let are_all = text.get(few).is_none_or(|byte| !byte.is_ascii_digit());
+    if are_all { few } else { text.iter().take_while(|byte| byte.is_ascii_digit()).count() }
 }
 
 /// Whether the first bytes of a text are a number that DynamoDB can store, in plain notation.
@@ -56,25 +86,10 @@ fn is_one_of_eight(word: u64, length: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
-
     use proptest::prelude::*;
 
     use super::super::Cursor;
     use super::*;
-
-    #[test]
-    fn what_is_no_digit_is_found_where_it_is() {
-        for byte in 0..=u8::MAX {
-            for place in 0..8 {
-                let mut word = *b"09182736";
-                word[place] = byte;
-                let others = no_digits(u64::from_le_bytes(word));
-                assert_eq!(others == 0, byte.is_ascii_digit(), "{byte} at {place}");
-                assert!(others == 0 || others.trailing_zeros() / 8 == place as u32, "{byte} at {place}");
-            }
-        }
-    }
 
     #[test]
     fn numbers_of_items_are_taken_in_plain_notation() {
@@ -113,6 +128,27 @@ mod tests {
             assert_eq!(Cursor::new(&format!("{text}\"")).plain_number(), None, "{text}");
         }
         assert_eq!(Cursor::new("12").plain_number(), None);
+    }
+
+    #[test]
+    fn a_number_ends_where_json_has_it_end() {
+        let long = "1".repeat(40);
+        for number in
+            ["0", "-0", "7", "1545084650.987", "-12.5", &long, &format!("{long}.{long}"), "1234567890123456"]
+        {
+            for behind in ["", ",", "}", "]", " ", "\t", ", and much more behind it"] {
+                let text = format!("{number}{behind}");
+                assert_eq!(length_of_number(text.as_bytes()), Some(number.len()), "{text}");
+            }
+        }
+        for text in
+            ["", "-", ".5", "1.", "1.,", "01", "-01", "1e5", "1.5E5", "1a", "1-", "+1", "1.2.3", "--1"]
+        {
+            for behind in ["", ", and much more behind it"] {
+                let text = format!("{text}{behind}");
+                assert_eq!(length_of_number(text.as_bytes()), None, "{text}");
+            }
+        }
     }
 
     proptest! {

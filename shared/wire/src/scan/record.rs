@@ -115,10 +115,17 @@ enum Key<'a> {
 }
 
 struct Image {
-    /// `None` where its columns stay as they are: they are in the scanner's room.
-    item: Option<Item>,
+    columns: Taken,
     digest: u64,
     version: ItemVersion,
+}
+
+/// What became of an image's columns.
+enum Taken {
+    /// Those that are kept are values.
+    Made(Item),
+    /// They stay as they are, in the scanner's room.
+    Unread,
 }
 
 /// A record of one change that was scanned. What of it is kept is still where it was scanned.
@@ -355,7 +362,7 @@ fn unread(
     if met.is_doubtful() {
         return None;
     }
-    Some(Image { item: None, digest: 0, version })
+    Some(Image { columns: Taken::Unread, digest: 0, version })
 }
 
 /// Takes an image whose columns are made values of, where they are kept.
@@ -405,7 +412,7 @@ fn made(
         return None;
     }
     let digest = if projection.digests() { digest(&mut fields, bytes, whole)? } else { 0 };
-    Some(Image { item: Some(item), digest, version })
+    Some(Image { columns: Taken::Made(item), digest, version })
 }
 
 fn event(name: &str) -> Option<Event> {
@@ -507,9 +514,9 @@ impl Scanned<'_> {
     }
 
     fn image<'i>(&'i self, image: &'i Option<Image>, columns: &'i Frames) -> Option<ImageRef<'i>> {
-        match (&image.as_ref()?.item, &self.table.layout) {
-            (Some(item), _) => Some(ImageRef::Item(item)),
-            (None, layout) => layout.as_ref().map(|layout| ImageRef::Unread(columns.image(layout))),
+        match &image.as_ref()?.columns {
+            Taken::Made(item) => Some(ImageRef::Item(item)),
+            Taken::Unread => self.table.layout.as_ref().map(|layout| ImageRef::Unread(columns.image(layout))),
         }
     }
 
@@ -519,9 +526,10 @@ impl Scanned<'_> {
         let Self { table, key, new, old, new_columns, old_columns, version, at, room } = self;
         let digest = |image: &Option<Image>| image.as_ref().map_or(0, |image| image.digest);
         let whole = table.projection.digests().then(|| Digests { before: digest(&old), after: digest(&new) });
-        let kept = |image: Image, columns: &Frames| match (image.item, &table.layout) {
-            (None, Some(layout)) => columns.image(layout).to_unread().into(),
-            (item, _) => image::Image::Item(item.unwrap_or_default()),
+        let kept = |image: Image, columns: &Frames| match (image.columns, &table.layout) {
+            (Taken::Made(item), _) => image::Image::Item(item),
+            (Taken::Unread, Some(layout)) => columns.image(layout).to_unread().into(),
+            (Taken::Unread, None) => image::Image::Item(Item::new()),
         };
         let row = RowKey { table: table.name.clone(), identity: key.identity(room) };
         let before = old.map(|image| kept(image, old_columns));
