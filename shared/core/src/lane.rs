@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::decimal::no_digits;
 use crate::order::Micros;
 
 /// A shard of a stream, as the writer of its own counter cells; `orders-cdc/shardId-000000000000`.
@@ -98,11 +99,12 @@ impl<'a> SequenceRef<'a> {
     /// As [`SequenceNumber::parse`].
     #[must_use]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
-        // Without an early end, so that many digits are looked at in one go.
-        let digits = text.iter().fold(true, |digits, byte| digits & byte.is_ascii_digit());
+        let (words, rest) = text.as_chunks();
+        let others = words.iter().fold(0, |others, word| others | no_digits(u64::from_le_bytes(*word)));
+        let are_digits = others == 0 && rest.iter().all(u8::is_ascii_digit);
         let zeros = text.iter().take_while(|byte| **byte == b'0').count();
         let significant = text.get(zeros..).filter(|significant| !significant.is_empty());
-        (digits && !text.is_empty() && text.len() <= 129).then_some(Self(significant.unwrap_or(b"0")))
+        (are_digits && !text.is_empty() && text.len() <= 129).then_some(Self(significant.unwrap_or(b"0")))
     }
 
     /// The same number, owned.

@@ -122,11 +122,8 @@ impl Found<'_> {
     /// Where it is no base64, or has escapes.
     #[inline]
     pub fn read<'r>(&self, room: &'r mut Vec<u8>) -> Result<&'r [u8], Unusual> {
-        // In two halves, because a processor waits for so many at once and no more.
-        let (near, far) = self.ahead.split_at(self.ahead.len() / 2);
-        ask_for(near);
         let decoded = decode(self.data, room);
-        ask_for(far);
+        ask_for(self.ahead);
         decoded.and_then(|length| room.get(..length)).ok_or(Unusual)
     }
 }

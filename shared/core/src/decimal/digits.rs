@@ -19,6 +19,7 @@ pub fn no_digits(word: u64) -> u64 {
 /// Sums of two digits, of four, and of eight, as in Lemire, *Number parsing at a gigabyte per second*, 2021,
 /// doi 10.1002/spe.2984.
 #[must_use]
+#[inline(always)]
 pub fn few_digits(word: u64, count: usize) -> Option<u64> {
     let missing = 8 * 8_usize.checked_sub(count).filter(|missing| *missing < 8)?;
     // Zeros before the first, so that the last is the highest.

@@ -35,6 +35,8 @@ struct Name {
     met: u64,
     /// Where the name is that came after it last: images of one table are alike.
     next: u8,
+    /// Where the one is that did before that was another: columns may be missing.
+    next_but_one: u8,
 }
 
 impl Name {
@@ -73,9 +75,25 @@ impl Head {
     /// Whether a text begins with it.
     #[inline(always)]
     fn begins(&self, text: &[u8]) -> bool {
+        self.begins_but_for(u8x32::ZERO, text)
+    }
+
+    /// Whether a text begins with it, and with the brace of an image in place of its comma.
+    #[inline(always)]
+    fn begins_image(&self, text: &[u8]) -> bool {
+        const COMMA: u8x32 = {
+            let mut bytes = [0; AT_ONCE];
+            bytes[0] = u8::MAX;
+            u8x32::new(bytes)
+        };
+        text.first() == Some(&b'{') && self.begins_but_for(COMMA, text)
+    }
+
+    #[inline(always)]
+    fn begins_but_for(&self, any: u8x32, text: &[u8]) -> bool {
         let Some((near, far)) = text.split_first_chunk::<AT_ONCE>() else { return false };
         let near = u8x32::new(*near) & self.mask;
-        near.simd_eq(self.bytes).all() && (self.tail.is_empty() || far.starts_with(&self.tail))
+        (near.simd_eq(self.bytes) | any).all() && (self.tail.is_empty() || far.starts_with(&self.tail))
     }
 }
 
@@ -189,6 +207,11 @@ impl Row<'_> {
     /// Takes what stands before the first field, its name, and where its value is a text or a number what stands
     /// before that; `Some(None)` where the image is empty.
     pub(super) fn first(&mut self, cursor: &mut Cursor<'_>) -> Option<Option<Field>> {
+        let (place, start) = (self.expected, cursor.passed());
+        let known = self.names.at(place).as_ref();
+        if known.is_some_and(|known| known.head.begins_image(cursor.rest())) {
+            return self.taken(place, cursor, start).map(Some);
+        }
         cursor.take(b'{')?;
         let is_empty = cursor.takes(b'}')?;
         if is_empty { Some(None) } else { self.take_name(cursor, None).map(Some) }
@@ -202,7 +225,7 @@ impl Row<'_> {
         last: Field,
         before: Before,
     ) -> Option<Option<Field>> {
-        if let Some(field) = self.take_expected(cursor, before) {
+        if let Some(field) = self.take_at_once(self.expected, cursor, before) {
             return Some(Some(field));
         }
         // Of a copy: a cursor that is lent stays in memory, and this one is better kept in registers.
@@ -212,11 +235,10 @@ impl Row<'_> {
         taken
     }
 
-    /// Takes the same in one go, where a field that is expected follows.
+    /// Takes the same in one go, where the field follows whose name is at a place.
     #[inline(always)]
-    fn take_expected(&mut self, cursor: &mut Cursor<'_>, before: Before) -> Option<Field> {
-        let (row, place) = (self.names.rows, self.expected);
-        let known = self.names.at(place).as_mut()?;
+    fn take_at_once(&mut self, place: u8, cursor: &mut Cursor<'_>, before: Before) -> Option<Field> {
+        let known = self.names.at(place).as_ref()?;
         let mut start = cursor.passed();
         let mut text = cursor.all().get(start..)?;
         if before == Before::Opened {
@@ -229,6 +251,14 @@ impl Row<'_> {
         if !known.head.begins(text) {
             return None;
         }
+        self.taken(place, cursor, start)
+    }
+
+    /// Takes the field whose name is at a place, which stands from `start` on as it did when it was learned.
+    #[inline(always)]
+    fn taken(&mut self, place: u8, cursor: &mut Cursor<'_>, start: usize) -> Option<Field> {
+        let row = self.names.rows;
+        let known = self.names.at(place).as_mut()?;
         *cursor = cursor.at(start + known.head.length);
         self.doubtful |= known.was_met(row);
         (self.expected, self.apart) = (known.next, None);
@@ -242,6 +272,10 @@ impl Row<'_> {
         last: Field,
         before: Before,
     ) -> Option<Option<Field>> {
+        let next_but_one = self.names.at(last.place).as_ref()?.next_but_one;
+        if let Some(field) = self.take_at_once(next_but_one, cursor, before) {
+            return Some(Some(field));
+        }
         // With white space between, a value would not stand where it is taken to.
         if before == Before::Opened && !cursor.takes_exactly(OPENED_END) {
             return None;
@@ -272,7 +306,7 @@ impl Row<'_> {
         let name = cursor.name()?;
         let place = self.find(name, cursor);
         match last.and_then(|last| self.names.at(last.place).as_mut()) {
-            Some(before) => before.next = place,
+            Some(before) => (before.next, before.next_but_one) = (place, before.next),
             None => self.names.first = place,
         }
         self.apart = Some(cursor.place_of(name)?);
@@ -328,6 +362,7 @@ impl Row<'_> {
             is_wanted: is_version || kept != Kept::No,
             met: 0,
             next: at,
+            next_but_one: at,
         });
         at
     }
