@@ -36,7 +36,7 @@ struct Name {
     /// Where the name is that came after it last: images of one table are alike.
     next: u8,
     /// Where the one is that did before that was another: columns may be missing.
-    next_but_one: u8,
+    next_before: u8,
 }
 
 impl Name {
@@ -272,8 +272,8 @@ impl Row<'_> {
         last: Field,
         before: Before,
     ) -> Option<Option<Field>> {
-        let next_but_one = self.names.at(last.place).as_ref()?.next_but_one;
-        if let Some(field) = self.take_at_once(next_but_one, cursor, before) {
+        let next_before = self.names.at(last.place).as_ref()?.next_before;
+        if let Some(field) = self.take_at_once(next_before, cursor, before) {
             return Some(Some(field));
         }
         // With white space between, a value would not stand where it is taken to.
@@ -306,7 +306,7 @@ impl Row<'_> {
         let name = cursor.name()?;
         let place = self.find(name, cursor);
         match last.and_then(|last| self.names.at(last.place).as_mut()) {
-            Some(before) => (before.next, before.next_but_one) = (place, before.next),
+            Some(before) => (before.next, before.next_before) = (place, before.next),
             None => self.names.first = place,
         }
         self.apart = Some(cursor.place_of(name)?);
@@ -362,7 +362,7 @@ impl Row<'_> {
             is_wanted: is_version || kept != Kept::No,
             met: 0,
             next: at,
-            next_but_one: at,
+            next_before: at,
         });
         at
     }
