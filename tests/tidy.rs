@@ -152,10 +152,11 @@ fn only_adapters_name_the_sdk() {
 }
 
 /// What each function speaks to, by the SDK's names.
-const CLIENTS: [(&str, &[&str]); 8] = [
+const CLIENTS: [(&str, &[&str]); 9] = [
     ("console", &["dynamodb"]),
     ("data-proxy", &["dynamodb"]),
     ("event-transformer", &["dynamodb", "kinesis"]),
+    ("function-runner", &["dynamodb"]),
     ("impact-analyzer", &["dynamodb", "eventbridge", "sns"]),
     ("item-counter", &["dynamodb"]),
     ("schema-forecaster", &["dynamodb"]),

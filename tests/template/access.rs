@@ -15,6 +15,7 @@ pub const RULES: &[Rule] = &[
     ("only what fills versions reads source tables", source_tables),
     ("only the data proxy uses the tables it is in front of, and alters none", proxied_tables),
     ("who runs functions of users reads their modules, and nothing else in S3", modules),
+    ("the function runner can write nothing, and the item counter alone asks it", runner),
     ("a function's URL asks who calls", signed_urls),
 ];
 
@@ -287,6 +288,58 @@ fn modules(template: &Template) -> Offences {
         let may = policies.iter().any(|on| on == "ReadFunctionsPolicy");
         if is_told != may {
             found.push(format!("{name}: told of functions {is_told}, and may read them {may}"));
+        }
+    }
+    found
+}
+
+/// Whoever gets out of the sandbox there finds nothing to write, and only the counter gets an answer.
+fn runner(template: &Template) -> Offences {
+    const MAY: [(&str, &str); 5] = [
+        ("dynamodb:Query", "MetadataTable"),
+        ("kms:Decrypt", "DataKey"),
+        ("kms:DescribeKey", "DataKey"),
+        ("logs:CreateLogStream", "FunctionRunnerLogs"),
+        ("logs:PutLogEvents", "FunctionRunnerLogs"),
+    ];
+    let (mut found, mut asking) = (Vec::new(), Vec::new());
+    for statement in statements(template).iter().filter(|one| one.allows()) {
+        let (name, actions, on) = (statement.name(), statement.actions(), statement.on());
+        if statement.of.0 == "FunctionRunnerRole" {
+            let may = |action: &str| MAY.iter().any(|(one, of)| *one == action && on == [*of]);
+            let beyond = actions.iter().filter(|action| !may(action));
+            found.extend(beyond.map(|action| format!("{name}: {action} on {on:?}")));
+            if on == ["MetadataTable"] && statement.leading_keys() != ["function#*"] {
+                found.push(format!("{name}: reads what is no module"));
+            }
+        }
+        let named = resource_texts(&statement.value["Resource"]);
+        // A schedule's role names its function in a text.
+        let names =
+            |text: &String| text == "FunctionRunnerFunction.Arn" || text.ends_with("-function-runner");
+        if named.iter().any(names) && actions.iter().any(|action| action.starts_with("lambda:")) {
+            asking.push(statement.of.0);
+        }
+    }
+    if asking != ["ItemCounterRole"] {
+        found.push(format!("FunctionRunnerFunction: asked by {asking:?}"));
+    }
+    let function = &template.0["Resources"]["FunctionRunnerFunction"];
+    let role = role_of(function).unwrap_or_default();
+    let managed = references(&template.0["Resources"][&role]["Properties"]["ManagedPolicyArns"]).into_iter();
+    let managed = managed.filter(|on| on != "ReadFunctionsPolicy" && on != "AWS::NoValue");
+    found.extend(managed.map(|on| format!("{role}: has {on}")));
+    if role != "FunctionRunnerRole" {
+        found.push(format!("FunctionRunnerFunction: has {role}"));
+    }
+    for way in ["Events", "FunctionUrlConfig"] {
+        found.extend(function["Properties"].get(way).map(|_| format!("FunctionRunnerFunction: has {way}")));
+    }
+    for (name, function) in template.functions() {
+        let told = template.variables(function).get("EVERCOUNT_FUNCTION_RUNNER").cloned();
+        let asks = role_of(function).is_some_and(|role| role == "ItemCounterRole");
+        if told != asks.then(|| json!({"Ref": "FunctionRunnerFunction"})) {
+            found.push(format!("{name}: is told that functions are run by {told:?}"));
         }
     }
     found

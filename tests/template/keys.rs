@@ -3,14 +3,15 @@
 
 use evercount_core::change::{RowIdentity, RowKey, TableName};
 use evercount_core::definition::DefinitionName;
+use evercount_core::function::FunctionId;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::logic::LogicId;
 use evercount_core::schema_change::Subject;
 use evercount_wire::items::{
-    IMPORTS_PK, OUTBOX_PK, PLANS_PK, RELIABILITY_PK, SUBJECTS_PK, adjustment_pk, checkpoint_key, cut_pk,
-    lane_directory_pk, learnt_key, logic_key, logic_pk, mutations_pk, once_key, pass_key,
-    past_predictions_pk, prediction_key, quarantine_key, shadow_row_key, shadow_schema_key, subject_key,
-    table_facts_key, trail_pk, usage_pk,
+    FUNCTIONS_PK, IMPORTS_PK, OUTBOX_PK, PLANS_PK, RELIABILITY_PK, SUBJECTS_PK, adjustment_pk,
+    checkpoint_key, cut_pk, lane_directory_pk, learnt_key, logic_key, logic_pk, module_pk, mutations_pk,
+    once_key, pass_key, past_predictions_pk, prediction_key, quarantine_key, shadow_row_key,
+    shadow_schema_key, subject_key, table_facts_key, trail_pk, usage_pk,
 };
 
 use super::access::statements;
@@ -32,8 +33,9 @@ fn is_like(pattern: &str, key: &str) -> bool {
     }
 }
 
-/// Whether a role may write items of a table under a key, outside of ledger and counts transactions.
-fn may_write(role: &str, table: &str, key: &str) -> bool {
+/// Whether a role may write items of a table under a key, outside of ledger and counts transactions; or
+/// read them, where it may read some of the table only.
+fn reaches(role: &str, table: &str, key: &str) -> bool {
     let template = template();
     statements(&template).iter().any(|statement| {
         statement.of.0 == role
@@ -72,10 +74,14 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("mutations", mutations_pk(&subject)),
         ("usage", usage_pk(&subject)),
         ("token", once_key("t").pk),
+        ("functions", FUNCTIONS_PK.to_owned()),
+        ("module", module_pk(&FunctionId::of_digest([7; 32]))),
     ];
     for (role, reached) in [
         ("ItemCounterRole", &["lanes", "tables", "quarantine", "aside"][..]),
         ("ConsoleRole", &[]),
+        // Which reads modules, and writes none.
+        ("FunctionRunnerRole", &["module"]),
         ("DataProxyRole", &["shadow schema", "shadow pass", "beside", "mutations", "usage", "token"]),
         ("EventTransformerRole", &["aside", "subject"]),
         ("SchemaListenerRole", &["subject", "subjects", "outbox"]),
@@ -87,7 +93,7 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
         ("ShadowValidatorRole", &["lanes", "catalog", "adjustment", "plans", "trail", "cut"]),
     ] {
         for (name, key) in &keys {
-            let may = may_write(role, "MetadataTable", key);
+            let may = reaches(role, "MetadataTable", key);
             assert_eq!(may, reached.contains(name), "{role}: {key}");
         }
     }
@@ -96,7 +102,7 @@ fn roles_reach_the_items_that_their_functions_write_and_no_others() {
 #[test]
 fn outside_of_a_transaction_only_checkpoints_are_written_in_counts() {
     for role in ["ItemCounterRole", "ImpactAnalyzerRole", "ShadowValidatorRole"] {
-        assert!(may_write(role, "CountsTable", &checkpoint_key(&lane()).pk), "{role}");
-        assert!(!may_write(role, "CountsTable", &logic_pk(&logic())), "{role}");
+        assert!(reaches(role, "CountsTable", &checkpoint_key(&lane()).pk), "{role}");
+        assert!(!reaches(role, "CountsTable", &logic_pk(&logic())), "{role}");
     }
 }

@@ -50,7 +50,8 @@ fn built(template: &Template) -> Offences {
 fn expected_variables(binary: &str) -> &'static [&'static str] {
     match binary {
         "schema-listener" => &["EVERCOUNT_FORMAT", "EVERCOUNT_SCHEMA_EVENTS_STREAM", "EVERCOUNT_EVENT_BUS"],
-        "item-counter" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE", "EVERCOUNT_FUNCTIONS"],
+        "item-counter" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE", "EVERCOUNT_FUNCTION_RUNNER"],
+        "function-runner" => &["EVERCOUNT_FUNCTIONS"],
         "console" => &["EVERCOUNT_FORMAT", "EVERCOUNT_MODE"],
         "schema-forecaster" => &[],
         "data-proxy" => &[

@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
     let upstream = clients.dynamodb_upstream(None).await?;
-    let store = clients.store(config.tables, config.functions).await?;
+    let store = clients.store_with_functions(config.tables, config.functions).await?;
     let table = store.written_tables(&clients.dynamodb());
     let proxy = DataProxy::new(Proxy::new(upstream, store, table, config.options, now), now)
         .with_sources(WaysOut::new(Asker::Function, clients))

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     let (config, clients) = both(TransformerConfig::from_lookup(lookup), Access::from_lookup(lookup))
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
-    let store = clients.store(config.tables, config.functions).await?;
+    let store = clients.store_with_functions(config.tables, config.functions).await?;
     let stream = KinesisConformed::new(&clients.kinesis(), &config.conformed_stream);
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let transformer = EventTransformer::new(store, stream, config.options, now).with_metrics(metrics);

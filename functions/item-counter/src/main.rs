@@ -21,9 +21,10 @@ async fn main() -> Result<(), Error> {
     let (config, clients) = both(Config::from_lookup(lookup), Access::from_lookup(lookup))
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
-    let store = clients.store(config.tables, config.functions).await?;
+    let runner = clients.function_runner(config.function_runner)?;
     let metrics = Metrics { namespace: config.namespace, service: config.service };
-    let counter = Counter::new(store, config.options, now).with_metrics(metrics);
+    let store = clients.store(config.tables);
+    let counter = Counter::asking(runner, store, config.options, now).with_metrics(metrics);
     evercount_runtime::run(async |invocation: Invocation| {
         counter.handle_payload(invocation.body, invocation.deadline).await.map_err(Error::from)
     })

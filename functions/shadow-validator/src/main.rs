@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
         .and_then(|(config, access)| Ok((config, Clients::new(access)?)))
         .inspect_err(|errors| tracing::error!(%errors, "the configuration cannot be used"))?;
     let alerts = AwsAlerts::configured(&clients, &config);
-    let store = clients.store(config.tables, config.functions).await?;
+    let store = clients.store_with_functions(config.tables, config.functions).await?;
     let source = store.counted_tables(&clients.dynamodb());
     let metrics = Metrics { namespace: config.namespace, service: config.service };
     let validator = Validator::new(store, source, alerts, config.options, now).with_metrics(metrics);

@@ -36,8 +36,9 @@ pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Service {
     /// DynamoDB.
+    #[cfg(feature = "proxy")]
     DynamoDb,
-    /// The URL of a function.
+    /// Lambda, and URLs of functions.
     Lambda,
     /// S3.
     S3,
@@ -48,6 +49,7 @@ impl Service {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(feature = "proxy")]
             Self::DynamoDb => "dynamodb",
             Self::Lambda => "lambda",
             Self::S3 => "s3",

@@ -20,6 +20,7 @@ use crate::caller::dynamodb_url;
 use crate::caller::{Caller, CallerError};
 use crate::config::ConfigErrors;
 use crate::dynamo::{DynamoStore, TableNames, timeouts};
+use crate::lambda::LambdaRunner;
 use crate::s3::{S3, S3Place};
 use crate::s3_functions::S3Functions;
 #[cfg(feature = "proxy")]
@@ -104,17 +105,23 @@ impl Clients {
         Signed::new(self.caller()?, Service::Lambda, url)
     }
 
+    /// A store on three tables.
+    #[must_use]
+    pub fn store(&self, tables: TableNames) -> DynamoStore {
+        let clients = self.clone();
+        DynamoStore::with_client(move || clients.dynamodb(), tables)
+    }
+
     /// A store on three tables, which has functions in S3 where a place there is named.
     ///
     /// # Errors
     /// [`CallerError`] where nothing says where S3 is, or who asks.
-    pub async fn store(
+    pub async fn store_with_functions(
         &self,
         tables: TableNames,
         functions: Option<S3Place>,
     ) -> Result<DynamoStore, CallerError> {
-        let clients = self.clone();
-        let store = DynamoStore::with_client(move || clients.dynamodb(), tables);
+        let store = self.store(tables);
         match functions {
             Some(place) => Ok(store.with_functions(self.functions(place).await?)),
             None => Ok(store),
@@ -127,6 +134,15 @@ impl Clients {
     /// [`CallerError`] where nothing says where S3 is, or who asks.
     pub async fn functions(&self, place: S3Place) -> Result<S3Functions, CallerError> {
         Ok(S3Functions::new(self.s3().await?, place))
+    }
+
+    /// Who runs functions of users: a function of Lambda's, by its name or ARN.
+    ///
+    /// # Errors
+    /// [`CallerError`] where nothing says which region is meant, or who asks.
+    pub fn function_runner(&self, function: String) -> Result<LambdaRunner, CallerError> {
+        let (fips, dual_stack) = self.variants();
+        Ok(LambdaRunner::new(self.caller()?, function, self.endpoint_of("Lambda"), fips, dual_stack))
     }
 
     /// S3.

@@ -23,12 +23,21 @@ pub struct Config {
     pub tables: TableNames,
     /// How it counts.
     pub options: CountOptions,
-    /// Where functions of users are, if not among the tables.
-    pub functions: Option<S3Place>,
+    /// The Lambda function that runs functions of users, by its name or ARN.
+    pub function_runner: String,
     /// The service that its metrics are of.
     pub service: String,
     /// The CloudWatch namespace of its metrics.
     pub namespace: String,
+}
+
+/// How a function runner is configured.
+#[derive(Clone, Debug)]
+pub struct RunnerConfig {
+    /// Where functions of users are.
+    pub tables: TableNames,
+    /// And where else, if they are not among the tables.
+    pub functions: Option<S3Place>,
 }
 
 /// How a schema listener is configured.
@@ -114,6 +123,9 @@ const PAGES: u32 = 2;
 /// each, a megabyte of items, is in memory at once.
 pub const SEGMENTS: u32 = 4;
 
+/// The function that runs functions of users, unless the environment names another.
+pub const FUNCTION_RUNNER: &str = "evercount-function-runner";
+
 /// The stream of schema change events, unless the environment names another.
 pub const SCHEMA_EVENTS_STREAM: &str = "evercount-schema-events";
 
@@ -145,7 +157,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Two parts of an environment that were read, or everything that is wrong with either.
+/// Two parts of an environment that were read, or everything that is wrong with either, each of it once.
 ///
 /// # Errors
 /// [`ConfigErrors`] of both.
@@ -157,7 +169,9 @@ pub fn both<A, B>(
         (Ok(one), Ok(other)) => Ok((one, other)),
         (one, other) => {
             let of = |errors: Option<ConfigErrors>| errors.map_or_else(Vec::new, |errors| errors.0);
-            Err(ConfigErrors([of(one.err()), of(other.err())].concat()))
+            let (mut errors, others) = (of(one.err()), of(other.err()));
+            errors.extend(others.into_iter().filter(|error| !errors.contains(error)).collect::<Vec<_>>());
+            Err(ConfigErrors(errors))
         }
     }
 }
@@ -201,6 +215,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn functions(&mut self) -> Option<S3Place> {
         let expected = "`s3://BUCKET/PREFIX`, with letters, digits, `_`, `-`, `.` and `=` between the slashes of a prefix";
         self.value("EVERCOUNT_FUNCTIONS", None, expected, |text| S3Place::parse(text).map(Some))
+    }
+
+    fn function_runner(&mut self) -> String {
+        let expected = "the name or ARN of a Lambda function: 1 to 170 of a-z, A-Z, 0-9, `_`, `-` and `:`";
+        self.value("EVERCOUNT_FUNCTION_RUNNER", FUNCTION_RUNNER.to_owned(), expected, |name| {
+            is_name(name, 1..=170, "_-:").then(|| name.to_owned())
+        })
     }
 
     fn format(&mut self) -> Option<Format> {
@@ -267,7 +288,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 /// Whether a name has an allowed length and holds only letters, digits and `others`. Tables:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>;
 /// streams: <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_CreateStream.html>;
-/// buses: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>.
+/// buses: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>;
+/// functions: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
 fn is_name(name: &str, length: RangeInclusive<usize>, others: &str) -> bool {
     length.contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
@@ -281,9 +303,21 @@ impl Config {
         let mut reader = Reader { lookup, errors: Vec::new() };
         let tables = reader.tables();
         let options = CountOptions { mode: reader.mode(), format: reader.format(), epoch: reader.epoch() };
-        let functions = reader.functions();
+        let function_runner = reader.function_runner();
         let (service, namespace) = (reader.service("item-counter"), reader.namespace());
-        reader.finish(&tables.clone(), Self { tables, options, functions, service, namespace })
+        reader.finish(&tables.clone(), Self { tables, options, function_runner, service, namespace })
+    }
+}
+
+impl RunnerConfig {
+    /// The configuration that an environment asks for; `lookup` gives a variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader { lookup, errors: Vec::new() };
+        let (tables, functions) = (reader.tables(), reader.functions());
+        reader.finish(&tables.clone(), Self { tables, functions })
     }
 }
 
@@ -408,177 +442,4 @@ fn is_topic(arn: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-    use super::*;
-
-    fn lookup(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
-        |wanted| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
-    }
-
-    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::from_lookup(lookup(variables))
-    }
-
-    #[test]
-    fn an_empty_environment_counts_exactly_in_the_default_tables() {
-        let config = read(&[("EVERCOUNT_MODE", "")]).unwrap();
-        assert_eq!(config.tables, TableNames::default());
-        assert_eq!(
-            (config.options.mode, config.options.format, config.options.epoch),
-            (CountMode::Ledger, None, 0)
-        );
-        assert_eq!((config.service.as_str(), config.namespace.as_str()), ("item-counter", "Evercount"));
-    }
-
-    #[test]
-    fn every_variable_is_heard() {
-        let config = read(&[
-            ("EVERCOUNT_LEDGER_TABLE", "my.ledger"),
-            ("EVERCOUNT_MODE", "lane"),
-            ("EVERCOUNT_FORMAT", "dms"),
-            ("EVERCOUNT_EPOCH", "7"),
-            ("POWERTOOLS_METRICS_NAMESPACE", "Shop"),
-        ])
-        .unwrap();
-        assert_eq!(config.tables.ledger, "my.ledger");
-        assert_eq!(config.options.mode, CountMode::Lane);
-        assert_eq!((config.options.format, config.options.epoch), (Some(Format::Dms), 7));
-        assert_eq!(config.namespace, "Shop");
-        assert_eq!(read(&[("EVERCOUNT_FORMAT", "auto")]).unwrap().options.format, None);
-    }
-
-    #[test]
-    fn everything_wrong_is_told_at_once() {
-        let errors = read(&[
-            ("EVERCOUNT_LEDGER_TABLE", "a b"),
-            ("EVERCOUNT_COUNTS_TABLE", "evercount-metadata"),
-            ("EVERCOUNT_MODE", "exact"),
-            ("EVERCOUNT_FORMAT", "avro"),
-            ("EVERCOUNT_EPOCH", "-1"),
-        ])
-        .unwrap_err();
-        let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
-        assert_eq!(
-            variables,
-            [
-                "EVERCOUNT_LEDGER_TABLE",
-                "EVERCOUNT_MODE",
-                "EVERCOUNT_FORMAT",
-                "EVERCOUNT_EPOCH",
-                "EVERCOUNT_{METADATA,LEDGER,COUNTS}_TABLE"
-            ]
-        );
-        assert!(errors.to_string().contains("EVERCOUNT_MODE is `exact`: expected `ledger` or `lane`; "));
-    }
-
-    #[test]
-    fn what_is_wrong_with_two_parts_is_told_at_once() {
-        let (ok, wrong) = (|| read(&[]), || read(&[("EVERCOUNT_MODE", "exact")]));
-        assert!(both(ok(), ok()).is_ok());
-        for (one, other, errors) in [(ok(), wrong(), 1), (wrong(), ok(), 1), (wrong(), wrong(), 2)] {
-            assert_eq!(both(one, other).unwrap_err().0.len(), errors);
-        }
-    }
-
-    #[test]
-    fn a_listener_publishes_on_the_default_stream_and_on_no_bus_unless_told() {
-        let config = ListenerConfig::from_lookup(lookup(&[("EVERCOUNT_EVENT_BUS", "")])).unwrap();
-        assert_eq!(config.schema_events_stream, SCHEMA_EVENTS_STREAM);
-        assert_eq!((config.event_bus, config.options.format, config.options.epoch), (None, None, 0));
-        assert_eq!((config.tables, config.service.as_str()), (TableNames::default(), "schema-listener"));
-        let bus = "arn:aws:events:eu-central-1:111122223333:event-bus/shop";
-        let told = [
-            ("EVERCOUNT_SCHEMA_EVENTS_STREAM", "schemas"),
-            ("EVERCOUNT_EVENT_BUS", bus),
-            ("EVERCOUNT_FORMAT", "debezium"),
-            ("EVERCOUNT_EPOCH", "2"),
-        ];
-        let config = ListenerConfig::from_lookup(lookup(&told)).unwrap();
-        assert_eq!(
-            (config.schema_events_stream.as_str(), config.event_bus.as_deref()),
-            ("schemas", Some(bus))
-        );
-        assert_eq!((config.options.format, config.options.epoch), (Some(Format::Debezium), 2));
-    }
-
-    #[test]
-    fn a_transformer_keeps_the_unknown_aside_unless_told() {
-        let config = TransformerConfig::from_lookup(lookup(&[])).unwrap();
-        assert_eq!(
-            (config.options.unknown, config.conformed_stream.as_str()),
-            (Unknown::KeepAside, CONFORMED_STREAM)
-        );
-        assert_eq!(config.options.consumer, "event-transformer");
-        let told = [("EVERCOUNT_UNKNOWN", "reject"), ("EVERCOUNT_CONFORMED_STREAM", "shop")];
-        let config = TransformerConfig::from_lookup(lookup(&told)).unwrap();
-        assert_eq!((config.options.unknown, config.conformed_stream.as_str()), (Unknown::Reject, "shop"));
-        let wrong = [("EVERCOUNT_UNKNOWN", "ignore"), ("EVERCOUNT_CONFORMED_STREAM", "a stream")];
-        assert_eq!(TransformerConfig::from_lookup(lookup(&wrong)).unwrap_err().0.len(), 2);
-    }
-
-    #[test]
-    fn functions_of_users_are_among_the_tables_or_at_a_place_in_s3() {
-        assert_eq!(read(&[]).unwrap().functions, None);
-        let told = read(&[("EVERCOUNT_FUNCTIONS", "s3://bucket/of/functions")]).unwrap().functions;
-        assert_eq!(told, S3Place::parse("s3://bucket/of/functions"));
-        assert!(read(&[("EVERCOUNT_FUNCTIONS", "bucket/of/functions")]).is_err());
-    }
-
-    #[test]
-    fn a_listener_is_told_everything_wrong_and_a_counter_is_not_asked() {
-        let wrong = [
-            ("EVERCOUNT_FORMAT", "avro"),
-            ("EVERCOUNT_SCHEMA_EVENTS_STREAM", "a stream"),
-            ("EVERCOUNT_EVENT_BUS", "a bus"),
-        ];
-        let errors = ListenerConfig::from_lookup(lookup(&wrong)).unwrap_err();
-        let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
-        assert_eq!(variables, wrong.map(|(variable, _)| variable));
-        assert!(read(&wrong[1..]).is_ok());
-    }
-
-    #[test]
-    fn adjusting_waits_a_quarter_of_an_hour_for_clocks_and_alerts_nobody_unless_told() {
-        let config = AdjustingConfig::from_lookup("impact-analyzer", lookup(&[])).unwrap();
-        let options = config.options;
-        assert_eq!((options.has_ledger, options.source_is_readable, options.epoch), (true, true, 0));
-        assert_eq!((options.margin, options.pages), (900_000_000, PAGES));
-        assert_eq!(options.segments, SEGMENTS);
-        assert_eq!((config.alert_topic, config.event_bus), (None, None));
-        assert_eq!((config.tables, config.service.as_str()), (TableNames::default(), "impact-analyzer"));
-        let told = [
-            ("EVERCOUNT_MODE", "lane"),
-            ("EVERCOUNT_SOURCE_READABLE", "false"),
-            ("EVERCOUNT_EPOCH", "3"),
-            ("EVERCOUNT_MARGIN_MS", "0"),
-            ("EVERCOUNT_PAGES", "50"),
-            ("EVERCOUNT_SEGMENTS", "16"),
-            ("EVERCOUNT_ALERT_TOPIC", "arn:aws:sns:eu-central-1:111122223333:alerts.fifo"),
-            ("EVERCOUNT_EVENT_BUS", "shop"),
-        ];
-        let config = AdjustingConfig::from_lookup("shadow-validator", lookup(&told)).unwrap();
-        let options = config.options;
-        assert_eq!((options.has_ledger, options.source_is_readable, options.epoch), (false, false, 3));
-        assert_eq!((options.margin, options.pages, options.segments), (0, 50, 16));
-        assert_eq!(config.alert_topic.as_deref(), Some(told[6].1));
-        assert_eq!(config.event_bus.as_deref(), Some("shop"));
-    }
-
-    #[test]
-    fn adjusting_is_told_everything_wrong_at_once() {
-        let wrong = [
-            ("EVERCOUNT_MODE", "exact"),
-            ("EVERCOUNT_SOURCE_READABLE", "maybe"),
-            ("EVERCOUNT_EPOCH", "-1"),
-            ("EVERCOUNT_MARGIN_MS", "15m"),
-            ("EVERCOUNT_PAGES", "0"),
-            ("EVERCOUNT_SEGMENTS", "65"),
-            ("EVERCOUNT_ALERT_TOPIC", "arn:aws:sqs:eu-central-1:111122223333:alerts"),
-            ("EVERCOUNT_EVENT_BUS", "a bus"),
-        ];
-        let errors = AdjustingConfig::from_lookup("impact-analyzer", lookup(&wrong)).unwrap_err();
-        let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
-        assert_eq!(variables, wrong.map(|(variable, _)| variable));
-    }
-}
+mod tests;

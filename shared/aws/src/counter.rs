@@ -10,6 +10,7 @@ use aws_lambda_events::event::streams::KinesisEventResponse;
 use bytes::Bytes;
 use evercount_core::lane::{LaneId, SequenceNumber};
 use evercount_core::order::Micros;
+use evercount_pipeline::asking::{InProcess, Runner};
 use evercount_pipeline::count::{self, BatchReport, CountOptions, Warm};
 use evercount_pipeline::ports::Store;
 
@@ -32,16 +33,17 @@ pub(crate) fn stop_at(started: Micros, deadline: Micros) -> Micros {
 pub type ReportHook = Arc<dyn Fn(&LaneId, &BatchReport) + Send + Sync>;
 
 /// Counts the batches of an event source mapping.
-pub struct Counter<S> {
+pub struct Counter<S, R = InProcess> {
     store: S,
     options: CountOptions,
     clock: fn() -> Micros,
     metrics: Option<Metrics>,
     hook: Option<ReportHook>,
-    warm: Shelf<Warm>,
+    runner: R,
+    warm: Shelf<Warm<R>>,
 }
 
-impl<S> fmt::Debug for Counter<S> {
+impl<S, R> fmt::Debug for Counter<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Counter")
             .field("options", &self.options)
@@ -50,13 +52,23 @@ impl<S> fmt::Debug for Counter<S> {
     }
 }
 
-impl<S: Store + Send> Counter<S> {
-    /// A counter. `clock` gives the time in microseconds since the epoch.
+impl<S> Counter<S> {
+    /// A counter that runs functions of users itself. `clock` gives the time in microseconds since the epoch.
     #[must_use]
     pub fn new(store: S, options: CountOptions, clock: fn() -> Micros) -> Self {
-        Self { store, options, clock, metrics: None, hook: None, warm: Shelf::default() }
+        Self::asking(InProcess::default(), store, options, clock)
     }
+}
 
+impl<S, R> Counter<S, R> {
+    /// A counter that has functions of users run. `clock` gives the time in microseconds since the epoch.
+    #[must_use]
+    pub fn asking(runner: R, store: S, options: CountOptions, clock: fn() -> Micros) -> Self {
+        Self { store, options, clock, metrics: None, hook: None, runner, warm: Shelf::default() }
+    }
+}
+
+impl<S: Store + Send, R: Runner<S> + Clone> Counter<S, R> {
     /// Writes a line of metrics to standard output for every batch.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
@@ -113,7 +125,7 @@ impl<S: Store + Send> Counter<S> {
     async fn counts_at_once(&self, payload: &[u8], stop_at: Micros) -> bool {
         let now = (self.clock)();
         let Some((lane, event)) = ShardEvent::of(payload).filter(|_| now < stop_at) else { return false };
-        let mut warm = self.warm.take(&lane);
+        let mut warm = self.warm(&lane);
         let report =
             Box::pin(count::run_event(&self.store, &mut warm, &lane, event, self.options, now)).await;
         self.warm.keep(&lane, warm);
@@ -123,12 +135,16 @@ impl<S: Store + Send> Counter<S> {
         report.is_some()
     }
 
+    fn warm(&self, lane: &LaneId) -> Warm<R> {
+        self.warm.take(lane).unwrap_or_else(|| Warm::asking(self.runner.clone()))
+    }
+
     async fn count(&self, batches: Vec<ShardBatch>, stop_at: Micros) -> KinesisEventResponse {
         let mut unapplied: Vec<SequenceNumber> = Vec::new();
         for (lane, records) in &batches {
-            let mut warm = self.warm.take(lane);
-            let keep_going = || (self.clock)() < stop_at;
-            let now = (self.clock)();
+            let mut warm = self.warm(lane);
+            let clock = self.clock;
+            let (now, keep_going) = (clock(), || clock() < stop_at);
             // Boxed: with the store's calls inside, the future is large and its type too deep for
             // the compiler to lay out within another's.
             let counting = count::run(&self.store, &mut warm, lane, records, self.options, now, keep_going);

@@ -10,6 +10,8 @@
 //! | [`dynamo`] | the stores of [`evercount_pipeline::ports`] on DynamoDB, and the source table |
 //! | [`kinesis`] | a Kinesis event as records of lanes, and the answer to it |
 //! | [`counter`] | a batch, counted: the body of the item counter |
+//! | [`function_runner`] | questions to functions of users, answered: the body of the function runner |
+//! | [`lambda`] | how the function runner is asked |
 //! | [`schema_events`] | where schema change events are put |
 //! | [`listener`] | a batch, listened to: the body of the schema listener |
 //! | [`transformer`] | a batch, made to conform: the body of the event transformer |
@@ -44,7 +46,9 @@ pub mod destination;
 pub mod dynamo;
 #[cfg(feature = "forecast")]
 pub mod forecaster;
+pub mod function_runner;
 pub mod kinesis;
+pub mod lambda;
 pub mod listener;
 #[cfg(feature = "logs")]
 pub mod logs;

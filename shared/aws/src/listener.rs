@@ -94,7 +94,7 @@ impl<S: RegistryStore + TableStore + Send, E: SchemaEvents> SchemaListener<S, E>
         let stop_at = stop_at((self.clock)(), deadline);
         let mut unapplied: Vec<SequenceNumber> = Vec::new();
         for (lane, records) in &batches {
-            let mut warm = self.warm.take(lane);
+            let mut warm = self.warm.take(lane).unwrap_or_default();
             let keep_going = || (self.clock)() < stop_at;
             let listener =
                 listen::Listener { store: &self.store, events: &self.events, options: self.options };

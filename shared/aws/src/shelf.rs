@@ -20,11 +20,11 @@ impl<T> Default for Shelf<T> {
     }
 }
 
-impl<T: Default> Shelf<T> {
-    /// Takes a lane's thing out: two batches of one lane at once (which no event source mapping
+impl<T> Shelf<T> {
+    /// Takes a lane's thing out, where there is one: two batches of one lane at once (which no event source mapping
     /// with one batch per shard delivers) are safe, only slower.
-    pub(crate) fn take(&self, lane: &LaneId) -> T {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(lane).unwrap_or_default()
+    pub(crate) fn take(&self, lane: &LaneId) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(lane)
     }
 
     /// Puts it back, in another's place where the shelf is full.
@@ -49,7 +49,7 @@ mod tests {
         for n in 0..100 {
             shelf.keep(&LaneId::named(&format!("lane-{n}")), n);
         }
-        let kept = (0..100).filter(|n| shelf.take(&LaneId::named(&format!("lane-{n}"))) != 0).count();
+        let kept = (0..100).filter(|n| shelf.take(&LaneId::named(&format!("lane-{n}"))).is_some()).count();
         assert!((LANES_MAX - 1..=LANES_MAX).contains(&kept), "{kept} kept");
     }
 }

@@ -88,7 +88,7 @@ where
     async fn transform(&self, batches: Vec<ShardBatch>) -> KinesisEventResponse {
         let mut unapplied: Vec<SequenceNumber> = Vec::new();
         for (lane, records) in &batches {
-            let mut warm = self.warm.take(lane);
+            let mut warm = self.warm.take(lane).unwrap_or_default();
             let transformer =
                 Transformer { store: &self.store, stream: &self.stream, options: &self.options };
             // Boxed: with the store's calls inside, the future is large.

@@ -63,7 +63,7 @@ const PAGES: u32 = 4;
 
 /// Runs the command.
 pub async fn run(args: LocalArgs) -> anyhow::Result<Exit> {
-    let config = target::config()?;
+    let (config, runner_config) = target::config()?;
     if config.options.mode == CountMode::Lane {
         bail!(
             "EVERCOUNT_MODE is `lane`, and `evercount local` reads the tables' change logs again at each \
@@ -79,7 +79,8 @@ pub async fn run(args: LocalArgs) -> anyhow::Result<Exit> {
         ..EmbeddedOptions::default()
     };
     let stack = Stack::embedded(options.clone(), config.tables.clone()).await;
-    let stack = target::with_functions(stack.context("could not start the embedded AWS")?, &config).await?;
+    let stack =
+        target::with_functions(stack.context("could not start the embedded AWS")?, &runner_config).await?;
     let served = match stack.embedded_aws() {
         Some(aws) => serve(&stack, aws, &options, &config, &place, signals, &args).await,
         None => Ok(()),

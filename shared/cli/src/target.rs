@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use evercount_aws::clients::Clients;
-use evercount_aws::config::Config;
+use evercount_aws::config::{Config, RunnerConfig, both};
 use evercount_aws::s3::S3Place;
 use evercount_aws::s3_functions::S3Functions;
 use evercount_core::order::{CLOCK_SKEW_BOUND, Micros};
@@ -209,19 +209,21 @@ fn is_of_this_machine(url: &str) -> bool {
     })
 }
 
-/// The settings of the environment.
+/// The settings of the environment: of who counts, and of who runs functions of users.
 ///
 /// # Errors
 /// All that is wrong with them.
-pub fn config() -> anyhow::Result<Config> {
-    Config::from_lookup(|name| std::env::var(name).ok()).context("the environment is not right")
+pub fn config() -> anyhow::Result<(Config, RunnerConfig)> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    both(Config::from_lookup(lookup), RunnerConfig::from_lookup(lookup))
+        .context("the environment is not right")
 }
 
 /// A stack whose functions are where the environment says: in S3, if not among the tables.
 ///
 /// # Errors
 /// Where nothing says how S3 is reached.
-pub async fn with_functions(stack: Stack, config: &Config) -> anyhow::Result<Stack> {
+pub async fn with_functions(stack: Stack, config: &RunnerConfig) -> anyhow::Result<Stack> {
     match &config.functions {
         Some(place) => Ok(stack.with_functions(functions_in_s3(place.clone()).await?)),
         None => Ok(stack),
@@ -244,7 +246,7 @@ pub async fn functions_in_s3(place: S3Place) -> anyhow::Result<S3Functions> {
 /// Where it cannot be reached.
 pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
     let target = resolve(kind)?;
-    let config = config()?;
+    let (config, runner_config) = config()?;
     let (tables, metadata) = (config.tables.clone(), config.tables.metadata.clone());
     let stack = match &target {
         Target::Embedded { file } => {
@@ -271,7 +273,7 @@ pub async fn open(kind: Option<TargetKind>) -> anyhow::Result<Opened> {
         }
     };
     let stack = stack.with_context(|| format!("could not open the target: {target}"))?;
-    let stack = with_functions(stack, &config).await?;
+    let stack = with_functions(stack, &runner_config).await?;
     // Whoever writes to AWS sees whose account that is, before anything is written.
     let target = match target {
         Target::Aws(known) => Target::Aws(place(&stack, &metadata).await.unwrap_or(known)),

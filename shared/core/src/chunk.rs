@@ -83,6 +83,26 @@ pub enum Content {
     Poison(Poison),
 }
 
+impl Content {
+    /// The row changes; none where it is something else.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        match self {
+            Self::Changes(changes) => changes,
+            _ => &[],
+        }
+    }
+
+    /// The row changes; none where it is something else.
+    #[must_use]
+    pub fn changes_mut(&mut self) -> &mut [Change] {
+        match self {
+            Self::Changes(changes) => changes,
+            _ => &mut [],
+        }
+    }
+}
+
 /// A record that cannot be counted: kept whole, with its reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Poison {

@@ -14,6 +14,7 @@
 //! settled already: where the active version needs it the record goes into quarantine, and a shadow's
 //! failure is evidence. Answers are taken of the image whose values that were not sent are filled in.
 
+mod asking;
 mod entry;
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ use crate::path::Path;
 use crate::predicate::Truth;
 use crate::value::{self, Item, Value};
 
+pub use asking::{Answers, Question, Told, Unanswered, add_unanswered, questions};
 pub use entry::{Answer, DESCRIPTION_BYTES_MAX, EXAMPLES_MAX, Example, FunctionEntry, FunctionName};
 
 /// What the name of a function's attribute starts with. No attribute that a person writes without
@@ -185,9 +187,9 @@ pub fn with_answers<'a>(
     item: &'a Item,
 ) -> Cow<'a, Item> {
     let mut answered = Cow::Borrowed(item);
-    let is_partial = || item.values().any(|value| *value == Value::Unavailable);
+    let is_partial = is_partial(item);
     for function in named {
-        let judged = if is_partial() { None } else { functions.judge(function, item) };
+        let judged = if is_partial { None } else { functions.judge(function, item) };
         let answer = match judged {
             Some(Truth::True) => Value::Bool(true),
             Some(Truth::False) => Value::Bool(false),
@@ -197,6 +199,21 @@ pub fn with_answers<'a>(
         answered.to_mut().insert(function.path().column_name().to_owned(), answer);
     }
     answered
+}
+
+/// Whether the source did not send a value of an item, so that nobody knows what a function makes of it.
+#[must_use]
+pub fn is_partial(item: &Item) -> bool {
+    item.values().any(is_unavailable)
+}
+
+fn is_unavailable(value: &Value) -> bool {
+    match value {
+        Value::Unavailable => true,
+        Value::List(values) => values.iter().any(is_unavailable),
+        Value::Map(item) => is_partial(item),
+        _ => false,
+    }
 }
 
 /// Which images of a change are judged.

@@ -15,17 +15,16 @@ use evercount_core::chunk::{
     self, ACTIONS_MAX, CellMove, Chunk, Commit, Content, Delivery, Facts, Hints, LaneAdvance, Mode, Poison,
     Tally,
 };
-use evercount_core::function::FunctionId;
+use evercount_core::function::{FunctionId, Unanswered};
 use evercount_core::group::Cell;
 use evercount_core::lane::{LaneId, LaneState, SequenceNumber};
 use evercount_core::logic::Catalog;
 use evercount_core::order::{Floor, Micros};
-use evercount_sandbox::cache::Cache;
 use evercount_wire::cdc::Format;
 use evercount_wire::kinesis_event::Data;
 
+use crate::asking::{InProcess, Runner};
 use crate::empty_table;
-use crate::functions::Unanswered;
 use crate::kinesis::ShardEvent;
 use crate::ports::{Cost, Store, StoreError, TableFacts};
 use decode::{Decoded, Reading};
@@ -78,14 +77,29 @@ pub struct StreamRecord {
     pub data: Data,
 }
 
-/// What a counter keeps between batches of one lane: all of it can be loaded again.
-#[derive(Debug, Default)]
-pub struct Warm {
+/// What a counter keeps between batches of one lane, all of which can be loaded again; and whom it asks of
+/// functions of users.
+#[derive(Debug)]
+pub struct Warm<R = InProcess> {
     catalog: Option<Arc<Catalog>>,
     facts: Option<(u64, TableFacts)>,
     hints: Hints,
     reading: Option<Reading>,
-    functions: Cache,
+    runner: R,
+}
+
+impl Default for Warm {
+    fn default() -> Self {
+        Self::asking(InProcess::default())
+    }
+}
+
+impl<R> Warm<R> {
+    /// Nothing yet, and who runs functions.
+    #[must_use]
+    pub fn asking(runner: R) -> Self {
+        Self { catalog: None, facts: None, hints: Hints::default(), reading: None, runner }
+    }
 }
 
 /// What became of a batch.
@@ -124,9 +138,9 @@ pub enum Stop {
 ///
 /// `now` is the time the batch arrived, microseconds since the epoch; `keep_going` says whether
 /// there is time for another chunk.
-pub async fn run<S: Store>(
+pub async fn run<S: Store, R: Runner<S>>(
     store: &S,
-    warm: &mut Warm,
+    warm: &mut Warm<R>,
     lane: &LaneId,
     records: &[StreamRecord],
     options: CountOptions,
@@ -145,9 +159,9 @@ pub async fn run<S: Store>(
 
 /// Counts an event of one shard while it is read, where lane mode can: nearly always. `None` where nothing was
 /// counted, and its records are for [`run`].
-pub async fn run_event<S: Store>(
+pub async fn run_event<S: Store, R: Runner<S>>(
     store: &S,
-    warm: &mut Warm,
+    warm: &mut Warm<R>,
     lane: &LaneId,
     event: ShardEvent<'_>,
     options: CountOptions,
@@ -162,10 +176,10 @@ pub async fn run_event<S: Store>(
     batch.at_once(event, &mut state).await.then_some(report)
 }
 
-struct Batch<'a, S> {
+struct Batch<'a, S, R> {
     store: &'a S,
     records: &'a [StreamRecord],
-    warm: &'a mut Warm,
+    warm: &'a mut Warm<R>,
     lane: &'a LaneId,
     options: CountOptions,
     now: Micros,
@@ -182,7 +196,7 @@ enum Advanced {
     Outdated,
 }
 
-impl<S: Store> Batch<'_, S> {
+impl<S: Store, R: Runner<S>> Batch<'_, S, R> {
     async fn run(&mut self, keep_going: impl Fn() -> bool + Send) -> Result<(), Stopped> {
         let mut next = self.records.first().map(|record| record.sequence.clone());
         let mut state = self.prepare().await.map_err(|error| (Stop::Store(error), next.clone()))?;
@@ -205,6 +219,8 @@ impl<S: Store> Batch<'_, S> {
             }
             match stopped_at {
                 _ if !is_current => {}
+                // What is answered is in the counts; the rest is asked now.
+                Some(_) if !deliveries.is_empty() && keep_going() => {}
                 Some(sequence) => return Err((Stop::OutOfTime, Some(sequence))),
                 None => return Ok(()),
             }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use evercount_core::function::{FunctionEntry, FunctionId};
 use evercount_sandbox::cache::Cache;
-use evercount_sandbox::evaluator::Failures;
 use evercount_sandbox::function::{Function, Refusal, id_of};
 use evercount_sandbox::limits::Limits;
 use evercount_wire::function::{from_json, to_json};
@@ -66,29 +65,6 @@ pub async fn bring(
         }
     }
     Ok(at_hand)
-}
-
-/// A function that gave no answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unanswered {
-    /// How many images it was asked of in vain; 0 where it is not at hand.
-    pub images: u64,
-    /// Why, the first time.
-    pub because: String,
-}
-
-/// Adds what functions failed to answer to what is known of that.
-pub fn add_unanswered(
-    known: &mut BTreeMap<FunctionId, Unanswered>,
-    missing: &BTreeMap<FunctionId, NotAtHand>,
-    failed: BTreeMap<FunctionId, Failures>,
-) {
-    let missing = missing.iter().map(|(id, why)| (*id, 0, why.to_string()));
-    let failed = failed.into_iter().map(|(id, failures)| (id, failures.calls, failures.first.to_string()));
-    for (id, images, because) in missing.chain(failed) {
-        let one = known.entry(id).or_insert(Unanswered { images: 0, because });
-        one.images = one.images.saturating_add(images);
-    }
 }
 
 /// Checks that the list is what whoever edits it read: the entry that stands under the name is `from`, or

@@ -3,6 +3,7 @@
 //! | module | step |
 //! |---|---|
 //! | [`define`] | a count definition → logic version 1 |
+//! | [`asking`] | questions of a batch to functions → their answers, by whoever runs functions |
 //! | [`functions`] | functions that records need → loaded, each once |
 //! | [`answering`] | items read back → items with the answers of the functions that counts ask |
 //! | [`count`] | a batch of CDC records → counts |
@@ -57,6 +58,7 @@ pub mod forecast;
 pub mod outlook;
 #[cfg(feature = "forecast")]
 pub mod advise;
+pub mod asking;
 pub mod functions;
 pub mod function_folder;
 pub mod event_source;

@@ -19,14 +19,14 @@ pub const MODULES_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Functions by their ids: those used least recently go first. A module that is not fit is
 /// remembered as well, so that it is not translated for each record that names it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cache {
     held: BTreeMap<FunctionId, Held>,
     /// Rises with every use.
     uses: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     used: u64,
     loaded: Result<Arc<Function>, Refusal>,

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use evercount_core::function::{FunctionId, FunctionKind};
+use evercount_core::function::{FunctionId, FunctionKind, is_partial};
 use evercount_core::predicate::Truth;
-use evercount_core::value::{Item, Value};
+use evercount_core::value::Item;
 use evercount_wire::json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -215,7 +215,7 @@ impl Function {
 
 /// The item as it is handed over.
 fn text_of(item: &Item) -> Result<String, Failure> {
-    if item.values().any(is_unavailable) {
+    if is_partial(item) {
         return Err(Failure::Unavailable);
     }
     let text = json::dynamodb_json(item);
@@ -223,15 +223,6 @@ fn text_of(item: &Item) -> Result<String, Failure> {
         return Err(Failure::ItemTooLong { bytes: text.len() });
     }
     Ok(text)
-}
-
-fn is_unavailable(value: &Value) -> bool {
-    match value {
-        Value::Unavailable => true,
-        Value::List(values) => values.iter().any(is_unavailable),
-        Value::Map(item) => item.values().any(is_unavailable),
-        _ => false,
-    }
 }
 
 #[derive(Deserialize)]

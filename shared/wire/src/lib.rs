@@ -16,6 +16,7 @@ pub mod migration;
 pub mod mutation_settings;
 pub mod adjustment;
 pub mod function;
+pub mod asking;
 pub mod policy;
 pub mod prediction;
 pub mod group;

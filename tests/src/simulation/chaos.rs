@@ -98,7 +98,7 @@ impl Chaos {
     }
 
     /// One step of the caller: others may act before the call does.
-    async fn step(&self) -> Result<(), StoreError> {
+    pub(super) async fn step(&self) -> Result<(), StoreError> {
         a_turn().await;
         if self.strikes_now("refuse", self.faults.refuse) {
             return Err(StoreError::Unavailable("refused".to_owned()));

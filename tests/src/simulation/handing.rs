@@ -4,15 +4,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use evercount_core::lane::LaneId;
 use evercount_core::order::Micros;
+use evercount_pipeline::asking::Runner;
 use evercount_pipeline::count::{self, BatchReport, CountMode, CountOptions, StreamRecord, Warm};
 use evercount_pipeline::kinesis::ShardEvent;
 use evercount_pipeline::ports::Store;
 use serde_json::json;
 
 /// Counts a batch. In lane mode every other one comes as an event, so that every fault meets both ways.
-pub async fn count<S: Store>(
+pub async fn count<S: Store, R: Runner<S>>(
     store: &S,
-    warm: &mut Warm,
+    warm: &mut Warm<R>,
     lane: &LaneId,
     records: &[StreamRecord],
     options: CountOptions,

@@ -24,7 +24,9 @@ pub fn definitions(table: &str, groups_max: u32) -> Vec<CountDefinition> {
             name: DefinitionName::parse(name).unwrap_or_else(|| unreachable!("`{name}` is a name")),
             table: TableName::new(table),
             group_by: group_by.iter().filter_map(|path| Path::parse(path).ok()).collect(),
-            filter: filter.and_then(|text| evercount_wire::predicate::parse(text).ok()),
+            filter: filter.map(|text| {
+                evercount_wire::predicate::parse(text).unwrap_or_else(|error| unreachable!("{text}: {error}"))
+            }),
             distinct,
             groups_max,
             headroom: evercount_core::definition::Headroom::default(),

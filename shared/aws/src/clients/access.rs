@@ -13,10 +13,11 @@ use crate::config::{ConfigError, ConfigErrors};
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
 /// The endpoints of single services: the SDK's name of each, and its variable.
-const ENDPOINTS: [(&str, &str); 5] = [
+const ENDPOINTS: [(&str, &str); 6] = [
     ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
     ("EventBridge", "AWS_ENDPOINT_URL_EVENTBRIDGE"),
     ("Kinesis", "AWS_ENDPOINT_URL_KINESIS"),
+    ("Lambda", "AWS_ENDPOINT_URL_LAMBDA"),
     ("S3", "AWS_ENDPOINT_URL_S3"),
     ("SNS", "AWS_ENDPOINT_URL_SNS"),
 ];

@@ -13,10 +13,11 @@ use evercount_wire::kinesis_event::Unusual;
 
 use super::decode::{content, guarded};
 use super::{Batch, TOMBSTONE_LIFE};
+use crate::asking::Runner;
 use crate::kinesis::ShardEvent;
 use crate::ports::Store;
 
-impl<S: Store> Batch<'_, S> {
+impl<S: Store, R: Runner<S>> Batch<'_, S, R> {
     /// Counts the whole event, and tells whether it did.
     pub(super) async fn at_once(&mut self, event: ShardEvent<'_>, state: &mut LaneState) -> bool {
         let Some(chunk) = self.whole_chunk(event, state).await else { return false };
@@ -61,6 +62,10 @@ struct Taken {
 }
 
 /// Takes the records of an event. What one says of whole tables has to be settled before it is counted.
+///
+/// Kept out of line: in its caller, which is made in a function's own package, it would be as small as that is told
+/// to be, and each record takes a twentieth more instructions then.
+#[inline(never)]
 fn take<'d, 'e: 'd>(
     event: ShardEvent<'e>,
     draft: &mut Draft<'d>,

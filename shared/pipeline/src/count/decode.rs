@@ -6,16 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use evercount_core::change::{Change, Record, RowIdentity, TableName};
 use evercount_core::chunk::{Content, Delivery, Poison};
-use evercount_core::function::{self, FunctionId, Images};
+use evercount_core::function::{self, FunctionId, Images, Told};
 use evercount_core::lane::{LaneState, SequenceNumber};
 use evercount_core::order::Micros;
 use evercount_core::projection::Projection;
-use evercount_sandbox::evaluator::Evaluator;
-use evercount_sandbox::limits::Limits;
 use evercount_wire::cdc::{Decoder, Envelope, Scanner, Undecodable};
 
 use super::{Batch, CountMode, StreamRecord};
-use crate::functions;
+use crate::asking::Runner;
 use crate::ports::{Store, StoreError};
 
 /// How the records of counted tables are read under one catalog.
@@ -46,58 +44,76 @@ pub(super) struct Decoded {
     pub(super) deliveries: Vec<Delivery>,
     /// The catalog that they were decoded for.
     pub(super) revision: u64,
-    /// The first record that functions had no time for.
+    /// The first record that functions have not answered yet.
     pub(super) stopped_at: Option<SequenceNumber>,
 }
 
-impl<S: Store> Batch<'_, S> {
+impl<S: Store, R: Runner<S>> Batch<'_, S, R> {
     pub(super) async fn decode(
         &mut self,
         state: &LaneState,
         keep_going: &(impl Fn() -> bool + Send),
     ) -> Result<Decoded, StoreError> {
         let Reading { revision, mut scanner, asked } = self.reading();
-        let named: BTreeSet<FunctionId> = asked.values().flatten().copied().collect();
-        let at_hand =
-            functions::bring(self.store, &mut self.warm.functions, &named, Limits::default()).await?;
-        let evaluator = Evaluator::new(&at_hand.ready, keep_going);
         let (mut decoder, mut known) = self.decoder();
         let is_new =
             |record: &&StreamRecord| state.sequence.as_ref().is_none_or(|taken| record.sequence > *taken);
-        let (mut deliveries, mut stopped_at) = (Vec::with_capacity(self.records.len()), None);
+        let mut deliveries = Vec::with_capacity(self.records.len());
         let mut room = Vec::new();
         for record in self.records.iter().filter(is_new) {
-            let mut content = decode_record(&decoder, Some(&mut scanner), record, &mut room);
-            match &mut content {
-                Content::Tables(events, _) => {
-                    for event in events {
-                        let is_newer = known.get(&event.table).is_none_or(|at| event.at >= *at);
-                        if let Some(shape) = event.shape.as_ref().filter(|_| is_newer) {
-                            decoder.learn(event.table.clone(), shape.clone());
-                            known.insert(event.table.clone(), event.at);
-                        }
+            let content = decode_record(&decoder, Some(&mut scanner), record, &mut room);
+            if let Content::Tables(events, _) = &content {
+                for event in events {
+                    let is_newer = known.get(&event.table).is_none_or(|at| event.at >= *at);
+                    if let Some(shape) = event.shape.as_ref().filter(|_| is_newer) {
+                        decoder.learn(event.table.clone(), shape.clone());
+                        known.insert(event.table.clone(), event.at);
                     }
                 }
-                Content::Changes(changes) if !asked.is_empty() => {
-                    let of_counted =
-                        changes.iter_mut().filter_map(|one| Some((asked.get(&one.row.table)?, one)));
-                    for (named, change) in of_counted {
-                        let images = images(change, self.options.mode);
-                        function::answer(change, &evaluator, named, images);
-                    }
-                }
-                _ => {}
-            }
-            if evaluator.timed_out() {
-                stopped_at = Some(record.sequence.clone());
-                break;
             }
             let (sequence, bytes) = (record.sequence.clone(), record.data.bytes_max());
             deliveries.push(Delivery { sequence, arrived_at: record.arrived_at, bytes, content });
         }
-        functions::add_unanswered(&mut self.report.unanswered, &at_hand.missing, evaluator.into_failures());
+        let stopped_at = match asked.is_empty() {
+            true => None,
+            false => self.answer(&mut deliveries, &asked, keep_going).await?,
+        };
         self.warm.reading = Some(Reading { revision, scanner, asked });
         Ok(Decoded { deliveries, revision, stopped_at })
+    }
+
+    /// Gives the changes of deliveries the answers of the functions that counts of their tables ask. Deliveries that
+    /// have none yet are taken off; returns the first of them.
+    async fn answer(
+        &mut self,
+        deliveries: &mut Vec<Delivery>,
+        asked: &BTreeMap<TableName, BTreeSet<FunctionId>>,
+        keep_going: &impl Fn() -> bool,
+    ) -> Result<Option<SequenceNumber>, StoreError> {
+        let mode = self.options.mode;
+        let mut questions = Vec::new();
+        for change in deliveries.iter().flat_map(|delivery| delivery.content.changes()) {
+            if let Some(named) = asked.get(&change.row.table) {
+                questions.extend(function::questions(change, named, images(change, mode)));
+            }
+        }
+        if questions.is_empty() {
+            return Ok(None);
+        }
+        let answers = self.warm.runner.ask(self.store, &questions, keep_going).await?;
+        function::add_unanswered(&mut self.report.unanswered, answers.unanswered);
+        let told = Told::new(questions, answers.given);
+        let unanswered = deliveries.iter_mut().position(|delivery| {
+            for change in delivery.content.changes_mut() {
+                if let Some(named) = asked.get(&change.row.table) {
+                    let images = images(change, mode);
+                    function::answer(change, &told, named, images);
+                }
+            }
+            told.ended()
+        });
+        let Some(at) = unanswered else { return Ok(None) };
+        Ok(deliveries.drain(at..).next().map(|delivery| delivery.sequence))
     }
 
     /// A decoder that knows the shapes of tables, and how old each is.

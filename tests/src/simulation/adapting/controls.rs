@@ -31,11 +31,13 @@ pub enum Control {
     NoFence,
     /// A parent is retired while its own parent is still counted.
     RetiredUnderParent,
+    /// Answers of functions are taken in the order in which they are ready, and not in that of the questions.
+    AnswersAsReady,
 }
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SwitchByDeploy,
         Self::MappedTwice,
         Self::NotDrained,
@@ -44,6 +46,7 @@ impl Control {
         Self::NoEvidence,
         Self::NoFence,
         Self::RetiredUnderParent,
+        Self::AnswersAsReady,
     ];
 
     /// What it makes of a commit.

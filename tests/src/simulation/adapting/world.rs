@@ -17,6 +17,7 @@ use evercount_core::group::{Cell, GroupKey};
 use evercount_core::lane::LaneId;
 use evercount_core::logic::{AdoptedShape, Coverage, LogicId, LogicState, LogicVersion};
 use evercount_core::path::Path;
+use evercount_core::predicate::Predicate;
 use evercount_core::reading::Reading;
 use evercount_pipeline::adapt::{AdaptOptions, Planner};
 use evercount_pipeline::count::{BatchReport, CountMode, CountOptions, Warm};
@@ -30,7 +31,7 @@ use super::plan::{Kind, Plan};
 use super::planner;
 use super::source::{News, Source};
 use super::tasks::{Desk, Done, Errand, PAGE_ROWS, Readable, Work, at_one_cut};
-use crate::simulation::asked;
+use crate::simulation::asked::{self, Elsewhere};
 use crate::simulation::chaos::Chaos;
 use crate::simulation::controls::Control as CountingControl;
 use crate::simulation::handing;
@@ -57,7 +58,7 @@ fn page_time(plan: &Plan) -> i64 {
     (f64::from(plan.segments * PAGE_ROWS) / plan.budget * 1e6).ceil() as i64
 }
 
-type Invocation = Pin<Box<dyn Future<Output = (BatchReport, Warm)> + Send>>;
+type Invocation = Pin<Box<dyn Future<Output = (BatchReport, Warm<Elsewhere>)> + Send>>;
 
 struct Running {
     shard: usize,
@@ -95,7 +96,7 @@ pub struct World {
     later: Vec<(u32, Errand)>,
     /// The writes before which the shape changes.
     changes_at: BTreeSet<u32>,
-    sandboxes: Vec<(usize, Warm)>,
+    sandboxes: Vec<(usize, Warm<Elsewhere>)>,
     held: Vec<(u32, Emitted)>,
     recent: Vec<Emitted>,
     written: u32,
@@ -111,10 +112,11 @@ pub struct World {
 pub fn run(seed: u64, plan: &Plan, control: Option<Control>) -> Outcome {
     let planner: Planner = match control {
         Some(Control::NoEvidence) => planner::wrong_transform,
-        None if plan.analyzed => adjustment::plan,
+        None | Some(Control::AnswersAsReady) if plan.analyzed => adjustment::plan,
         _ => planner::right,
     };
-    let plan = &Plan { asks: plan.asks && control.is_none(), ..plan.clone() };
+    let plan =
+        &Plan { asks: plan.asks && matches!(control, None | Some(Control::AnswersAsReady)), ..plan.clone() };
     let mut world = World::new(seed, plan.clone(), control, planner);
     let mut violation = world.live().and_then(|()| world.settle()).err();
     if violation.is_none() && control.is_none() {
@@ -152,13 +154,18 @@ fn twin(seed: u64, plan: &Plan, world: &mut World) -> Result<(), String> {
     Ok(())
 }
 
+/// The condition that a text says.
+fn condition(text: &str) -> Predicate {
+    evercount_wire::predicate::parse(text).unwrap_or_else(|error| unreachable!("{text}: {error}"))
+}
+
 /// The counts every run keeps.
 fn definitions(plan: &Plan, source: &Source) -> Vec<CountDefinition> {
     let define = |name: &str, group_by: &[&str], filter: Option<&str>| CountDefinition {
         name: DefinitionName::parse(name).unwrap_or_else(|| unreachable!("`{name}` is a name")),
         table: source.table(),
         group_by: group_by.iter().map(|name| Path::column(*name)).collect(),
-        filter: filter.and_then(|text| evercount_wire::predicate::parse(text).ok()),
+        filter: filter.map(condition),
         distinct: None,
         groups_max: 1_000,
         headroom: Headroom::default(),
@@ -169,8 +176,7 @@ fn definitions(plan: &Plan, source: &Source) -> Vec<CountDefinition> {
     by_city.groups_max = plan.groups_max;
     by_city.distinct = plan.unique_images.then(|| Path::column("amount"));
     if plan.asks {
-        open.filter =
-            evercount_wire::predicate::parse(&format!("{} OR amount > 500", asked::condition())).ok();
+        open.filter = Some(condition(&format!("{} OR amount > 500", asked::condition())));
     }
     if plan.headroom {
         by_status.headroom.attributes = vec![Path::column("city")];
@@ -457,7 +463,11 @@ impl World {
         self.tell(8 + records.len() as u64, || format!("invocation of {} records for {lane}", records.len()));
         self.outcome.delivered += records.len() as u64;
         let known = self.sandboxes.iter().position(|(of, _)| *of == shard).filter(|_| self.rng.u32(0..8) > 0);
-        let mut warm = known.map(|at| self.sandboxes.swap_remove(at).1).unwrap_or_default();
+        let as_ready = self.control == Some(Control::AnswersAsReady);
+        let mut warm = match known {
+            Some(at) => self.sandboxes.swap_remove(at).1,
+            None => Warm::asking(Elsewhere::new(as_ready)),
+        };
         let chunks = if self.chance("out_of_time", self.plan.faults.out_of_time) {
             self.rng.u32(0..3)
         } else {

@@ -63,7 +63,7 @@ impl World {
             evercount_pipeline::adapt::head(&versions, name)
         })?;
         let mut asked = head.definition.clone();
-        let parse = |text: String| evercount_wire::predicate::parse(&text).ok();
+        let parse = |text: String| Some(condition(&text));
         let is_grouped = |name: &str| head.definition.group_by.iter().any(|path| path.column_name() == name);
         match (name.as_str(), self.rng.u32(0..5)) {
             ("open", 1..4) if self.plan.asks => {
