@@ -20,10 +20,12 @@ pub(crate) struct Entry {
     /// What it is about.
     pub(crate) subject: String,
     /// What a bus calls it, for the patterns of rules.
+    #[cfg_attr(not(feature = "eventbridge"), expect(dead_code, reason = "there is no bus"))]
     pub(crate) kind: &'static str,
     /// Its JSON.
     pub(crate) body: String,
     /// When it happened, microseconds since the epoch.
+    #[cfg_attr(not(feature = "eventbridge"), expect(dead_code, reason = "there is no bus"))]
     pub(crate) at: Micros,
 }
 
@@ -35,6 +37,10 @@ pub(crate) enum Outcome {
     /// It is not, and may be later.
     Later(String),
     /// It is not, and never will be.
+    #[cfg_attr(
+        not(any(feature = "eventbridge", test)),
+        expect(dead_code, reason = "a bus alone refuses entries")
+    )]
     Refused(String),
 }
 
