@@ -6,6 +6,7 @@ use evercount_aws::config::{Config, both};
 use evercount_aws::counter::Counter;
 use evercount_aws::logs;
 use evercount_aws::metrics::Metrics;
+use evercount_pow as _;
 use evercount_runtime::{Invocation, now};
 use lambda_runtime::Error;
 use mimalloc::MiMalloc;
