@@ -110,6 +110,14 @@ pub(crate) async fn dynamodb_url(
     Ok(found.url().to_owned())
 }
 
+/// What the names of hosts end with in the partition of a region, which are alike: one of its services is known to
+/// the SDK.
+pub(crate) async fn domain_of(region: &str, dual_stack: bool) -> Result<String, CallerError> {
+    let known = dynamodb_url(region, None, false, dual_stack).await?;
+    let domain = known.split_once(&format!(".{region}.")).map(|(_, domain)| domain.to_owned());
+    domain.ok_or(CallerError::Url(known))
+}
+
 /// Who asks, and how.
 #[derive(Debug)]
 pub(crate) struct Caller {

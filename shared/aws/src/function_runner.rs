@@ -2,7 +2,6 @@
 //! where they are kept, and writes nothing.
 
 use bytes::Bytes;
-use evercount_core::function::Question;
 use evercount_core::order::Micros;
 use evercount_pipeline::asking::{InProcess, Runner as _};
 use evercount_pipeline::ports::{FunctionStore, StoreError};
@@ -55,14 +54,10 @@ impl<S: FunctionStore> FunctionRunner<S> {
             let keep_going = || (self.clock)() < until;
             answers.extend(Box::pin(runner.ask(&self.store, rest, &keep_going)).await?);
         }
-        log(&questions, answers.given.len());
+        // Numbers, and nothing of any item. What functions fail at is told by whoever asked.
+        tracing::info!(questions = questions.len(), answered = answers.given.len(), "questions answered");
         Ok(answers_json(&answers)?)
     }
-}
-
-/// A line with numbers, and nothing of any item. What functions fail at is told by whoever asked.
-fn log(questions: &[Question], answered: usize) {
-    tracing::info!(questions = questions.len(), answered, "questions answered");
 }
 
 #[cfg(test)]
@@ -71,7 +66,7 @@ mod tests {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use evercount_core::function::{FunctionEntry, FunctionKind, FunctionName};
+    use evercount_core::function::{FunctionEntry, FunctionKind, FunctionName, Question};
     use evercount_core::predicate::Truth;
     use evercount_core::value::{Item, Value};
     use evercount_pipeline::memory::Memory;

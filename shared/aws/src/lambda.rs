@@ -15,7 +15,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tokio::sync::OnceCell;
 
-use crate::caller::{Caller, CallerError, Service, dynamodb_url, endpoint, told};
+use crate::caller::{Caller, CallerError, Service, domain_of, endpoint, told};
 use crate::dynamo::{Failure, retrying};
 
 /// How long one attempt at a call may take: a cold start, modules to translate, and the time that the function
@@ -45,10 +45,7 @@ impl Place {
         let url = match &self.url {
             Some(url) => url.clone(),
             None => {
-                // Hosts of a partition end alike, and its other services are known to the SDK.
-                let known = dynamodb_url(region, None, false, self.dual_stack).await?;
-                let domain = known.split_once(&format!(".{region}.")).map(|(_, domain)| domain);
-                let domain = domain.ok_or_else(|| CallerError::Url(known.clone()))?;
+                let domain = domain_of(region, self.dual_stack).await?;
                 let name = if self.fips { "lambda-fips" } else { "lambda" };
                 format!("https://{name}.{region}.{domain}")
             }

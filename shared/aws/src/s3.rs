@@ -12,7 +12,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::LengthLimitError;
 
-use crate::caller::{Caller, CallerError, Service, dynamodb_url, endpoint, told};
+use crate::caller::{Caller, CallerError, Service, domain_of, endpoint, told};
 use crate::dynamo::{Failure, retrying};
 use evercount_pipeline::ports::StoreError;
 
@@ -127,11 +127,8 @@ impl S3 {
                 Buckets::Endpoint(scheme, authority)
             }
             None => {
-                // Hosts of a partition end alike, and its other services are known to the SDK.
                 let region = caller.region();
-                let known = dynamodb_url(region, None, false, false).await?;
-                let domain = known.split_once(&format!(".{region}.")).map(|(_, domain)| domain);
-                let domain = domain.ok_or_else(|| CallerError::Url(known.clone()))?;
+                let domain = domain_of(region, false).await?;
                 let name = if fips { "s3-fips" } else { "s3" };
                 let stack = if dual_stack { ".dualstack" } else { "" };
                 Buckets::Aws(format!("{name}{stack}.{region}.{domain}"))

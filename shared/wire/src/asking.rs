@@ -37,14 +37,14 @@ pub enum AskingError {
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QuestionsJson<'a> {
     #[serde(borrow)]
     questions: Vec<QuestionJson<'a>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QuestionJson<'a> {
     functions: Vec<String>,

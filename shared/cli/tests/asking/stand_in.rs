@@ -4,9 +4,11 @@
 // Here and not at the root, so that a test takes this file by its path and needs nothing beside.
 #[path = "../signature/mod.rs"]
 mod signature;
+#[path = "../served/mod.rs"]
+mod served;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use aws_sigv4::http_request::SigningSettings;
 use bytes::Bytes;
@@ -15,10 +17,10 @@ use evercount_aws::function_runner::FunctionRunner;
 use evercount_aws::lambda::LambdaRunner;
 use evercount_core::order::Micros;
 use evercount_pipeline::memory::Memory;
-use evercount_proxy::server::{Handler, listen, serve};
+use evercount_proxy::server::Handler;
 use http::{Method, Request, Response};
-use tokio::sync::oneshot;
 
+use served::Served;
 use signature::{Demands, ID, REGION, SECRET};
 
 pub const NAME: &str = "evercount-function-runner";
@@ -43,9 +45,7 @@ struct Port {
 
 /// A served port.
 pub struct StandIn {
-    url: String,
-    port: Arc<Port>,
-    _stop: oneshot::Sender<()>,
+    served: Served<Port>,
 }
 
 impl StandIn {
@@ -54,14 +54,7 @@ impl StandIn {
         let runner = FunctionRunner::new(store, clock);
         let port =
             Port { runner, faults: Mutex::default(), calls: Mutex::default(), refused: Mutex::default() };
-        let port = Arc::new(port);
-        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
-        tokio::spawn(serve(listener, Arc::clone(&port), async {
-            let _: Result<(), _> = stopped.await;
-        }));
-        Self { url, port, _stop: stop }
+        Self { served: Served::start(port).await }
     }
 
     /// Whoever asks here for the function of a name.
@@ -70,7 +63,7 @@ impl StandIn {
             ("AWS_ACCESS_KEY_ID", ID),
             ("AWS_SECRET_ACCESS_KEY", SECRET),
             ("AWS_REGION", REGION),
-            ("AWS_ENDPOINT_URL_LAMBDA", &self.url),
+            ("AWS_ENDPOINT_URL_LAMBDA", &self.served.url),
         ];
         let lookup =
             |name: &str| known.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned());
@@ -80,17 +73,17 @@ impl StandIn {
 
     /// The next calls go wrong.
     pub fn fail(&self, faults: &[Fault]) {
-        self.port.faults.lock().unwrap().extend(faults);
+        self.served.port.faults.lock().unwrap().extend(faults);
     }
 
     /// How often the function was asked.
     pub fn calls(&self) -> u64 {
-        *self.port.calls.lock().unwrap()
+        *self.served.port.calls.lock().unwrap()
     }
 
     /// Why calls were not admitted.
     pub fn refused(&self) -> Vec<String> {
-        self.port.refused.lock().unwrap().clone()
+        self.served.port.refused.lock().unwrap().clone()
     }
 }
 

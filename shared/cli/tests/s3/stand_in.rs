@@ -4,20 +4,22 @@
 // Here and not at the root, so that a test takes this file by its path and needs nothing beside.
 #[path = "../signature/mod.rs"]
 mod signature;
+#[path = "../served/mod.rs"]
+mod served;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SigningSettings, UriPathNormalizationMode,
 };
 use bytes::Bytes;
 use evercount_aws::clients::{Access, Clients};
-use evercount_proxy::server::{Handler, listen, serve};
+use evercount_proxy::server::Handler;
 use http::{Method, Request, Response};
-use tokio::sync::oneshot;
 
+use served::Served;
 use signature::{Demands, ID, REGION, SECRET};
 
 pub const TOKEN: &str = "a+token/with=signs";
@@ -37,21 +39,12 @@ struct Port {
 
 /// A served port, which has one bucket, `bucket`.
 pub struct StandIn {
-    pub url: String,
-    port: Arc<Port>,
-    _stop: oneshot::Sender<()>,
+    served: Served<Port>,
 }
 
 impl StandIn {
     pub async fn start() -> Self {
-        let port = Arc::new(Port::default());
-        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
-        tokio::spawn(serve(listener, Arc::clone(&port), async {
-            let _: Result<(), _> = stopped.await;
-        }));
-        Self { url, port, _stop: stop }
+        Self { served: Served::start(Port::default()).await }
     }
 
     /// What an environment says that leads here.
@@ -61,7 +54,7 @@ impl StandIn {
             ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
             ("AWS_SESSION_TOKEN", TOKEN.to_owned()),
             ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ENDPOINT_URL_S3", self.url.clone()),
+            ("AWS_ENDPOINT_URL_S3", self.served.url.clone()),
         ]
     }
 
@@ -73,31 +66,31 @@ impl StandIn {
     }
 
     pub fn put(&self, key: &str, bytes: &[u8]) {
-        self.port.put(key, Bytes::copy_from_slice(bytes));
+        self.served.port.put(key, Bytes::copy_from_slice(bytes));
     }
 
     pub fn keys(&self) -> Vec<String> {
-        self.port.objects.lock().unwrap().keys().cloned().collect()
+        self.served.port.objects.lock().unwrap().keys().cloned().collect()
     }
 
     /// From now on nobody may list the bucket, so that an object that is not there is denied.
     pub fn deny_lists(&self) {
-        self.port.denies_lists.store(true, Ordering::Relaxed);
+        self.served.port.denies_lists.store(true, Ordering::Relaxed);
     }
 
     /// The next call is told to come again.
     pub fn fail_once(&self) {
-        self.port.fails_once.store(true, Ordering::Relaxed);
+        self.served.port.fails_once.store(true, Ordering::Relaxed);
     }
 
     /// What was called.
     pub fn calls(&self) -> Vec<String> {
-        self.port.calls.lock().unwrap().clone()
+        self.served.port.calls.lock().unwrap().clone()
     }
 
     /// Why calls were not admitted.
     pub fn refused(&self) -> Vec<String> {
-        self.port.refused.lock().unwrap().clone()
+        self.served.port.refused.lock().unwrap().clone()
     }
 }
 

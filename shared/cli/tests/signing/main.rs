@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+#[path = "../served/mod.rs"]
+mod served;
 #[path = "../signature/mod.rs"]
 mod signature;
 mod stand_in;
@@ -93,7 +95,7 @@ async fn an_sdk_reaches_the_function_through_a_proxy_that_signs_for_its_url() {
     register(&store, &["id", "state"]).await;
     let function = StandIn::function(&aws.dynamodb_endpoint()).await;
     let home = tempfile::tempdir().unwrap();
-    let (_running, url) = proxy(home.path(), &["--sign", "lambda", "--upstream", &function.url]).await;
+    let (_running, url) = proxy(home.path(), &["--sign", "lambda", "--upstream", function.url()]).await;
 
     let sdk = client::dynamodb(&url, REGION);
     for n in 0..20 {
@@ -123,7 +125,7 @@ async fn an_sdk_reaches_the_function_through_a_proxy_that_signs_for_its_url() {
     assert!(function.admitted() >= 24, "{}", function.admitted());
     assert_eq!(function.refused(), Vec::<String>::new());
     // The function itself admits nobody who signs for DynamoDB, as the SDK does.
-    let sdk = client::dynamodb(&function.url, REGION);
+    let sdk = client::dynamodb(function.url(), REGION);
     assert!(sdk.get_item().table_name("orders").key("id", text("o-7")).send().await.is_err());
     assert!(!function.refused().is_empty());
     aws.stop().await;
@@ -134,7 +136,7 @@ async fn an_sdk_reaches_dynamodb_through_a_proxy_that_signs_anew() {
     let aws = EmbeddedAws::start(EmbeddedOptions::default()).await.unwrap();
     let dynamodb = StandIn::dynamodb(&aws.dynamodb_endpoint()).await;
     let home = tempfile::tempdir().unwrap();
-    let (_running, url) = proxy(home.path(), &["--sign", "dynamodb", "--upstream", &dynamodb.url]).await;
+    let (_running, url) = proxy(home.path(), &["--sign", "dynamodb", "--upstream", dynamodb.url()]).await;
     // Its own credentials are nobody's upstream.
     let sdk = client::dynamodb(&url, REGION);
     create(&sdk).await;
@@ -143,7 +145,7 @@ async fn an_sdk_reaches_dynamodb_through_a_proxy_that_signs_anew() {
     assert_eq!(got.item.unwrap()["id"], text("a"));
     assert!(dynamodb.admitted() >= 3);
     assert_eq!(dynamodb.refused(), Vec::<String>::new());
-    let straight = client::dynamodb(&dynamodb.url, REGION);
+    let straight = client::dynamodb(dynamodb.url(), REGION);
     assert!(straight.list_tables().send().await.is_err(), "the key `test` is not known there");
     aws.stop().await;
 }

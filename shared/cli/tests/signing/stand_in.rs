@@ -1,8 +1,8 @@
 //! Owns what stands for AWS: a port that admits whoever signed for it, before the data proxy's function or
 //! before DynamoDB.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use aws_sigv4::http_request::SigningSettings;
 use base64::Engine as _;
@@ -15,12 +15,12 @@ use evercount_aws::dynamo::{DynamoStore, DynamoTable};
 use evercount_aws::signed::Signed;
 use evercount_local::stack::now;
 use evercount_proxy::Proxy;
-use evercount_proxy::server::{Handler, PlainUpstream, listen, serve};
+use evercount_proxy::server::{Handler, PlainUpstream};
 use evercount_proxy::upstream::Upstream as _;
 use http::{Request, Response};
 use serde_json::json;
-use tokio::sync::oneshot;
 
+use crate::served::Served;
 use crate::signature::{Demands, ID, REGION, SECRET, check};
 
 /// What is behind the port.
@@ -38,9 +38,7 @@ struct Port {
 
 /// A served port.
 pub struct StandIn {
-    pub url: String,
-    port: Arc<Port>,
-    _stop: oneshot::Sender<()>,
+    served: Served<Port>,
 }
 
 impl StandIn {
@@ -72,23 +70,22 @@ impl StandIn {
     }
 
     async fn serve(behind: Behind) -> Self {
-        let port = Arc::new(Port { behind, admitted: AtomicUsize::new(0), refused: Mutex::default() });
-        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
-        tokio::spawn(serve(listener, Arc::clone(&port), async {
-            let _: Result<(), _> = stopped.await;
-        }));
-        Self { url, port, _stop: stop }
+        let port = Port { behind, admitted: AtomicUsize::new(0), refused: Mutex::default() };
+        Self { served: Served::start(port).await }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.served.url
     }
 
     pub fn admitted(&self) -> usize {
-        self.port.admitted.load(Ordering::Relaxed)
+        self.served.port.admitted.load(Ordering::Relaxed)
     }
 
     /// Why requests were refused.
     pub fn refused(&self) -> Vec<String> {
-        self.port.refused.lock().unwrap().clone()
+        self.served.port.refused.lock().unwrap().clone()
     }
 }
 
